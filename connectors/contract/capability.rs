@@ -1,0 +1,48 @@
+//! What a destination can do, as data, known before anything is sent.
+
+use std::time::Duration;
+
+use super::Verb;
+
+/// At most `requests` in any window of this length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    pub requests: u32,
+    pub per: Duration,
+}
+
+/// What the destination's ordinary removal does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteKind {
+    /// Objects cannot be removed.
+    None,
+    /// Archived or put in a recycle bin; can be restored by hand.
+    Archive,
+    /// Gone for good.
+    Hard,
+}
+
+/// What one object of one destination can do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capabilities {
+    pub verbs: &'static [Verb],
+    /// Most changes in one batch.
+    pub batch_rows: usize,
+    /// Most bytes in one request, where the vendor states it.
+    pub batch_bytes: Option<usize>,
+    /// Most batches in flight at once.
+    pub in_flight: usize,
+    /// The rate to start with; the vendor's headers may narrow it.
+    pub rate: Option<RateLimit>,
+    pub deletes: DeleteKind,
+    /// An answer names the object's id.
+    pub remote_ids: bool,
+    /// One record can be refused without its batch.
+    pub partial_answers: bool,
+}
+
+impl Capabilities {
+    pub fn supports(&self, verb: Verb) -> bool {
+        self.verbs.contains(&verb)
+    }
+}

@@ -1,0 +1,155 @@
+//! A system records are delivered to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{BatchSource, Capabilities, Catalog, ConnectorError, Receipt, Value};
+
+/// The object of a destination that a sync writes, with the options of the mapping's `destination` block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// `contacts`, `companies`, a type id, a file name pattern.
+    pub object: String,
+    /// Names of the destination fields in `match_on`, in order.
+    pub match_on: Vec<String>,
+    /// All fields of the mapping, so that a session can ask for just these.
+    pub fields: Vec<String>,
+    /// The connector's own keys of the `destination` block (`list`, `api`, ...).
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The account as the API names it (`hubspot:62515`), or the host, or `sandbox`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AccountId(pub String);
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who owns the limits: one limiter serves all syncs of one owner.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct QuotaOwner(pub String);
+
+/// What a session is opened with.
+#[derive(Debug, Clone)]
+pub struct RunContext {
+    pub run_id: String,
+    pub sync: String,
+}
+
+/// A job on the other side (a bulk job's id, an upload's URL), in the connector's own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteHandle(pub String);
+
+/// Makes a handle durable before data is sent under it.
+#[async_trait]
+pub trait Handles: Send + Sync {
+    /// Returns once the handle is on disk: after a crash from here on, `settle` is called with it.
+    ///
+    /// # Errors
+    /// When it could not be stored; nothing may be sent then.
+    async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError>;
+}
+
+/// What `submit` came to.
+#[derive(Debug)]
+pub enum Submitted {
+    Done(Receipt),
+    /// The other side works on it; `settle` fetches the results.
+    Pending(RemoteHandle),
+}
+
+/// What a strongly consistent look-up by destination key found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    Found {
+        remote_id: String,
+    },
+    Absent,
+    /// This API cannot tell.
+    Unclear,
+}
+
+/// What the account and its API say of a target, read before planning.
+pub struct Connected {
+    pub account: AccountId,
+    pub catalog: Arc<Catalog>,
+}
+
+/// A system records are delivered to. Its methods before `open` only read.
+#[async_trait]
+pub trait Destination: Send + Sync {
+    /// What this target can do; known without a request.
+    ///
+    /// # Errors
+    /// [`Kind::Config`](super::Kind::Config) for an object or option the connector doesn't know.
+    fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError>;
+
+    fn quota(&self) -> QuotaOwner;
+
+    /// The form in which the destination compares a match key: an e-mail trimmed and lower-cased.
+    fn normalise(&self, _target: &Target, _field: &str, value: Value) -> Value {
+        value
+    }
+
+    /// Logs in and asks whose account this is.
+    async fn account(&self) -> Result<AccountId, ConnectorError>;
+
+    /// The object's fields.
+    async fn catalog(&self, target: &Target) -> Result<Catalog, ConnectorError>;
+
+    /// What stands under these destination keys, by a strongly consistent read; one answer per key.
+    /// Used for creates that a crash left unknown.
+    async fn look_up(
+        &self,
+        target: &Target,
+        keys: &[Vec<super::FieldValue>],
+    ) -> Result<Vec<Lookup>, ConnectorError> {
+        let _ = target;
+        Ok(vec![Lookup::Unclear; keys.len()])
+    }
+
+    /// A session for one run; the only thing that writes.
+    async fn open(&self, target: &Target, context: RunContext) -> Result<Box<dyn Session>, ConnectorError>;
+
+    /// Requests made so far.
+    fn traffic(&self) -> Traffic;
+}
+
+/// Requests a destination has made in this process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Write requests, retries included.
+    pub writes: u64,
+    pub reads: u64,
+    /// Bytes of the write requests' bodies.
+    pub bytes: u64,
+    pub retries: u64,
+}
+
+/// One run's delivery to one target.
+#[async_trait]
+pub trait Session: Send + Sync {
+    /// Delivers one batch; may be called concurrently up to `in_flight`. No two batches in flight share a destination key.
+    ///
+    /// A partial answer is a receipt with unknown entries. An error means: nothing had an effect, or, if its kind is
+    /// [`Kind::Ambiguous`](super::Kind::Ambiguous), nothing is known.
+    async fn submit(
+        &self,
+        batch: &dyn BatchSource,
+        handles: &dyn Handles,
+    ) -> Result<Submitted, ConnectorError>;
+
+    /// Fetches the results of a job, waiting for its end. After a crash `batch` holds verbs, destination keys and remote ids,
+    /// but no fields; a job that never got its data is ended, and its changes are deferred.
+    async fn settle(&self, handle: &RemoteHandle, batch: &dyn BatchSource)
+    -> Result<Receipt, ConnectorError>;
+
+    /// Renames, manifests, done-markers, after the last batch.
+    async fn finish(&self) -> Result<(), ConnectorError>;
+}

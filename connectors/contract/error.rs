@@ -1,0 +1,112 @@
+//! A failure of a whole call: who must act, whether to try again, and what was asked.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Who must act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The user: settings, mapping, query.
+    Config,
+    /// The user: credentials or permissions. Never retried.
+    Auth,
+    /// Nobody: wait.
+    RateLimited,
+    /// Nobody: a budget is used up; the rest goes in another run.
+    Quota,
+    /// The other side's operators, or the network.
+    Unavailable,
+    /// The batch's data: the request was refused whole, with no effect.
+    Rejected,
+    /// Nobody knows whether the request had an effect.
+    Ambiguous,
+    /// We: a defect or a damaged file on this side.
+    Internal,
+}
+
+/// Whether the same call may be made again in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    Never,
+    Backoff,
+    /// Not before this long has passed.
+    After(Duration),
+    /// It was tried as often as allowed.
+    Exhausted,
+}
+
+/// A call that failed as a whole.
+pub struct ConnectorError {
+    pub kind: Kind,
+    pub retry: Retry,
+    /// The vendor's own code (`VALIDATION_ERROR`), where there is one.
+    pub code: Option<String>,
+    /// One sentence for the user, without secrets.
+    pub message: String,
+    /// What the user can do, if more is known than the kind says.
+    pub hint: Option<String>,
+    /// Facts for the log: request id, path, status.
+    pub context: Vec<(&'static str, String)>,
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ConnectorError {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let retry = match kind {
+            Kind::RateLimited | Kind::Unavailable => Retry::Backoff,
+            _ => Retry::Never,
+        };
+        ConnectorError {
+            kind,
+            retry,
+            code: None,
+            message: message.into(),
+            hint: None,
+            context: Vec::new(),
+            source: None,
+        }
+    }
+
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    pub fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.context.push((name, value.to_string()));
+        self
+    }
+
+    pub fn source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+}
+
+impl fmt::Display for ConnectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for ConnectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}/{:?}: {} {:?}", self.kind, self.retry, self.message, self.context)
+    }
+}
+
+impl std::error::Error for ConnectorError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as _)
+    }
+}

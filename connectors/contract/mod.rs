@@ -1,0 +1,26 @@
+//! What the engine and the systems say to each other: rows in, changes out, one outcome per change back.
+//!
+//! Nothing here knows a vendor, a mapping, a plan or the ledger.
+
+mod capability;
+mod catalog;
+mod change;
+mod destination;
+mod error;
+mod receipt;
+mod row;
+mod source;
+mod value;
+
+pub use capability::{Capabilities, DeleteKind, RateLimit};
+pub use catalog::{Catalog, FieldType, Property};
+pub use change::{BatchSource, Change, FieldValue, Verb};
+pub use destination::{
+    AccountId, Connected, Destination, Handles, Lookup, QuotaOwner, RemoteHandle, RunContext, Session,
+    Submitted, Target, Traffic,
+};
+pub use error::{ConnectorError, Kind, Retry};
+pub use receipt::{Outcome, Receipt};
+pub use row::{Column, Row, RowBatch, RowBatchBuilder, Schema};
+pub use source::{Extract, Query, RowSink, Source};
+pub use value::{Cell, Number, NumberError, Value};

@@ -1,0 +1,192 @@
+//! Rows as a warehouse gives them: a schema and one arena per batch, no allocation per cell.
+
+use std::sync::Arc;
+
+use jiff::{Timestamp, civil};
+
+use super::Cell;
+
+/// A column's name and the type the warehouse declares for it (its own word, `""` where it declares none).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    pub declared: String,
+}
+
+/// The columns of a query's result, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Schema {
+    pub columns: Vec<Column>,
+}
+
+impl Schema {
+    /// Index of the column with exactly this name, else of the only one that differs in case alone.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        let exact = self.columns.iter().position(|c| c.name == name);
+        exact.or_else(|| {
+            let mut alike =
+                self.columns.iter().enumerate().filter(|(_, c)| c.name.eq_ignore_ascii_case(name));
+            alike.next().filter(|_| alike.next().is_none()).map(|(i, _)| i)
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Slot {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    Decimal { at: u32, scale: u8 },
+    Date(civil::Date),
+    Timestamp(Timestamp),
+    DateTime(civil::DateTime),
+    Span { kind: Span, at: u32, len: u32 },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Span {
+    Text,
+    Bytes,
+    Json,
+    List,
+    Malformed,
+}
+
+/// Some thousand rows of one schema.
+#[derive(Debug, Clone)]
+pub struct RowBatch {
+    schema: Arc<Schema>,
+    slots: Vec<Slot>,
+    arena: Vec<u8>,
+}
+
+impl RowBatch {
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.slots.len() / self.schema.columns.len().max(1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Bytes held by texts and other long cells.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.len()).map(move |index| Row { batch: self, index })
+    }
+}
+
+/// One row, borrowed from its batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    batch: &'a RowBatch,
+    index: usize,
+}
+
+impl<'a> Row<'a> {
+    pub fn schema(&self) -> &'a Arc<Schema> {
+        &self.batch.schema
+    }
+
+    /// The cell of the column at this position; panics where the schema has no such column.
+    pub fn cell(&self, column: usize) -> Cell<'a> {
+        let arena = &self.batch.arena;
+        match self.batch.slots[self.index * self.batch.schema.columns.len() + column] {
+            Slot::Null => Cell::Null,
+            Slot::Bool(b) => Cell::Bool(b),
+            Slot::Integer(i) => Cell::Integer(i),
+            Slot::Float(f) => Cell::Float(f),
+            Slot::Decimal { at, scale } => {
+                let mut bytes = [0; 16];
+                bytes.copy_from_slice(&arena[at as usize..at as usize + 16]);
+                Cell::Decimal { digits: i128::from_le_bytes(bytes), scale }
+            }
+            Slot::Date(d) => Cell::Date(d),
+            Slot::Timestamp(t) => Cell::Timestamp(t),
+            Slot::DateTime(t) => Cell::DateTime(t),
+            Slot::Span { kind, at, len } => span(kind, &arena[at as usize..(at + len) as usize]),
+        }
+    }
+
+    pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> + use<'a> {
+        let row = *self;
+        (0..self.batch.schema.columns.len()).map(move |column| row.cell(column))
+    }
+}
+
+fn span(kind: Span, bytes: &[u8]) -> Cell<'_> {
+    let text = || std::str::from_utf8(bytes).unwrap_or_default(); // the builder took it as `&str`
+    match kind {
+        Span::Text => Cell::Text(text()),
+        Span::Bytes => Cell::Bytes(bytes),
+        Span::Json => Cell::Json(text()),
+        Span::List => Cell::List(text()),
+        Span::Malformed => Cell::Malformed(text()),
+    }
+}
+
+/// Fills a [`RowBatch`] cell by cell, row after row.
+#[derive(Debug)]
+pub struct RowBatchBuilder {
+    batch: RowBatch,
+}
+
+impl RowBatchBuilder {
+    pub fn new(schema: Arc<Schema>) -> Self {
+        RowBatchBuilder { batch: RowBatch { schema, slots: Vec::new(), arena: Vec::new() } }
+    }
+
+    /// Appends the next cell of the current row. Batches stay far below 4 GiB: see [`Self::is_full`].
+    pub fn push(&mut self, cell: Cell<'_>) {
+        let slot = match cell {
+            Cell::Null => Slot::Null,
+            Cell::Bool(b) => Slot::Bool(b),
+            Cell::Integer(i) => Slot::Integer(i),
+            Cell::Float(f) => Slot::Float(f),
+            Cell::Decimal { digits, scale } => {
+                let at = self.batch.arena.len() as u32;
+                self.batch.arena.extend_from_slice(&digits.to_le_bytes());
+                Slot::Decimal { at, scale }
+            }
+            Cell::Date(d) => Slot::Date(d),
+            Cell::Timestamp(t) => Slot::Timestamp(t),
+            Cell::DateTime(t) => Slot::DateTime(t),
+            Cell::Text(s) => self.store(Span::Text, s.as_bytes()),
+            Cell::Bytes(b) => self.store(Span::Bytes, b),
+            Cell::Json(s) => self.store(Span::Json, s.as_bytes()),
+            Cell::List(s) => self.store(Span::List, s.as_bytes()),
+            Cell::Malformed(s) => self.store(Span::Malformed, s.as_bytes()),
+        };
+        self.batch.slots.push(slot);
+    }
+
+    fn store(&mut self, kind: Span, bytes: &[u8]) -> Slot {
+        let at = self.batch.arena.len() as u32;
+        self.batch.arena.extend_from_slice(bytes);
+        Slot::Span { kind, at, len: bytes.len() as u32 }
+    }
+
+    /// Whether the batch has reached its ordinary size: 1,000 rows or 4 MiB of text.
+    pub fn is_full(&self) -> bool {
+        self.batch.len() >= 1_000 || self.batch.arena.len() >= 4 << 20
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Gives the rows so far and starts anew.
+    pub fn take(&mut self) -> RowBatch {
+        let empty = RowBatch { schema: self.batch.schema.clone(), slots: Vec::new(), arena: Vec::new() };
+        std::mem::replace(&mut self.batch, empty)
+    }
+}

@@ -1,0 +1,84 @@
+//! Every connector, in one explicit list.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::contract::{Capabilities, ConnectorError, Destination, RateLimit, Source};
+
+/// One key of a connection of this type in `outflow.yml`.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    pub name: &'static str,
+    pub required: bool,
+    /// Never printed.
+    pub secret: bool,
+    pub help: &'static str,
+}
+
+/// What `outflow explain` says of one of the vendor's codes.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorEntry {
+    pub code: &'static str,
+    /// What happened, in one sentence.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub action: &'static str,
+}
+
+/// A connection as the project resolved it: variables filled in, relative paths made absolute.
+#[derive(Clone)]
+pub struct Settings {
+    /// The connection's name in `outflow.yml`.
+    pub connection: String,
+    /// The connector's own settings, without `type`, `base_url`, `limits` and `sandbox`.
+    pub values: serde_json::Map<String, Json>,
+    /// Set when the connection names one, or when it runs against the sandbox.
+    pub base_url: Option<String>,
+    /// It runs against the built-in sandbox of this process.
+    pub sandbox: bool,
+    pub limits: Limits,
+}
+
+/// The connection's `limits` block.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Limits {
+    pub requests: Option<RateLimit>,
+    pub daily_calls: Option<u64>,
+    pub concurrency: Option<usize>,
+}
+
+/// A connector: what it is, what it takes, how to make it.
+pub struct Connector {
+    /// The `type` of a connection.
+    pub name: &'static str,
+    /// The vendor's own spelling.
+    pub title: &'static str,
+    /// One line for `outflow connectors`.
+    pub summary: &'static str,
+    pub settings: &'static [Setting],
+    pub source: Option<fn(&Settings) -> Result<Arc<dyn Source>, ConnectorError>>,
+    pub destination: Option<fn(&Settings) -> Result<Arc<dyn Destination>, ConnectorError>>,
+    /// Capabilities of the usual object, for the connector table.
+    pub capabilities: Option<fn() -> Capabilities>,
+    /// Objects a mapping can name, for `outflow connectors` (`"a type id"` may be among them).
+    pub objects: &'static [&'static str],
+    /// Keys of a mapping's `destination` block that this connector knows beyond the common ones.
+    pub options: &'static [&'static str],
+    /// The sandbox has an emulator of it.
+    pub sandboxed: bool,
+    pub errors: &'static [ErrorEntry],
+}
+
+/// The connectors a process knows; tests add their own.
+#[derive(Clone, Copy)]
+pub struct Registry(pub &'static [Connector]);
+
+impl Registry {
+    pub fn get(&self, name: &str) -> Option<&'static Connector> {
+        self.0.iter().find(|c| c.name == name)
+    }
+}
+
+/// The connectors of the released binary.
+pub const REGISTRY: Registry = Registry(&[]);
