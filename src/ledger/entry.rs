@@ -1,0 +1,195 @@
+//! What goes into the ledger and comes out of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use outflow_connectors::contract::Verb;
+use serde::{Deserialize, Serialize};
+
+/// First 128 bits of the salted SHA-256 of a key's canonical encoding.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(pub [u8; 16]);
+
+/// First 128 bits of the salted SHA-256 of key and record; all zero stands for "removed".
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordHash(pub [u8; 16]);
+
+impl RecordHash {
+    pub const REMOVED: RecordHash = RecordHash([0; 16]);
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Debug for RecordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        KeyHash(self.0).fmt(f)
+    }
+}
+
+/// Whose acknowledgements a ledger holds; another identity holds the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub sync: String,
+    pub target: Option<String>,
+    pub account: String,
+    pub object: String,
+    pub match_on: Vec<String>,
+    pub primary_key: Vec<String>,
+}
+
+/// A mapping under which some fingerprints of this ledger were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingVersion {
+    /// SHA-256 (hex) of `spec`.
+    pub hash: String,
+    /// The fields with their resolved types, as JSON; enough to evaluate the mapping again.
+    pub spec: String,
+}
+
+/// What is kept of one delivered record beside its hashes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Detail {
+    /// `{column: value}` of the primary key, as JSON text.
+    pub key: Option<String>,
+    pub remote_id: Option<String>,
+    /// This sync created the object; `None` where the destination didn't tell.
+    pub created: Option<bool>,
+    /// Salted hash of the destination key; 0 where none is kept.
+    pub destination_hash: u64,
+    /// The destination key in plain text (JSON list of values), only where removals or a changed match key need it.
+    pub destination_key: Option<String>,
+    /// 8-byte hash of each diffed field, bound to the key; empty at `keep: hashes`.
+    pub fields: Vec<(Arc<str>, u64)>,
+    /// The last acknowledged record as JSON text, at `keep: values`.
+    pub record: Option<String>,
+    /// The row vanished from the source under `on_delete: ignore`, or was cleared; it has no log entry any more.
+    pub gone: bool,
+}
+
+/// A batch about to be sent.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    pub run_id: String,
+    pub verb: Verb,
+    pub entries: Vec<IntentEntry>,
+}
+
+/// One key of an intent; *dirty* until an acknowledgement, or a rejection known to have had no effect, cleans it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IntentEntry {
+    pub key: KeyHash,
+    /// What is about to be delivered; [`RecordHash::REMOVED`] for a delete.
+    pub record: RecordHash,
+    /// `{column: value}` of the primary key, as JSON text.
+    pub key_text: String,
+    pub destination_hash: u64,
+    /// JSON list of the destination key's values.
+    pub destination_key: String,
+    pub remote_id: Option<String>,
+}
+
+/// Number of a batch within its ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId(pub i64);
+
+/// A batch that was sent, or about to be, when its run ended.
+#[derive(Debug, Clone)]
+pub struct OpenIntent {
+    pub batch: BatchId,
+    pub run_id: String,
+    pub verb: Verb,
+    /// The remote job's id, if there is one and it became durable.
+    pub handle: Option<String>,
+    /// In the order of the batch; only the entries that are still dirty.
+    pub entries: Vec<IntentEntry>,
+}
+
+/// What one change of a batch came to, for the ledger.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    pub key: KeyHash,
+    pub result: Settlement,
+}
+
+#[derive(Debug, Clone)]
+pub enum Settlement {
+    /// The destination has exactly this record: log it, keep its detail, clean the key (in every open intent), forget its refusal.
+    Delivered { record: RecordHash, detail: Box<Detail> },
+    /// The object is gone: log the removal, drop the detail, clean the key, forget its refusal.
+    Removed,
+    /// The object stays, but this sync no longer answers for it: as `Removed`, with a detail marked gone.
+    Gone { detail: Box<Detail> },
+    /// Refused without effect: clean the key in this batch, keep the refusal.
+    Refused(Box<Refusal>),
+    /// Not sent, or known to have had no effect: clean the key in this batch.
+    Untouched,
+    /// Nobody knows: the key stays dirty.
+    Unknown,
+}
+
+/// A rejected record, waiting for another try or parked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    pub key: KeyHash,
+    /// `{column: value}` as JSON text.
+    pub key_text: String,
+    pub verb: Verb,
+    /// The record refused; a row with another fingerprint is tried at once.
+    pub record: RecordHash,
+    /// [`MappingVersion::hash`] at the time.
+    pub mapping: String,
+    pub code: String,
+    pub field: Option<String>,
+    pub message: String,
+    pub attempts: u32,
+    /// Number of the run of the first refusal; tried again in runs 1, 2, 4, 8 ... after it.
+    pub first_run: u64,
+    /// Earliest run number that tries again.
+    pub next_run: u64,
+    pub parked: bool,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub run_id: String,
+}
+
+/// A row of the last run that could not be delivered for a reason outflow found itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InvalidRow {
+    /// `{column: value}` as JSON text, as far as it could be read.
+    pub key_text: String,
+    pub field: Option<String>,
+    pub code: String,
+    pub message: String,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub run_id: String,
+}
+
+/// One line of run history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    pub run_id: String,
+    pub sync: String,
+    /// Counts this sync's runs from 1.
+    pub number: u64,
+    pub target: Option<String>,
+    /// `running` until it has ended; a run that never ended shows as `interrupted` once its lease is gone.
+    pub status: String,
+    pub started_at: Timestamp,
+    pub duration_ms: u64,
+    /// [`Counts`](crate::sync::event::Counts) as JSON text.
+    pub counts: String,
+    /// The error object of the JSON output, as JSON text.
+    pub error: Option<String>,
+}

@@ -1,0 +1,244 @@
+//! A validated project. Whoever holds these values need not check them again.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use outflow_connectors::contract::FieldType;
+use outflow_connectors::registry::{Connector, Settings};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::error::Location;
+
+/// `outflow.yml` with everything under `mappings/`, one target applied, variables filled in.
+#[derive(Clone)]
+pub struct Project {
+    /// Folder of `outflow.yml`, absolute.
+    pub root: PathBuf,
+    pub name: String,
+    /// The state folder, absolute; may not exist yet.
+    pub state: PathBuf,
+    /// The `--target` in force.
+    pub target: Option<String>,
+    pub connections: BTreeMap<String, Connection>,
+    /// Sorted so that a sync comes after those it depends on, else by name.
+    pub syncs: Vec<Sync>,
+}
+
+/// One entry of `connections`.
+#[derive(Clone)]
+pub struct Connection {
+    pub connector: &'static Connector,
+    pub settings: Settings,
+    /// The `sandbox:` block, as JSON.
+    pub sandbox: Option<Json>,
+    pub location: Location,
+}
+
+/// One file under `mappings/`.
+#[derive(Debug, Clone)]
+pub struct Sync {
+    pub name: String,
+    /// Relative to the project's root.
+    pub file: PathBuf,
+    pub owner: Option<String>,
+    pub tags: Vec<String>,
+    pub source: SourceSpec,
+    pub destination: DestinationSpec,
+    pub mode: Mode,
+    /// Resolved: `mirror` means `Delete` unless set.
+    pub on_delete: OnDelete,
+    pub delete_scope: DeleteScope,
+    pub on_duplicate_key: OnDuplicateKey,
+    pub on_match_change: OnMatchChange,
+    pub max_attempts: u32,
+    pub keep: Keep,
+    /// The listed fields, then those of `match_on` that aren't listed, as string-typed-by-catalogue columns.
+    pub fields: Vec<Field>,
+    pub tests: Vec<DataTest>,
+    pub guards: Guards,
+    pub delivery: Delivery,
+    pub depends_on: Vec<String>,
+    pub sla: Option<Sla>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    pub connection: String,
+    /// Shown in the preview: the model's name, the table, or `query`.
+    pub label: String,
+    /// Rendered SQL.
+    pub sql: String,
+    /// Where the SQL stands: the model's file, or the mapping's line.
+    pub location: Location,
+    pub primary_key: Vec<ColumnRef>,
+    /// IANA name; times without a zone are in it. `None` is UTC.
+    pub timezone: Option<String>,
+}
+
+/// A column named in a mapping, and where.
+#[derive(Debug, Clone)]
+pub struct ColumnRef {
+    pub column: String,
+    pub location: Location,
+}
+
+#[derive(Debug, Clone)]
+pub struct DestinationSpec {
+    pub connection: String,
+    pub object: String,
+    /// Destination field and source column.
+    pub match_on: Vec<(String, ColumnRef)>,
+    /// The connector's own keys.
+    pub options: serde_json::Map<String, Json>,
+    pub location: Location,
+}
+
+/// One destination field.
+#[derive(Debug, Clone)]
+pub struct Field {
+    pub name: String,
+    pub from: FieldFrom,
+    /// As the mapping says; `None` leaves it to the catalogue, else string.
+    pub kind: Option<FieldType>,
+    /// Digits after the point, for numbers.
+    pub scale: Option<u32>,
+    pub on_null: OnNull,
+    /// Part of the fingerprint.
+    pub diff: bool,
+    /// A list whose order doesn't matter.
+    pub set: bool,
+    pub location: Location,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldFrom {
+    Column(String),
+    /// A Jinja template over the row's columns.
+    Template(String),
+    Constant(Json),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Upsert,
+    Update,
+    Insert,
+    Mirror,
+    Audience,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDelete {
+    Ignore,
+    Delete,
+    Archive,
+    Clear,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeleteScope {
+    /// Objects this sync delivered.
+    Delivered,
+    /// Only those it created.
+    Created,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDuplicateKey {
+    Fail,
+    First,
+    Last,
+    Reject,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMatchChange {
+    Update,
+    Replace,
+    Hold,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnNull {
+    Clear,
+    Skip,
+    Error,
+}
+
+/// How much the ledger keeps of a delivered record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    Hashes,
+    Fields,
+    Values,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum DataTest {
+    Unique(ColumnTest),
+    NotNull(Vec<ColumnTest>),
+    Freshness { column: ColumnTest, max_age: Duration },
+}
+
+/// A column under test, and where the test stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnTest {
+    pub column: String,
+    pub location: Location,
+}
+
+/// A guard's bound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bound {
+    /// Of the live entries; 0 to 100.
+    Percent(f64),
+    Rows(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Guards {
+    pub max_change: Option<Bound>,
+    pub max_delete: Option<Bound>,
+    pub min_rows: u64,
+    pub key_change: bool,
+    pub max_rejected: Option<Bound>,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Guards {
+            max_change: None,
+            max_delete: Some(Bound::Percent(10.0)),
+            min_rows: 1,
+            key_change: true,
+            max_rejected: None,
+        }
+    }
+}
+
+/// Limits of one sync's delivery; `None` leaves it to the connector.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Delivery {
+    pub batch_rows: Option<usize>,
+    pub batch_bytes: Option<usize>,
+    pub concurrency: Option<usize>,
+    /// Requests of this sync in any window.
+    pub rate: Option<outflow_connectors::contract::RateLimit>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sla {
+    /// Time of day by which a run must have succeeded, in `timezone`.
+    pub finish_by: Option<jiff::civil::Time>,
+    pub timezone: String,
+    pub max_age: Option<Duration>,
+}

@@ -1,0 +1,3 @@
+//! One sync, from the query to the acknowledgement.
+
+pub mod event;
