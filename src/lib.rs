@@ -4,3 +4,4 @@ pub mod error;
 pub mod ledger;
 pub mod project;
 pub mod sync;
+pub mod transform;

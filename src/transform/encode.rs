@@ -1,0 +1,256 @@
+//! The canonical bytes of values, and the salted hashes over them. Stored in every ledger: a change of any byte needs a
+//! new [`ENCODING_VERSION`] and a migration.
+
+use outflow_connectors::contract::{Cell, FieldType, Number, Value};
+use sha2::{Digest, Sha256};
+
+use super::convert::{Conversion, convert};
+use super::fault::{self, Fault};
+use super::json;
+
+/// Stored with the ledger.
+pub const ENCODING_VERSION: u32 = 1;
+
+/// Appends a value: a tag, a length where it varies (LEB128), the content. No encoding is a prefix of another, so a
+/// sequence of values can be read back in one way only. Integers and numbers share one form: 1 is 1.
+///
+/// | tag | content |
+/// |---|---|
+/// | `0` | null |
+/// | `F`, `T` | false, true |
+/// | `n` | length, canonical decimal text |
+/// | `t` | length, UTF-8 |
+/// | `d` | year (i16), month, day; big-endian |
+/// | `i` | nanoseconds since 1970 (i128, big-endian) |
+/// | `j` | length, canonical JSON text |
+/// | `l` | number of items, the items |
+pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(b'0'),
+        Value::Boolean(false) => out.push(b'F'),
+        Value::Boolean(true) => out.push(b'T'),
+        Value::Integer(i) => tagged(b'n', i.to_string().as_bytes(), out),
+        Value::Number(n) => tagged(b'n', n.as_str().as_bytes(), out),
+        Value::Text(s) => tagged(b't', s.as_bytes(), out),
+        Value::Date(d) => {
+            out.push(b'd');
+            out.extend_from_slice(&d.year().to_be_bytes());
+            out.extend_from_slice(&[d.month() as u8, d.day() as u8]);
+        }
+        Value::DateTime(t) => {
+            out.push(b'i');
+            out.extend_from_slice(&t.as_nanosecond().to_be_bytes());
+        }
+        Value::Json(j) => {
+            let mut text = String::new();
+            json::write(j, &mut text);
+            tagged(b'j', text.as_bytes(), out);
+        }
+        Value::List(items) => {
+            out.push(b'l');
+            length(items.len(), out);
+            for item in items {
+                encode_value(item, out);
+            }
+        }
+    }
+}
+
+fn tagged(tag: u8, content: &[u8], out: &mut Vec<u8>) {
+    out.push(tag);
+    length(content.len(), out);
+    out.extend_from_slice(content);
+}
+
+/// Unsigned LEB128.
+fn length(mut n: usize, out: &mut Vec<u8>) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+/// A part of a row's key. Integral numbers have one form whatever their type; text is never parsed, so `1` and `'1'`
+/// are two keys; floats keep all their digits, so that two keys never become one.
+///
+/// # Errors
+/// A fault for null, bytes, NaN and what the driver couldn't read.
+pub fn key_value(cell: Cell<'_>) -> Result<Value, Fault> {
+    let number = match cell {
+        Cell::Null => return Err(Fault::new(fault::KEY_NULL, "a column of the primary key is null")),
+        Cell::Bytes(_) => {
+            let problem = "cannot identify a row; convert it in the query, for instance with `hex(column)`";
+            return Err(Fault::value(fault::KEY_TYPE, cell, problem));
+        }
+        Cell::Text(s) => return Ok(Value::Text(s.to_owned())),
+        Cell::Bool(b) => return Ok(Value::Boolean(b)),
+        Cell::Integer(i) => return Ok(Value::Integer(i)),
+        Cell::Decimal { digits, scale } => Number::from_decimal(digits, scale),
+        Cell::Float(f) => whole_float(f)
+            .ok_or_else(|| Fault::value(fault::KEY_TYPE, cell, "is not a finite number and cannot identify a row"))?,
+        Cell::Date(_) => return convert(cell, &Conversion::new(FieldType::Date)),
+        Cell::Timestamp(_) | Cell::DateTime(_) => return convert(cell, &Conversion::new(FieldType::DateTime)),
+        Cell::Json(_) => return convert(cell, &Conversion::new(FieldType::Json)),
+        Cell::List(_) => return convert(cell, &Conversion::new(FieldType::List)),
+        Cell::Malformed(_) => return convert(cell, &Conversion::new(FieldType::String)),
+    };
+    Ok(match number.as_str().parse() {
+        Ok(i) => Value::Integer(i),
+        Err(_) => Value::Number(number),
+    })
+}
+
+/// All digits of an integral float, and the shortest that name any other.
+fn whole_float(value: f64) -> Option<Number> {
+    let text = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value}") };
+    Number::parse(&text).ok()
+}
+
+/// Hashes keys, records and fields under the project's salt, each kind in a domain of its own.
+#[derive(Clone)]
+pub struct Hasher {
+    /// SHA-256 after one block: the salt's digest, the encoding's version, zeros.
+    salted: Sha256,
+}
+
+impl Hasher {
+    /// Absorbs the salt once.
+    pub fn new(salt: &[u8]) -> Self {
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&Sha256::digest(salt));
+        block[32..36].copy_from_slice(&ENCODING_VERSION.to_be_bytes());
+        Hasher { salted: Sha256::new_with_prefix(block) }
+    }
+
+    /// The hash of a row's key.
+    pub fn key(&self, parts: &[Value]) -> [u8; 16] {
+        first(self.digest(b'k', |out| parts.iter().for_each(|part| encode_value(part, out))))
+    }
+
+    /// The fingerprint of a key's record; the fields come sorted by name.
+    pub fn record<'a>(
+        &self,
+        key: &[u8; 16],
+        fields: impl IntoIterator<Item = (&'a str, &'a Value)>,
+    ) -> [u8; 16] {
+        first(self.digest(b'r', |out| {
+            out.extend_from_slice(key);
+            let mut last = "";
+            for (name, value) in fields {
+                debug_assert!(last < name || last.is_empty(), "fields must come sorted by name");
+                last = name;
+                tagged(b'f', name.as_bytes(), out);
+                encode_value(value, out);
+            }
+        }))
+    }
+
+    /// The hash of one field of a key's record.
+    pub fn field(&self, key: &[u8; 16], name: &str, value: &Value) -> u64 {
+        u64::from_be_bytes(first(self.digest(b'f', |out| {
+            out.extend_from_slice(key);
+            tagged(b'f', name.as_bytes(), out);
+            encode_value(value, out);
+        })))
+    }
+
+    /// The hash of a destination key.
+    pub fn destination(&self, parts: &[Value]) -> u64 {
+        u64::from_be_bytes(first(self.digest(b'd', |out| parts.iter().for_each(|part| encode_value(part, out)))))
+    }
+
+    fn digest(&self, domain: u8, fill: impl FnOnce(&mut Vec<u8>)) -> [u8; 32] {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.push(domain);
+        fill(&mut bytes);
+        self.salted.clone().chain_update(&bytes).finalize().into()
+    }
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hasher(..)")
+    }
+}
+
+fn first<const N: usize>(digest: [u8; 32]) -> [u8; N] {
+    let mut start = [0; N];
+    start.copy_from_slice(&digest[..N]);
+    start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integral_keys_have_one_form_and_text_is_never_parsed() {
+        let one = key_value(Cell::Integer(1)).unwrap();
+        for cell in [Cell::Float(1.0), Cell::Decimal { digits: 100, scale: 2 }] {
+            assert_eq!(key_value(cell).unwrap(), one, "{cell:?}");
+        }
+        assert_ne!(key_value(Cell::Text("1")).unwrap(), one);
+        assert_ne!(key_value(Cell::Text("01")).unwrap(), key_value(Cell::Text("1")).unwrap());
+        let large = 1_i64 << 60;
+        assert_eq!(key_value(Cell::Float(large as f64)).unwrap(), Value::Integer(large));
+        assert_ne!(key_value(Cell::Float(0.1 + 0.2)).unwrap(), key_value(Cell::Float(0.3)).unwrap());
+        assert_eq!(key_value(Cell::Float(-0.0)).unwrap(), Value::Integer(0));
+    }
+
+    #[test]
+    fn what_cannot_identify_a_row_is_a_fault() {
+        for (cell, code) in [
+            (Cell::Null, "OF-ROW-001"),
+            (Cell::Malformed("invalid UTF-8 at byte 3"), "OF-ROW-002"),
+            (Cell::Bytes(b"x"), "OF-ROW-003"),
+            (Cell::Float(f64::NAN), "OF-ROW-003"),
+            (Cell::Float(f64::INFINITY), "OF-ROW-003"),
+        ] {
+            assert_eq!(key_value(cell).unwrap_err().code, code, "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn hashes_depend_on_salt_domain_key_name_and_value() {
+        let hasher = Hasher::new(b"salt");
+        let parts = [Value::Integer(1)];
+        let key = hasher.key(&parts);
+        assert_ne!(key, Hasher::new(b"other").key(&parts));
+        assert_ne!(key[..8], hasher.destination(&parts).to_be_bytes());
+        assert_ne!(key, hasher.key(&[Value::Text("1".into())]));
+        let text = Value::Text("x".into());
+        let record = hasher.record(&key, [("a", &text), ("b", &Value::Null)]);
+        assert_eq!(record, hasher.record(&key, [("a", &text), ("b", &Value::Null)]));
+        for other in [
+            hasher.record(&[0; 16], [("a", &text), ("b", &Value::Null)]),
+            hasher.record(&key, [("a", &text)]),
+            hasher.record(&key, [("a", &Value::Null), ("b", &text)]),
+            hasher.record(&key, [("a", &text), ("c", &Value::Null)]),
+        ] {
+            assert_ne!(record, other);
+        }
+        assert_ne!(hasher.field(&key, "a", &text), hasher.field(&key, "b", &text));
+        assert_ne!(hasher.field(&key, "a", &text), hasher.field(&[0; 16], "a", &text));
+    }
+
+    #[test]
+    fn hashes_never_change() {
+        let hasher = Hasher::new(b"salt");
+        let key = hasher.key(&[Value::Integer(42), Value::Text("ß".into())]);
+        assert_eq!(hex(&key), "");
+        let fields = [("email", &Value::Text("a@b.c".into())), ("ltv", &Value::Null)];
+        assert_eq!(hex(&hasher.record(&key, fields)), "");
+        assert_eq!(format!("{:016x}", hasher.field(&key, "ltv", &Value::Null)), "");
+        assert_eq!(format!("{:016x}", hasher.destination(&[Value::Text("a@b.c".into())])), "");
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    #[test]
+    fn the_hasher_does_not_print_its_salt() {
+        assert_eq!(format!("{:?}", Hasher::new(b"salt")), "Hasher(..)");
+    }
+}

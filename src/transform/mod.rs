@@ -1,0 +1,21 @@
+//! Pure functions from cells to values, and from values to bytes: no I/O, no clock, no randomness.
+//!
+//! [`convert()`] gives a cell the type of its field, or a [`Fault`] if something would be lost; [`Template`] makes text
+//! from a row; [`encode`] turns values into the bytes that keys and fingerprints are hashed over; [`display`] shows them.
+
+pub mod convert;
+pub mod display;
+pub mod encode;
+pub mod fault;
+mod json;
+pub mod template;
+mod time;
+
+
+
+
+
+
+pub use convert::{Conversion, constant, convert};
+pub use fault::Fault;
+pub use template::{Template, TemplateError};
