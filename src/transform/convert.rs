@@ -51,10 +51,14 @@ pub fn convert(cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> {
     match cell {
         Cell::Null => return Ok(Value::Null),
         Cell::Malformed(why) => {
-            return Err(Fault::new(fault::MALFORMED, format!("the warehouse gave an unreadable value: {why}")));
+            return Err(Fault::new(
+                fault::MALFORMED,
+                format!("the warehouse gave an unreadable value: {why}"),
+            ));
         }
         Cell::Bytes(_) => {
-            let problem = format!("cannot become a {}; convert it in the query, for instance with `hex`", to.kind);
+            let problem =
+                format!("cannot become a {}; convert it in the query, for instance with `hex`", to.kind);
             return Err(Fault::value(fault::BYTES, cell, problem));
         }
         _ => {}
@@ -255,17 +259,17 @@ fn json_value(cell: Cell<'_>) -> Result<Json, Fault> {
             json::parse(s).map_err(|problem| Fault::value(fault::NOT_JSON, cell, problem))
         }
         Cell::Bool(b) => Ok(b.into()),
-        Cell::Integer(_) | Cell::Float(_) | Cell::Decimal { .. } => {
-            json::exact(&number(cell, &plain)?).ok_or_else(|| {
+        Cell::Integer(_) | Cell::Float(_) | Cell::Decimal { .. } => json::exact(&number(cell, &plain)?)
+            .ok_or_else(|| {
                 Fault::value(fault::NOT_JSON, cell, "has more digits than a JSON number keeps exactly")
-            })
-        }
+            }),
         _ => Ok(text(cell, &plain)?.into()),
     }
 }
 
 fn list(cell: Cell<'_>, to: &Conversion) -> Result<Vec<Value>, Fault> {
-    let refusal = || Fault::value(fault::NOT_A_LIST, cell, "is not a JSON array, and the field's type is list");
+    let refusal =
+        || Fault::value(fault::NOT_A_LIST, cell, "is not a JSON array, and the field's type is list");
     let items = match cell {
         Cell::List(s) | Cell::Json(s) => json::parse(s),
         Cell::Text(s) if s.trim_start().starts_with('[') => json::parse(s),
@@ -367,13 +371,19 @@ fn is_option(text: &str, to: &Conversion) -> bool {
 fn not_an_option(text: &str, to: &Conversion) -> Fault {
     const NAMED: usize = 8;
     let named: Vec<String> = to.options.iter().take(NAMED).map(|o| format!("`{}`", shorten(o))).collect();
-    let more = if to.options.len() > NAMED { format!(" and {} more", to.options.len() - NAMED) } else { String::new() };
+    let more = if to.options.len() > NAMED {
+        format!(" and {} more", to.options.len() - NAMED)
+    } else {
+        String::new()
+    };
     let message = format!("`{}` is not one of the options {}{more}", shorten(text), named.join(", "));
     Fault::new(fault::NOT_AN_OPTION, message)
 }
 
 fn fits(text: &str, to: &Conversion) -> Result<(), Fault> {
-    let Some(most) = to.max_length.map(|n| n as usize).filter(|most| text.len() > *most) else { return Ok(()) };
+    let Some(most) = to.max_length.map(|n| n as usize).filter(|most| text.len() > *most) else {
+        return Ok(());
+    };
     let length = text.chars().count();
     if length <= most {
         return Ok(());

@@ -87,10 +87,13 @@ pub fn key_value(cell: Cell<'_>) -> Result<Value, Fault> {
         Cell::Bool(b) => return Ok(Value::Boolean(b)),
         Cell::Integer(i) => return Ok(Value::Integer(i)),
         Cell::Decimal { digits, scale } => Number::from_decimal(digits, scale),
-        Cell::Float(f) => whole_float(f)
-            .ok_or_else(|| Fault::value(fault::KEY_TYPE, cell, "is not a finite number and cannot identify a row"))?,
+        Cell::Float(f) => whole_float(f).ok_or_else(|| {
+            Fault::value(fault::KEY_TYPE, cell, "is not a finite number and cannot identify a row")
+        })?,
         Cell::Date(_) => return convert(cell, &Conversion::new(FieldType::Date)),
-        Cell::Timestamp(_) | Cell::DateTime(_) => return convert(cell, &Conversion::new(FieldType::DateTime)),
+        Cell::Timestamp(_) | Cell::DateTime(_) => {
+            return convert(cell, &Conversion::new(FieldType::DateTime));
+        }
         Cell::Json(_) => return convert(cell, &Conversion::new(FieldType::Json)),
         Cell::List(_) => return convert(cell, &Conversion::new(FieldType::List)),
         Cell::Malformed(_) => return convert(cell, &Conversion::new(FieldType::String)),
@@ -157,7 +160,9 @@ impl Hasher {
 
     /// The hash of a destination key.
     pub fn destination(&self, parts: &[Value]) -> u64 {
-        u64::from_be_bytes(first(self.digest(b'd', |out| parts.iter().for_each(|part| encode_value(part, out)))))
+        u64::from_be_bytes(first(
+            self.digest(b'd', |out| parts.iter().for_each(|part| encode_value(part, out))),
+        ))
     }
 
     fn digest(&self, domain: u8, fill: impl FnOnce(&mut Vec<u8>)) -> [u8; 32] {

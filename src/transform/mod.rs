@@ -11,11 +11,6 @@ mod json;
 pub mod template;
 mod time;
 
-
-
-
-
-
 pub use convert::{Conversion, constant, convert};
 pub use fault::Fault;
 pub use template::{Template, TemplateError};

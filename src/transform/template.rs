@@ -165,6 +165,8 @@ fn structure(json: &Json) -> Jinja {
             (None, None) => n.as_f64().unwrap_or(f64::NAN).into(),
         },
         Json::Array(items) => items.iter().map(structure).collect::<Vec<_>>().into(),
-        Json::Object(fields) => Jinja::from_pairs(fields.iter().map(|(name, v)| (name.clone(), structure(v)))),
+        Json::Object(fields) => {
+            Jinja::from_pairs(fields.iter().map(|(name, v)| (name.clone(), structure(v))))
+        }
     }
 }
