@@ -2,4 +2,6 @@
 //! nothing of mappings, plans or the ledger.
 
 pub mod contract;
+pub mod http;
+pub mod hubspot;
 pub mod registry;

@@ -1,0 +1,121 @@
+//! The address of an API, checked once.
+
+use std::fmt;
+
+use reqwest::Url;
+
+use crate::contract::{ConnectorError, Kind};
+
+/// Where an API stands: `https`, or `http` on this machine only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// Without a slash at the end.
+    text: String,
+    host: String,
+    loopback: bool,
+    encrypted: bool,
+}
+
+impl BaseUrl {
+    /// # Errors
+    /// [`Kind::Config`] for what is no address of an API, and for `http://` to another machine.
+    pub fn parse(text: &str, connection: &str) -> Result<Self, ConnectorError> {
+        let refuse = |why: &str| {
+            ConnectorError::new(Kind::Config, format!("`base_url` of connection `{connection}` {why}"))
+        };
+        let example = "write it as `https://host` or `https://host/path`";
+        let url =
+            Url::parse(text.trim()).map_err(|e| refuse(&format!("is not an address: {e}")).hint(example))?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        if !matches!(url.scheme(), "http" | "https") || host.is_empty() {
+            return Err(refuse("must begin with `https://`").hint(example));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refuse("must not hold a user name or password")
+                .hint("put credentials into the connection's own settings"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(refuse("must not have a `?` or `#` part").hint(example));
+        }
+        let loopback = is_loopback(&host);
+        let encrypted = url.scheme() == "https";
+        if !encrypted && !loopback {
+            return Err(refuse(&format!(
+                "is `http://` to `{host}`, which would send credentials in the clear"
+            ))
+            .hint("use `https://`; plain `http://` is for this machine only (127.0.0.1, ::1, localhost)"));
+        }
+        Ok(BaseUrl { text: url.as_str().trim_end_matches('/').to_owned(), host, loopback, encrypted })
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// It is this machine, which no proxy stands before.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<std::net::IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => bare.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_anywhere_and_http_at_home() {
+        for good in [
+            "https://api.hubapi.com",
+            "https://proxy.example/hubspot/",
+            "http://127.0.0.1:8080/hubspot",
+            "http://127.9.9.9",
+            "http://[::1]:9",
+            "http://localhost:1",
+        ] {
+            let url = BaseUrl::parse(good, "crm").unwrap();
+            assert_eq!(url.as_str(), good.trim_end_matches('/'));
+        }
+    }
+
+    #[test]
+    fn the_rest_is_refused_with_the_connection_named() {
+        for bad in [
+            "",
+            "api.hubapi.com",
+            "ftp://host",
+            "http://api.hubapi.com",
+            "http://127.0.0.1.example.com",
+            "http://localhost.example",
+            "https://user:pw@host",
+            "https://host?a=b",
+            "https://",
+        ] {
+            let error = BaseUrl::parse(bad, "crm").unwrap_err();
+            assert_eq!(error.kind, Kind::Config, "{bad}");
+            assert!(error.message.contains("`crm`") && error.hint.is_some(), "{error}");
+            assert!(!error.message.contains("pw"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The client of one connection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::redirect;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::exchange::exchange;
+use super::quota::{Quota, Share};
+use super::request::{Answer, Request, Vendor};
+use super::retry::{self, Next, Policy};
+use super::{BaseUrl, Observed};
+use crate::contract::{ConnectorError, Kind, QuotaOwner, RateLimit, Retry, Traffic};
+use crate::registry::Limits;
+
+/// What a client is made of.
+#[derive(Debug)]
+pub struct Setup {
+    pub vendor: Vendor,
+    pub base_url: BaseUrl,
+    pub owner: QuotaOwner,
+    /// What the user set.
+    pub limits: Limits,
+    /// What holds where the user set nothing; the vendor's headers may move it either way.
+    pub start_rate: Option<RateLimit>,
+    /// Requests in flight where the user set nothing.
+    pub in_flight: usize,
+    /// Sent as `Authorization: Bearer ...`.
+    pub bearer: Option<SecretString>,
+    pub policy: Policy,
+}
+
+/// Sends requests to one API under the limits of their owner; cheap to clone, safe to share, safe to cancel.
+#[derive(Clone)]
+pub struct HttpClient(Arc<Inner>);
+
+struct Inner {
+    client: reqwest::Client,
+    setup: Setup,
+    authorization: Option<HeaderValue>,
+    quota: Arc<Quota>,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    writes: AtomicU64,
+    reads: AtomicU64,
+    bytes: AtomicU64,
+    retries: AtomicU64,
+}
+
+impl HttpClient {
+    /// # Errors
+    /// [`Kind::Config`] for credentials that cannot be a header, and for a machine without certificate authorities.
+    pub fn new(setup: Setup) -> Result<Self, ConnectorError> {
+        let authorization = match &setup.bearer {
+            Some(token) => Some(bearer(token)?),
+            None => None,
+        };
+        let share = Share {
+            rate: setup.limits.requests.or(setup.start_rate),
+            fixed: setup.limits.requests.is_some(),
+            in_flight: setup.limits.concurrency.unwrap_or(setup.in_flight),
+        };
+        let quota = Quota::of(&setup.owner, share);
+        let client = build(&setup)?;
+        let counts = Counts::default();
+        Ok(HttpClient(Arc::new(Inner { client, setup, authorization, quota, counts })))
+    }
+
+    /// Sends a request through all layers and returns its answer, once the vendor's own reading of it and its status
+    /// both call it a success.
+    ///
+    /// # Errors
+    /// [`Kind::Ambiguous`] when a write may have had an effect; any other kind means that it had none.
+    pub async fn send(&self, request: &Request) -> Result<Answer, ConnectorError> {
+        let policy = self.0.setup.policy;
+        let mut pauses = policy.pauses();
+        let mut lost = None;
+        let mut again = false;
+        loop {
+            let error = match self.attempt(request, again).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if error.kind == Kind::Ambiguous {
+                lost.get_or_insert_with(|| error.message.clone());
+            }
+            match policy.next(error, request.repeatable, pauses.next()) {
+                Next::Again(pause) => tokio::time::sleep(pause).await,
+                Next::Stop(error) => return Err(retry::after_loss(error, lost.as_deref())),
+            }
+            again = true;
+        }
+    }
+
+    async fn attempt(&self, request: &Request, again: bool) -> Result<Answer, ConnectorError> {
+        let Inner { client, setup, quota, .. } = &*self.0;
+        let _place = quota.place().await?;
+        quota.leave(setup.limits.daily_calls, setup.policy.longest_wait).await?;
+        self.count(request, again);
+        let wire = self.wire(request)?;
+        let result = exchange(client, wire, setup.policy.timeout, setup.bearer.as_ref()).await;
+        let result = result.and_then(|answer| self.verdict(request, answer));
+        result.map_err(|error| {
+            tracing::debug!(path = request.path, kind = ?error.kind, code = error.code, "attempt failed");
+            retry::for_access(error, request).with("path", &request.path)
+        })
+    }
+
+    fn wire(&self, request: &Request) -> Result<reqwest::Request, ConnectorError> {
+        let Inner { client, setup, authorization, .. } = &*self.0;
+        let url = format!("{}{}", setup.base_url, request.path);
+        let mut builder = client.request(request.method.clone(), url).header(ACCEPT, "application/json");
+        if let Some(value) = authorization {
+            builder = builder.header(AUTHORIZATION, value.clone());
+        }
+        if let Some(body) = &request.body {
+            builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        builder.build().map_err(|e| {
+            ConnectorError::new(Kind::Internal, "a request could not be built").source(e.without_url())
+        })
+    }
+
+    /// The vendor's own words decide before the HTTP status does.
+    fn verdict(&self, request: &Request, answer: Answer) -> Result<Answer, ConnectorError> {
+        let Inner { setup, quota, .. } = &*self.0;
+        let id = answer.header(setup.vendor.request_id).unwrap_or_default();
+        tracing::debug!(method = %request.method, path = request.path, status = answer.status, id, "answered");
+        let observed: Observed = (setup.vendor.observe)(&answer.headers);
+        quota.observe(&observed);
+        let error = (setup.vendor.judge)(&answer).or_else(|| retry::by_status(setup.vendor.title, &answer));
+        let Some(error) = error else { return Ok(answer) };
+        match (error.kind, error.retry) {
+            (Kind::RateLimited, Retry::After(wait)) => quota.limiter.refused(Some(wait)),
+            (Kind::RateLimited, _) => quota.limiter.refused(None),
+            (Kind::Quota, _) => quota.spent(),
+            _ => {}
+        }
+        Err(error.with("status", answer.status).with("request id", id))
+    }
+
+    fn count(&self, request: &Request, again: bool) {
+        let counts = &self.0.counts;
+        if request.is_write() {
+            counts.writes.fetch_add(1, Relaxed);
+            counts.bytes.fetch_add(request.body.as_ref().map_or(0, Vec::len) as u64, Relaxed);
+        } else {
+            counts.reads.fetch_add(1, Relaxed);
+        }
+        if again {
+            counts.retries.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Requests sent so far.
+    pub fn traffic(&self) -> Traffic {
+        let counts = &self.0.counts;
+        Traffic {
+            writes: counts.writes.load(Relaxed),
+            reads: counts.reads.load(Relaxed),
+            bytes: counts.bytes.load(Relaxed),
+            retries: counts.retries.load(Relaxed),
+        }
+    }
+
+    pub fn owner(&self) -> &QuotaOwner {
+        &self.0.setup.owner
+    }
+
+    pub fn host(&self) -> &str {
+        self.0.setup.base_url.host()
+    }
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue, ConnectorError> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| {
+        ConnectorError::new(Kind::Config, "the token holds characters that no token can have")
+            .hint("look for a line break or a quote copied along with it")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn build(setup: &Setup) -> Result<reqwest::Client, ConnectorError> {
+    let timeout = setup.policy.timeout;
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("outflow/", env!("CARGO_PKG_VERSION")))
+        // Both would send requests that the layers above neither count nor limit.
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(timeout.min(std::time::Duration::from_secs(10)));
+    if setup.base_url.is_loopback() {
+        builder = builder.no_proxy();
+    }
+    if !setup.base_url.is_encrypted() {
+        // A machine without certificate authorities can still talk to itself.
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|e| {
+        ConnectorError::new(Kind::Config, "the TLS client could not be set up")
+            .hint("install the system's certificate authorities (package `ca-certificates`)")
+            .source(e.without_url())
+    })
+}

@@ -1,0 +1,26 @@
+//! The only sender of requests in the project.
+//!
+//! Every request goes through these layers, from the outside in:
+//!
+//! 1. **retry**: 429, 408, 5xx, lost answers and failed connections, each only where a repeat is safe;
+//! 2. **concurrency**: at most so many requests of one quota owner at once;
+//! 3. **rate**: an exact sliding window and a daily budget per quota owner, taken for every attempt, a retry's too,
+//!    as the last thing before the bytes leave;
+//! 4. **timeout**: per attempt, from the connection to the last byte of the answer.
+
+mod address;
+mod bisect;
+mod client;
+mod exchange;
+mod limiter;
+mod quota;
+mod request;
+mod retry;
+#[cfg(test)]
+mod tests;
+
+pub use address::BaseUrl;
+pub use bisect::{bisect, default_budget};
+pub use client::{HttpClient, Setup};
+pub use request::{Access, Answer, Observed, Request, Vendor};
+pub use retry::Policy;

@@ -1,0 +1,123 @@
+//! One request, one answer, and what a vendor's module tells the sender about them.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::Value as Json;
+
+use crate::contract::ConnectorError;
+
+/// Whether a request changes anything on the other side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// One request; its path is put behind the client's base URL.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: Method,
+    /// Begins with `/`; already escaped.
+    pub path: String,
+    /// JSON text.
+    pub body: Option<Vec<u8>>,
+    pub access: Access,
+    /// Doing it twice ends as doing it once, so it may be sent again when its answer was lost.
+    pub repeatable: bool,
+}
+
+impl Request {
+    pub fn get(path: impl Into<String>) -> Self {
+        Request { method: Method::GET, path: path.into(), body: None, access: Access::Read, repeatable: true }
+    }
+
+    /// A `POST` that only reads.
+    pub fn query(path: impl Into<String>, body: Vec<u8>) -> Self {
+        Request {
+            method: Method::POST,
+            path: path.into(),
+            body: Some(body),
+            access: Access::Read,
+            repeatable: true,
+        }
+    }
+
+    /// A `POST` that writes; `repeatable` as in [`Request::repeatable`].
+    pub fn write(path: impl Into<String>, body: Vec<u8>, repeatable: bool) -> Self {
+        Request {
+            method: Method::POST,
+            path: path.into(),
+            body: Some(body),
+            access: Access::Write,
+            repeatable,
+        }
+    }
+
+    pub(super) fn is_write(&self) -> bool {
+        self.access == Access::Write
+    }
+}
+
+/// A complete answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    /// The body, where it is JSON.
+    pub json: Option<Json>,
+    pub body_is_empty: bool,
+}
+
+impl Answer {
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// A header's text, if it is there and readable.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A text at the top level of the JSON body.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.json.as_ref()?.get(field)?.as_str()
+    }
+
+    /// How long `Retry-After` says to wait, from now: seconds or an HTTP date.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.header("retry-after")?.trim();
+        if let Ok(seconds) = text.parse::<f64>() {
+            return Duration::try_from_secs_f64(seconds).ok();
+        }
+        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
+    }
+}
+
+/// What an answer's headers say about the limits of its owner.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Requests allowed per window.
+    pub max: Option<u32>,
+    /// Requests left in the present window.
+    pub remaining: Option<u32>,
+    /// The window's length.
+    pub interval: Option<Duration>,
+    /// Requests left today.
+    pub daily_remaining: Option<u64>,
+}
+
+/// What a vendor's module knows about answers. Its functions are pure.
+#[derive(Debug, Clone, Copy)]
+pub struct Vendor {
+    /// The vendor's own spelling, for messages.
+    pub title: &'static str,
+    /// The header that names a request in the vendor's own log.
+    pub request_id: &'static str,
+    /// What an answer means, before its HTTP status does; `None` leaves it to the status.
+    pub judge: fn(&Answer) -> Option<ConnectorError>,
+    /// What its headers say about limits.
+    pub observe: fn(&HeaderMap) -> Observed,
+}

@@ -1,0 +1,137 @@
+//! Whether a request is sent again, and when. What a repeat could break is never repeated.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use super::request::{Access, Answer, Request};
+use crate::contract::{ConnectorError, Kind, Retry};
+
+/// How long and how often a client tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// For one attempt, from the connection to the answer's last byte.
+    pub timeout: Duration,
+    /// Attempts at one request, the first included.
+    pub attempts: usize,
+    /// Upper bound of the first pause; it doubles with every attempt. The pause is a random part of it.
+    pub first_pause: Duration,
+    pub longest_pause: Duration,
+    /// A wait longer than this, asked for by the other side or by a limit, ends the call instead.
+    pub longest_wait: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            timeout: Duration::from_secs(60),
+            attempts: 6,
+            first_pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(30),
+            longest_wait: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What to do after an attempt failed.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Again, after this pause.
+    Again(Duration),
+    Stop(ConnectorError),
+}
+
+impl Policy {
+    /// Upper bounds of the pauses between attempts.
+    pub(super) fn pauses(&self) -> ExponentialBackoff {
+        ExponentialBuilder::default()
+            .with_min_delay(self.first_pause)
+            .with_max_delay(self.longest_pause)
+            .with_max_times(self.attempts.saturating_sub(1))
+            .build()
+    }
+
+    /// Decides from the failure alone; `pause` is the next of [`Self::pauses`], `None` after the last.
+    pub(super) fn next(&self, error: ConnectorError, repeatable: bool, pause: Option<Duration>) -> Next {
+        if error.kind == Kind::Ambiguous && !repeatable {
+            return Next::Stop(error.retry(Retry::Never));
+        }
+        let asked = match error.retry {
+            Retry::Never | Retry::Exhausted => return Next::Stop(error),
+            Retry::Backoff => Duration::ZERO,
+            Retry::After(wait) => wait,
+        };
+        if asked > self.longest_wait {
+            return Next::Stop(self.too_long(error, asked));
+        }
+        match pause {
+            None => Next::Stop(error.retry(Retry::Exhausted).with("attempts", self.attempts)),
+            // The limiter holds back everybody of this owner, this request too.
+            Some(_) if error.kind == Kind::RateLimited => Next::Again(Duration::ZERO),
+            Some(pause) => Next::Again(asked + full_jitter(pause)),
+        }
+    }
+
+    fn too_long(&self, mut error: ConnectorError, asked: Duration) -> ConnectorError {
+        if error.kind == Kind::RateLimited {
+            error.kind = Kind::Quota;
+        }
+        error.message = format!("{} (it asks to wait {} s)", error.message, asked.as_secs());
+        error.hint.get_or_insert_with(|| "run again later; what was acknowledged is kept".to_owned());
+        error
+    }
+}
+
+/// A random part of the pause, so that many clients don't return at once.
+fn full_jitter(pause: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    pause.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+/// After an answer was lost, no later failure proves that the request had no effect.
+pub(super) fn after_loss(error: ConnectorError, lost: Option<&str>) -> ConnectorError {
+    let Some(lost) = lost else { return error };
+    if error.kind == Kind::Ambiguous {
+        return error;
+    }
+    let message = format!("an answer was lost ({lost}), and then: {}", error.message);
+    ConnectorError { kind: Kind::Ambiguous, message, retry: Retry::Exhausted, ..error }
+}
+
+/// What an answer means by its HTTP status alone; `None` for a sound success.
+pub(super) fn by_status(title: &str, answer: &Answer) -> Option<ConnectorError> {
+    let status = answer.status;
+    let error = |kind, what: String| ConnectorError::new(kind, format!("{title} answered {status}{what}"));
+    let said = answer.text("message").map(|m| format!(": {m}")).unwrap_or_default();
+    let result = match status {
+        200..=299 if answer.json.is_some() || answer.body_is_empty => return None,
+        200..=299 => error(Kind::Ambiguous, ", but not with JSON".to_owned()).retry(Retry::Backoff),
+        300..=399 => {
+            let to = answer.header("location").map(|l| format!(", a redirect to `{l}`")).unwrap_or_default();
+            error(Kind::Config, to).hint("set the connection's `base_url` to the API itself")
+        }
+        401 | 403 => error(Kind::Auth, said).hint("check the connection's credentials and their permissions"),
+        404 | 405 | 410 => error(Kind::Config, said).hint("check the object and the connection's `base_url`"),
+        408 => error(Kind::Unavailable, said),
+        429 => error(Kind::RateLimited, said),
+        // Cloudflare's codes for an origin that was never reached.
+        521 | 523 | 525 | 526 => error(Kind::Unavailable, said),
+        // "Come back later" is a refusal to start; a bare 503 also comes from proxies that lost the answer.
+        503 if answer.retry_after().is_some() => error(Kind::Unavailable, said),
+        500..=599 => error(Kind::Ambiguous, said).retry(Retry::Backoff),
+        _ => error(Kind::Rejected, said),
+    };
+    let result = result.code(format!("HTTP_{status}"));
+    Some(match (result.retry, answer.retry_after()) {
+        (Retry::Backoff, Some(wait)) => result.retry(Retry::After(wait)),
+        _ => result,
+    })
+}
+
+/// A read changes nothing, so a failed one leaves no doubt.
+pub(super) fn for_access(mut error: ConnectorError, request: &Request) -> ConnectorError {
+    if request.access == Access::Read && error.kind == Kind::Ambiguous {
+        error.kind = Kind::Unavailable;
+    }
+    error
+}

@@ -1,0 +1,195 @@
+//! What a batch answer says of each input. Nothing is applied unless it is named as a result.
+//!
+//! An answer is matched to its input by trace id, else by record id where that was sent, else by the match key; never
+//! by position. `errors` are read on every success, not only on 207.
+//!
+//! An input named both as a result and as an error is unknown: it may have been written in part, so neither "applied"
+//! nor "refused without effect" is proven, and sending it again is safe.
+
+use std::collections::HashMap;
+
+use serde_json::Value as Json;
+
+use super::encode::{Input, fold, traced};
+use super::errors::{Refusal, refusal};
+use crate::contract::{Lookup, Outcome};
+
+/// One outcome per input of an answered batch write.
+pub(super) fn outcomes(inputs: &[Input], answer: &Json) -> Vec<Outcome> {
+    let index = Index::new(inputs);
+    let mut seen = vec![Seen::default(); inputs.len()];
+    let mut unnamed = None;
+    for result in list(answer, "results") {
+        let Some(id) = text(result, "id") else { continue };
+        let Some(place) = index.of_result(result, &id) else { continue };
+        let created = result.get("new").and_then(Json::as_bool);
+        seen[place].results.push((id, created));
+    }
+    for error in list(answer, "errors") {
+        let places = index.of_error(error);
+        if places.is_empty() {
+            unnamed.get_or_insert_with(|| refusal(error));
+        }
+        for place in places {
+            seen[place].error.get_or_insert_with(|| refusal(error));
+        }
+    }
+    seen.into_iter().map(|s| s.outcome(unnamed.as_ref())).collect()
+}
+
+#[derive(Clone, Default)]
+struct Seen {
+    results: Vec<(String, Option<bool>)>,
+    error: Option<Refusal>,
+}
+
+impl Seen {
+    fn outcome(self, unnamed: Option<&Refusal>) -> Outcome {
+        let Seen { mut results, error } = self;
+        results.dedup_by(|a, b| a.0 == b.0);
+        match (results.len(), error) {
+            (0, Some(error)) => error.outcome(),
+            (0, None) => {
+                let reason = match unnamed {
+                    Some(error) => {
+                        format!(
+                            "the answer does not name this record; it names an error for some: {}",
+                            error.message
+                        )
+                    }
+                    None => "the answer does not name this record".to_owned(),
+                };
+                Outcome::Unknown { reason }
+            }
+            (1, None) => {
+                let (id, created) = results.remove(0);
+                Outcome::Applied { remote_id: Some(id), created }
+            }
+            (_, Some(error)) => {
+                let reason = format!("the answer calls it both written and refused: {}", error.message);
+                Outcome::Unknown { reason }
+            }
+            (_, None) => {
+                let reason = "the answer names more than one object for this record".to_owned();
+                Outcome::Unknown { reason }
+            }
+        }
+    }
+}
+
+/// Inputs by what an answer can name them by.
+struct Index {
+    places: usize,
+    /// A value that several inputs share names none of them.
+    by_id: HashMap<String, Option<usize>>,
+    by_key: HashMap<String, Option<usize>>,
+    by_folded_key: HashMap<String, Option<usize>>,
+    key_name: Option<String>,
+}
+
+impl Index {
+    fn new(inputs: &[Input]) -> Self {
+        let mut index = Index {
+            places: inputs.len(),
+            by_id: HashMap::new(),
+            by_key: HashMap::new(),
+            by_folded_key: HashMap::new(),
+            key_name: inputs.iter().find_map(|i| i.key.as_ref().map(|(name, _)| name.clone())),
+        };
+        for (place, input) in inputs.iter().enumerate() {
+            let put = |map: &mut HashMap<String, Option<usize>>, name: String| {
+                map.entry(name).and_modify(|p| *p = None).or_insert(Some(place));
+            };
+            if let Some(id) = &input.id {
+                put(&mut index.by_id, id.clone());
+            }
+            let by_record_id = input.id.is_some() && input.id_property.is_none();
+            if let Some((_, value)) = input.key.as_ref().filter(|(_, v)| !by_record_id && !v.is_empty()) {
+                put(&mut index.by_key, value.clone());
+                put(&mut index.by_folded_key, fold(value));
+            }
+        }
+        index
+    }
+
+    fn of_trace(&self, id: &str) -> Option<usize> {
+        traced(id).filter(|place| *place < self.places)
+    }
+
+    fn of_result(&self, result: &Json, id: &str) -> Option<usize> {
+        if let Some(trace) = result.get("objectWriteTraceId").and_then(Json::as_str) {
+            return self.of_trace(trace);
+        }
+        let known = |map: &HashMap<String, Option<usize>>, name: &str| map.get(name).copied().flatten();
+        let key = self.key_name.as_deref().and_then(|n| text(result.get("properties")?, n));
+        let by_key =
+            key.and_then(|k| known(&self.by_key, &k).or_else(|| known(&self.by_folded_key, &fold(&k))));
+        by_key.or_else(|| known(&self.by_id, id))
+    }
+
+    /// Errors name inputs by trace id, or by the ids that were sent.
+    fn of_error(&self, error: &Json) -> Vec<usize> {
+        let context = error.get("context").unwrap_or(&Json::Null);
+        let mut places: Vec<usize> =
+            strings(context, "objectWriteTraceId").filter_map(|t| self.of_trace(t)).collect();
+        if places.is_empty() {
+            let ids = strings(context, "ids").chain(strings(context, "id"));
+            places = ids.filter_map(|id| self.by_id.get(id).copied().flatten()).collect();
+        }
+        places
+    }
+}
+
+/// What an answered batch read found under each key, in the keys' order.
+pub(super) fn lookups(keys: &[String], id_property: &str, answer: &Json) -> Vec<Lookup> {
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    let mut strays = false;
+    for result in list(answer, "results") {
+        let key = result.get("properties").and_then(|p| text(p, id_property)).map(|k| fold(&k));
+        match (key, text(result, "id")) {
+            (Some(key), Some(id)) => found.entry(key).or_default().push(id),
+            _ => strays = true,
+        }
+    }
+    // An object can be found by a former or second e-mail address; then one key's absence is not proven.
+    strays |= found.keys().any(|found| !keys.iter().any(|k| fold(k) == *found));
+    strays |= list(answer, "errors").any(|e| text(e, "category").as_deref() != Some("OBJECT_NOT_FOUND"));
+    strays |= !answer.get("results").is_some_and(Json::is_array);
+    keys.iter()
+        .map(|key| match found.get(&fold(key)).map(Vec::as_slice) {
+            Some([id]) => Lookup::Found { remote_id: id.clone() },
+            Some(_) => Lookup::Unclear,
+            None if strays => Lookup::Unclear,
+            None => Lookup::Absent,
+        })
+        .collect()
+}
+
+/// One outcome per record id of an answered batch archive; what is gone already counts as removed.
+pub(super) fn archived(inputs: &[Input], answer: Option<&Json>) -> Vec<Outcome> {
+    let gone = |input: &Input| Outcome::Applied { remote_id: input.id.clone(), created: None };
+    let Some(answer) = answer else { return inputs.iter().map(gone).collect() };
+    let outcomes = outcomes(inputs, answer);
+    let absent = |o: &Outcome| matches!(o, Outcome::Rejected { code, .. } if code == "OBJECT_NOT_FOUND");
+    inputs.iter().zip(outcomes).map(|(i, o)| if absent(&o) { gone(i) } else { o }).collect()
+}
+
+fn list<'a>(body: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
+    body.get(name).and_then(Json::as_array).into_iter().flatten()
+}
+
+/// A text, or a number as text: ids come as either.
+fn text(object: &Json, name: &str) -> Option<String> {
+    match object.get(name)? {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A list of texts, or a single one.
+fn strings<'a>(object: &'a Json, name: &str) -> impl Iterator<Item = &'a str> {
+    let value = object.get(name);
+    let many = value.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
+    many.chain(value.and_then(Json::as_str))
+}

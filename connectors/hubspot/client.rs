@@ -1,0 +1,129 @@
+//! HubSpot's calls.
+
+use serde_json::{Value as Json, json};
+
+use super::encode::{self, Input};
+use crate::contract::{ConnectorError, Kind};
+use crate::http::{Answer, HttpClient, Request};
+
+/// Inputs per batch call.
+pub(super) const BATCH: usize = 100;
+
+/// The type of an object, safe to stand in a path: a name or a type id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ObjectType(String);
+
+impl ObjectType {
+    /// # Errors
+    /// [`Kind::Config`] for what can be neither.
+    pub(super) fn parse(text: &str) -> Result<Self, ConnectorError> {
+        let valid = !text.is_empty()
+            && text.len() <= 100
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        if valid {
+            return Ok(ObjectType(text.to_owned()));
+        }
+        Err(ConnectorError::new(Kind::Config, format!("`{text}` is not the name of a HubSpot object")).hint(
+            "use `contacts`, `companies`, `deals`, `tickets`, `products` or a type id like `2-1234567`",
+        ))
+    }
+
+    pub(super) fn is_contacts(&self) -> bool {
+        matches!(self.0.to_ascii_lowercase().as_str(), "contacts" | "contact" | "0-1")
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The batch calls that write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Upsert,
+    Create,
+    Update,
+    Archive,
+}
+
+impl Call {
+    fn path(self) -> &'static str {
+        match self {
+            Call::Upsert => "upsert",
+            Call::Create => "create",
+            Call::Update => "update",
+            Call::Archive => "archive",
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) http: HttpClient,
+}
+
+impl Client {
+    /// The portal's id; the answer's `portalId`.
+    pub(super) async fn portal(&self) -> Result<String, ConnectorError> {
+        let answer = self.http.send(&Request::get("/account-info/v3/details")).await?;
+        let id = answer.json.as_ref().and_then(|body| body.get("portalId"));
+        match id {
+            Some(Json::Number(id)) => Ok(id.to_string()),
+            Some(Json::String(id)) => Ok(id.clone()),
+            _ => Err(not_understood("the account's details have no `portalId`")),
+        }
+    }
+
+    /// All properties of an object, as HubSpot describes them.
+    pub(super) async fn properties(&self, object: &ObjectType) -> Result<Vec<Json>, ConnectorError> {
+        let request = Request::get(format!("/crm/v3/properties/{}", object.as_str()));
+        let answer = self.http.send(&request).await.map_err(|error| match error.kind {
+            // To a read of the schema, "bad request" and "not found" mean the same.
+            Kind::Rejected | Kind::Config => unknown_object(object, error),
+            _ => error,
+        })?;
+        match answer.json.as_ref().and_then(|body| body.get("results")) {
+            Some(Json::Array(results)) => Ok(results.clone()),
+            _ => Err(not_understood("the list of properties has no `results`")),
+        }
+    }
+
+    /// One batch call of at most [`BATCH`] inputs.
+    pub(super) async fn write(
+        &self,
+        object: &ObjectType,
+        call: Call,
+        inputs: &[Input],
+    ) -> Result<Answer, ConnectorError> {
+        let path = format!("/crm/v3/objects/{}/batch/{}", object.as_str(), call.path());
+        let request = Request::write(path, encode::body(inputs), call != Call::Create);
+        self.http.send(&request).await
+    }
+
+    /// The objects with these values of a unique property; a strongly consistent read, unlike search.
+    pub(super) async fn read(
+        &self,
+        object: &ObjectType,
+        id_property: &str,
+        keys: &[String],
+    ) -> Result<Json, ConnectorError> {
+        let inputs: Vec<Json> = keys.iter().map(|key| json!({"id": key})).collect();
+        let body = json!({"inputs": inputs, "idProperty": id_property, "properties": [id_property]});
+        let path = format!("/crm/v3/objects/{}/batch/read", object.as_str());
+        let answer = self.http.send(&Request::query(path, body.to_string().into_bytes())).await?;
+        answer.json.ok_or_else(|| not_understood("a batch read was answered without a body"))
+    }
+}
+
+fn unknown_object(object: &ObjectType, error: ConnectorError) -> ConnectorError {
+    let message = format!("HubSpot has no object `{}`: {}", object.as_str(), error.message);
+    ConnectorError { kind: Kind::Config, message, ..error }
+        .hint("check `destination.object` of the mapping and the connection's `base_url`")
+}
+
+/// A read whose answer makes no sense.
+fn not_understood(what: &str) -> ConnectorError {
+    ConnectorError::new(Kind::Unavailable, format!("HubSpot's answer was not understood: {what}"))
+        .hint("check the connection's `base_url`")
+        .retry(crate::contract::Retry::Never)
+}

@@ -1,0 +1,309 @@
+//! HubSpot as a destination.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::answers;
+use super::client::{BATCH, Call, Client, ObjectType};
+use super::config::Config;
+use super::encode::{self, Input};
+use super::errors;
+use crate::contract::{
+    AccountId, BatchSource, Capabilities, Catalog, Change, ConnectorError, DeleteKind, Destination,
+    FieldValue, Handles, Kind, Lookup, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle, RunContext,
+    Session, Submitted, Target, Traffic, Value, Verb,
+};
+use crate::http::{HttpClient, Policy, Setup, bisect, default_budget};
+use crate::registry::{Limits, Settings};
+
+/// The lowest tier's limit, until the vendor's headers name the account's own.
+const START_RATE: RateLimit = RateLimit { requests: 100, per: Duration::from_secs(10) };
+
+const IN_FLIGHT: usize = 4;
+
+/// A HubSpot account, by one private app.
+pub struct HubSpot {
+    client: Client,
+    limits: Limits,
+    sandbox: bool,
+}
+
+impl HubSpot {
+    /// # Errors
+    /// [`Kind::Config`] for settings that cannot be meant.
+    pub fn new(settings: &Settings) -> Result<Self, ConnectorError> {
+        Self::with_policy(settings, Policy::default())
+    }
+
+    /// With other times and attempts than the usual ones.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_policy(settings: &Settings, policy: Policy) -> Result<Self, ConnectorError> {
+        let config = Config::read(settings)?;
+        let setup = Setup {
+            vendor: errors::VENDOR,
+            owner: config.owner(),
+            limits: settings.limits,
+            start_rate: Some(START_RATE),
+            in_flight: IN_FLIGHT,
+            base_url: config.base_url,
+            bearer: Some(config.token),
+            policy,
+        };
+        let http = HttpClient::new(setup).map_err(|mut error| {
+            error.message = format!("connection `{}` (hubspot): {}", config.connection, error.message);
+            error
+        })?;
+        Ok(HubSpot { client: Client { http }, limits: settings.limits, sandbox: config.sandbox })
+    }
+}
+
+/// What HubSpot can do under these limits; the same for all its objects.
+pub(super) fn capabilities_of(limits: &Limits) -> Capabilities {
+    Capabilities {
+        verbs: &[Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete],
+        batch_rows: BATCH,
+        batch_bytes: None,
+        in_flight: limits.concurrency.unwrap_or(IN_FLIGHT).max(1),
+        rate: Some(limits.requests.unwrap_or(START_RATE)),
+        deletes: DeleteKind::Archive,
+        remote_ids: true,
+        partial_answers: true,
+    }
+}
+
+/// The object and the key it is matched on, as far as they can be checked without a request.
+fn checked(target: &Target) -> Result<ObjectType, ConnectorError> {
+    let object = ObjectType::parse(&target.object)?;
+    if target.match_on.len() > 1 {
+        let message = format!("HubSpot matches on one property, not on {}", target.match_on.len());
+        return Err(ConnectorError::new(Kind::Config, message)
+            .hint("make one property with unique values that holds the whole key"));
+    }
+    if target.match_on.iter().any(|name| name == "hs_object_id") {
+        return Err(ConnectorError::new(Kind::Config, "HubSpot cannot match on `hs_object_id`")
+            .hint("match on a property with unique values that holds your own key; outflow keeps the object's id by itself"));
+    }
+    Ok(object)
+}
+
+#[async_trait]
+impl Destination for HubSpot {
+    fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError> {
+        checked(target)?;
+        Ok(capabilities_of(&self.limits))
+    }
+
+    fn quota(&self) -> QuotaOwner {
+        self.client.http.owner().clone()
+    }
+
+    fn normalise(&self, target: &Target, field: &str, value: Value) -> Value {
+        let contacts = ObjectType::parse(&target.object).is_ok_and(|o| o.is_contacts());
+        match value {
+            Value::Text(text) if contacts && field == "email" => Value::Text(encode::fold(&text)),
+            other => other,
+        }
+    }
+
+    async fn account(&self) -> Result<AccountId, ConnectorError> {
+        let portal = self.client.portal().await;
+        match portal {
+            // A token may write and still not see the account.
+            Err(e) if e.kind == Kind::Auth && e.code.as_deref() == Some("MISSING_SCOPES") => {
+                tracing::warn!("the token cannot read the account's id; the host stands for it");
+                Ok(AccountId(self.client.http.host().to_owned()))
+            }
+            Err(error) => Err(error),
+            Ok(_) if self.sandbox => Ok(AccountId("sandbox".to_owned())),
+            Ok(id) => Ok(AccountId(format!("hubspot:{id}"))),
+        }
+    }
+
+    async fn catalog(&self, target: &Target) -> Result<Catalog, ConnectorError> {
+        let object = checked(target)?;
+        let results = self.client.properties(&object).await?;
+        Ok(super::properties::catalog(&object, &results))
+    }
+
+    async fn look_up(
+        &self,
+        target: &Target,
+        keys: &[Vec<FieldValue>],
+    ) -> Result<Vec<Lookup>, ConnectorError> {
+        let object = checked(target)?;
+        let mut found = vec![Lookup::Unclear; keys.len()];
+        let mut askable = Vec::new();
+        for (place, key) in keys.iter().enumerate() {
+            if let [field] = key.as_slice()
+                && let Ok(text) = encode::text(&field.value)
+                && !text.is_empty()
+            {
+                askable.push((place, field.name.to_string(), text));
+            }
+        }
+        for part in askable.chunks(BATCH) {
+            let texts: Vec<String> = part.iter().map(|(.., text)| text.clone()).collect();
+            let answer = self.client.read(&object, &part[0].1, &texts).await?;
+            let lookups = answers::lookups(&texts, &part[0].1, &answer);
+            for ((place, ..), lookup) in part.iter().zip(lookups) {
+                found[*place] = lookup;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn open(&self, target: &Target, context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {
+        let object = checked(target)?;
+        tracing::debug!(
+            run = context.run_id,
+            sync = context.sync,
+            object = object.as_str(),
+            "session opened"
+        );
+        Ok(Box::new(HubSpotSession { client: self.client.clone(), object }))
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.client.http.traffic()
+    }
+}
+
+struct HubSpotSession {
+    client: Client,
+    object: ObjectType,
+}
+
+/// The outcomes of a batch while they come in; what stays empty was never sent.
+struct Outcomes(Vec<Option<Outcome>>);
+
+impl Outcomes {
+    fn receipt(self) -> Result<Receipt, ConnectorError> {
+        let unsent = || Outcome::Deferred { reason: "it was not sent".to_owned() };
+        Receipt::new(self.0.len(), self.0.into_iter().map(|o| o.unwrap_or_else(unsent)).collect())
+    }
+}
+
+#[async_trait]
+impl Session for HubSpotSession {
+    async fn submit(
+        &self,
+        batch: &dyn BatchSource,
+        _handles: &dyn Handles,
+    ) -> Result<Submitted, ConnectorError> {
+        let changes: Vec<Change> = batch.changes().collect::<Result<_, _>>()?;
+        let call = match changes.first().map(|c| c.verb) {
+            Some(verb) if changes.iter().all(|c| c.verb == verb) => call_of(verb),
+            _ => return Err(ConnectorError::new(Kind::Internal, "a batch must hold changes of one verb")),
+        };
+        let mut outcomes = Outcomes(vec![None; changes.len()]);
+        let mut inputs = Vec::new();
+        for (place, change) in changes.iter().enumerate() {
+            match encode::input(change) {
+                Ok(input) => inputs.push((place, input)),
+                Err(outcome) => outcomes.0[place] = Some(outcome),
+            }
+        }
+        if call == Call::Archive {
+            inputs = self.with_record_ids(inputs, &mut outcomes).await?;
+        }
+        self.send(call, inputs, &mut outcomes).await?;
+        Ok(Submitted::Done(outcomes.receipt()?))
+    }
+
+    async fn settle(
+        &self,
+        handle: &RemoteHandle,
+        _batch: &dyn BatchSource,
+    ) -> Result<Receipt, ConnectorError> {
+        let message = format!("HubSpot's batches are answered at once; there is no job `{}`", handle.0);
+        Err(ConnectorError::new(Kind::Internal, message))
+    }
+
+    async fn finish(&self) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+}
+
+fn call_of(verb: Verb) -> Call {
+    match verb {
+        Verb::Upsert => Call::Upsert,
+        Verb::Create => Call::Create,
+        Verb::Update => Call::Update,
+        Verb::Delete => Call::Archive,
+    }
+}
+
+impl HubSpotSession {
+    async fn send(
+        &self,
+        call: Call,
+        inputs: Vec<(usize, Input)>,
+        outcomes: &mut Outcomes,
+    ) -> Result<(), ConnectorError> {
+        let (places, inputs): (Vec<usize>, Vec<Input>) = inputs.into_iter().unzip();
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        let sent = bisect(inputs.len(), default_budget(inputs.len()), |part| {
+            let part = traced(call, &inputs[part]);
+            async move {
+                let answer = self.client.write(&self.object, call, &part).await?;
+                Ok(match (call, answer.status, &answer.json) {
+                    (Call::Archive, 204, _) => answers::archived(&part, None),
+                    (Call::Archive, _, Some(body)) => answers::archived(&part, Some(body)),
+                    (_, _, body) => {
+                        answers::outcomes(&part, body.as_ref().unwrap_or(&serde_json::Value::Null))
+                    }
+                })
+            }
+        });
+        for (place, outcome) in places.into_iter().zip(sent.await?) {
+            outcomes.0[place] = Some(outcome);
+        }
+        Ok(())
+    }
+
+    /// Archiving takes record ids only: those not known are asked for. What is not there counts as removed.
+    async fn with_record_ids(
+        &self,
+        inputs: Vec<(usize, Input)>,
+        outcomes: &mut Outcomes,
+    ) -> Result<Vec<(usize, Input)>, ConnectorError> {
+        let (unknown, mut known): (Vec<_>, Vec<_>) =
+            inputs.into_iter().partition(|(_, input)| input.id_property.is_some());
+        for part in unknown.chunks(BATCH) {
+            let keys: Vec<String> = part.iter().filter_map(|(_, input)| input.id.clone()).collect();
+            let property = part[0].1.id_property.clone().unwrap_or_default();
+            let answer = self.client.read(&self.object, &property, &keys).await?;
+            for ((place, _), lookup) in part.iter().zip(answers::lookups(&keys, &property, &answer)) {
+                match lookup {
+                    Lookup::Found { remote_id } => {
+                        known.push((*place, Input { id: Some(remote_id), ..Input::default() }));
+                    }
+                    Lookup::Absent => {
+                        outcomes.0[*place] = Some(Outcome::Applied { remote_id: None, created: None });
+                    }
+                    Lookup::Unclear => {
+                        let reason = "HubSpot did not say which object has this key".to_owned();
+                        outcomes.0[*place] = Some(Outcome::Deferred { reason });
+                    }
+                }
+            }
+        }
+        Ok(known)
+    }
+}
+
+/// The inputs of one request; those that write name their place in it.
+fn traced(call: Call, inputs: &[Input]) -> Vec<Input> {
+    let mut inputs = inputs.to_vec();
+    if call != Call::Archive {
+        for (place, input) in inputs.iter_mut().enumerate() {
+            input.object_write_trace_id = Some(encode::trace_id(place));
+        }
+    }
+    inputs
+}

@@ -1,0 +1,196 @@
+//! What HubSpot's answers mean: its own words first, the HTTP status only where there are none.
+//!
+//! Every field of an error body may be missing
+//! (<https://developers.hubspot.com/docs/api-reference/error-handling>).
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use serde_json::Value as Json;
+
+use crate::contract::{ConnectorError, Kind, Outcome, Retry};
+use crate::http::{Answer, Observed, Vendor};
+
+/// What the sender must know of HubSpot.
+pub(super) const VENDOR: Vendor =
+    Vendor { title: "HubSpot", request_id: "x-hubspot-correlation-id", judge, observe };
+
+/// A locked object is worth asking for again after this long.
+const LOCKED: Duration = Duration::from_secs(2);
+
+/// An account moves between data centres for up to a day.
+const MIGRATION: Duration = Duration::from_secs(24 * 3600);
+
+/// Turns an answer into an error, or `None` for a success and for what the HTTP status alone explains.
+pub(super) fn judge(answer: &Answer) -> Option<ConnectorError> {
+    if answer.is_success() {
+        return None;
+    }
+    let body = answer.json.as_ref().unwrap_or(&Json::Null);
+    let category = body.get("category").or_else(|| body.get("errorType")).and_then(Json::as_str);
+    let said = body.get("message").and_then(Json::as_str).map(first_sentence).unwrap_or_default();
+    let error = match (answer.status, category) {
+        (429, _) | (_, Some("RATE_LIMIT" | "RATE_LIMITS" | "RATE-LIMIT_REACHED")) => throttled(answer, &said),
+        (423, _) => ConnectorError::new(Kind::Unavailable, "HubSpot has locked these objects for a moment")
+            .code("LOCKED")
+            .retry(Retry::After(answer.retry_after().unwrap_or(LOCKED).max(LOCKED))),
+        (477, _) => {
+            ConnectorError::new(Kind::Unavailable, "HubSpot is moving this account to another data centre")
+                .code("MIGRATION_IN_PROGRESS")
+                .retry(Retry::After(answer.retry_after().unwrap_or(MIGRATION)))
+        }
+        (401, _) | (_, Some("INVALID_AUTHENTICATION" | "EXPIRED_AUTHENTICATION")) => {
+            ConnectorError::new(Kind::Auth, format!("HubSpot refused the token: {said}"))
+                .code("INVALID_AUTHENTICATION")
+                .hint("check the connection's `token`: a private app's access token of this account")
+        }
+        (403, _) | (_, Some("MISSING_SCOPES")) => forbidden(body, &said),
+        (400..=499, Some(_)) if answer.status != 408 => refused(body),
+        _ => return None,
+    };
+    Some(error)
+}
+
+/// 429: the day's budget, the window of ten seconds, or the search's second.
+fn throttled(answer: &Answer, said: &str) -> ConnectorError {
+    let policy = answer.text("policyName").unwrap_or_default();
+    if policy == "DAILY" || said.contains("daily limit") {
+        return ConnectorError::new(Kind::Quota, "HubSpot's daily limit of API calls is used up")
+            .code("DAILY")
+            .hint("run again after midnight in the account's time zone; what was acknowledged is kept");
+    }
+    let secondly = policy == "SECONDLY" || said.contains("secondly limit");
+    let code = match policy {
+        "" if secondly => "SECONDLY",
+        "" => "RATE_LIMITS",
+        named => named,
+    };
+    let error =
+        ConnectorError::new(Kind::RateLimited, format!("HubSpot's rate limit was hit: {said}")).code(code);
+    match answer.retry_after() {
+        Some(wait) => error.retry(Retry::After(wait)),
+        None if secondly => error.retry(Retry::After(Duration::from_secs(1))),
+        None => error,
+    }
+}
+
+fn forbidden(body: &Json, said: &str) -> ConnectorError {
+    let scopes = missing_scopes(body);
+    let error = if scopes.is_empty() {
+        ConnectorError::new(Kind::Auth, format!("HubSpot does not allow this with the token: {said}"))
+            .hint("check the scopes of the private app and the permissions of its account")
+    } else {
+        let list = scopes.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ");
+        ConnectorError::new(Kind::Auth, format!("the token lacks the scope {list}"))
+            .hint("add it to the private app in HubSpot (Settings, Integrations, Private apps)")
+    };
+    error.code("MISSING_SCOPES")
+}
+
+/// The scopes named anywhere in the error's contexts.
+fn missing_scopes(body: &Json) -> Vec<String> {
+    let inner = body.get("errors").and_then(Json::as_array).into_iter().flatten();
+    let mut scopes: Vec<String> = std::iter::once(body)
+        .chain(inner)
+        .filter_map(|error| error.get("context")?.as_object())
+        .flatten()
+        .filter(|(name, _)| name.to_lowercase().contains("scope"))
+        .filter_map(|(_, value)| value.as_array())
+        .flatten()
+        .filter_map(|scope| scope.as_str().map(str::to_owned))
+        .collect();
+    scopes.sort();
+    scopes.dedup();
+    scopes
+}
+
+/// A request refused for its data.
+fn refused(body: &Json) -> ConnectorError {
+    let Refusal { code, field, message } = refusal(body);
+    let error = ConnectorError::new(Kind::Rejected, message).code(code);
+    match field {
+        Some(field) => error.with("field", field),
+        None => error,
+    }
+}
+
+/// One refusal, as specific as the answer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) code: String,
+    pub(super) field: Option<String>,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    /// What becomes of the row it names.
+    pub(super) fn outcome(self) -> Outcome {
+        match self.code.as_str() {
+            "RATE_LIMIT" | "RATE_LIMITS" | "RATE-LIMIT_REACHED" => Outcome::Deferred { reason: self.message },
+            _ => Outcome::Rejected { code: self.code, field: self.field, message: self.message },
+        }
+    }
+}
+
+/// Reads an error object, the whole answer's or one of its `errors`: the first invalid property of the list that the
+/// message may embed, else the first inner error, else the error itself.
+pub(super) fn refusal(error: &Json) -> Refusal {
+    let message = error.get("message").and_then(Json::as_str).unwrap_or("no reason was given");
+    let category = error.get("category").and_then(Json::as_str).unwrap_or("UNKNOWN");
+    if let Some(refusal) = embedded(message) {
+        return refusal;
+    }
+    let inner = error.get("errors").and_then(Json::as_array).and_then(|errors| errors.first());
+    let code = inner.and_then(|e| e.get("code")).or_else(|| error.get("code")).and_then(Json::as_str);
+    let code = match code.unwrap_or(category) {
+        "OBJECT_ALREADY_EXISTS" | "CONTACT_EXISTS" => "CONFLICT",
+        code => code,
+    };
+    let field = inner.and_then(property_name).or_else(|| property_name(error));
+    Refusal { code: code.to_owned(), field, message: first_sentence(message) }
+}
+
+/// `Property values were not valid: [{"isValid":false,"message":..,"error":"INVALID_EMAIL","name":"email",..}]`
+fn embedded(message: &str) -> Option<Refusal> {
+    let (_, list) = message.split_once("not valid: ")?;
+    let list: Vec<Json> = serde_json::from_str(list.trim()).ok()?;
+    let first = list.iter().find(|p| p.get("isValid") != Some(&Json::Bool(true)))?;
+    let text = |name| first.get(name).and_then(Json::as_str);
+    Some(Refusal {
+        code: text("error").unwrap_or("VALIDATION_ERROR").to_owned(),
+        field: text("name").map(str::to_owned),
+        message: text("message")
+            .or(text("localizedErrorMessage"))
+            .unwrap_or("the value is not valid")
+            .to_owned(),
+    })
+}
+
+fn property_name(error: &Json) -> Option<String> {
+    let context = error.get("context")?;
+    let names = context.get("propertyName").or_else(|| context.get("propertyNames"))?;
+    let name = names.as_str().or_else(|| names.get(0)?.as_str())?;
+    Some(name.to_owned())
+}
+
+/// Messages can hold whole stack traces and lists; a person reads the beginning.
+fn first_sentence(message: &str) -> String {
+    const LONGEST: usize = 300;
+    let line = message.lines().next().unwrap_or_default();
+    match line.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line.to_owned(),
+    }
+}
+
+/// `X-HubSpot-RateLimit-*`; search and OAuth answers leave some or all of them out.
+pub(super) fn observe(headers: &HeaderMap) -> Observed {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    let small = |name: &str| number(name).and_then(|n| u32::try_from(n).ok());
+    Observed {
+        max: small("x-hubspot-ratelimit-max"),
+        remaining: small("x-hubspot-ratelimit-remaining"),
+        interval: number("x-hubspot-ratelimit-interval-milliseconds").map(Duration::from_millis),
+        daily_remaining: number("x-hubspot-ratelimit-daily-remaining"),
+    }
+}

@@ -1,0 +1,39 @@
+//! HubSpot CRM objects: batch upsert, create, update and archive, each input with its own trace id, so that one bad
+//! record is refused alone.
+//!
+//! Facts from <https://developers.hubspot.com/docs/api-reference/error-handling>,
+//! <https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines> and recorded answers in
+//! `fixtures/http/hubspot`.
+
+mod answers;
+mod client;
+mod config;
+mod connector;
+mod encode;
+mod errors;
+mod playbook;
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use connector::HubSpot;
+
+use crate::contract::Destination;
+use crate::registry::{Connector, Limits};
+
+/// HubSpot's line in the registry.
+pub const CONNECTOR: Connector = Connector {
+    name: "hubspot",
+    title: "HubSpot",
+    summary: "CRM objects by batch upsert, archive for removals",
+    settings: config::SETTINGS,
+    source: None,
+    destination: Some(|settings| Ok(Arc::new(HubSpot::new(settings)?) as Arc<dyn Destination>)),
+    capabilities: Some(|| connector::capabilities_of(&Limits::default())),
+    objects: &["contacts", "companies", "deals", "tickets", "products", "a type id (`2-1234567`)"],
+    options: &[],
+    sandboxed: true,
+    errors: playbook::ENTRIES,
+};

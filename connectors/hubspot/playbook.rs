@@ -1,0 +1,147 @@
+//! What `outflow explain` says of HubSpot's codes.
+
+use crate::registry::ErrorEntry;
+
+const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
+    ErrorEntry { code, meaning, action }
+}
+
+pub(super) const ENTRIES: &[ErrorEntry] = &[
+    entry(
+        "VALIDATION_ERROR",
+        "HubSpot refused a value without naming a more specific reason.",
+        "Read the message; mend the value in the source or the mapping, and the next sync sends it again.",
+    ),
+    entry(
+        "INVALID_EMAIL",
+        "The e-mail address is not one that HubSpot accepts.",
+        "Mend it in the source, or leave such rows out of the model.",
+    ),
+    entry(
+        "PROPERTY_DOESNT_EXIST",
+        "The object has no property of this name.",
+        "Compare with `outflow fields CONNECTION OBJECT`; create the property in HubSpot or mend the mapping.",
+    ),
+    entry(
+        "INVALID_OPTION",
+        "The value is not among the property's options; HubSpot wants the option's internal value.",
+        "Add the option in HubSpot, or map the value to an internal value.",
+    ),
+    entry(
+        "INVALID_INTEGER",
+        "The property takes a whole number.",
+        "Give the field `type: integer` or mend the value.",
+    ),
+    entry(
+        "INVALID_LONG",
+        "The property takes a whole number.",
+        "Give the field `type: integer` or mend the value.",
+    ),
+    entry(
+        "INVALID_NUMBER",
+        "The property takes a number.",
+        "Give the field `type: number` or mend the value.",
+    ),
+    entry("INVALID_BOOLEAN", "The property takes `true` or `false`.", "Give the field `type: boolean`."),
+    entry(
+        "INVALID_DATE",
+        "The property takes a date, at midnight UTC.",
+        "Give the field `type: date`, or `type: datetime` for an instant.",
+    ),
+    entry(
+        "READ_ONLY_VALUE",
+        "HubSpot calculates this property; nobody can set it.",
+        "Take the field out of the mapping.",
+    ),
+    entry(
+        "DUPLICATE_UNIQUE_PROPERTY_VALUE",
+        "Another object already holds this value of a property whose values are unique.",
+        "Find the other object in HubSpot; merge the two, or mend the value in the source.",
+    ),
+    entry(
+        "CONFLICT",
+        "An object with this key exists already, so it cannot be created.",
+        "Use `mode: upsert`, or merge the duplicates in HubSpot.",
+    ),
+    entry(
+        "OBJECT_NOT_FOUND",
+        "There is no such object, or it was archived.",
+        "Use `mode: upsert` if missing objects shall be made; else nothing, the row is tried again.",
+    ),
+    entry(
+        "KEY_EMPTY",
+        "The match key of this row is empty, so HubSpot could not find its object.",
+        "Fill the key in the source or leave such rows out of the model.",
+    ),
+    entry(
+        "LIST_SEPARATOR",
+        "An element of a list holds `;`, which HubSpot takes as the end of the element.",
+        "Send the option's internal value without `;`.",
+    ),
+    entry(
+        "INVALID_AUTHENTICATION",
+        "HubSpot does not know the token, or it was rotated or revoked.",
+        "Copy the access token of the private app again and set it as the connection's `token`.",
+    ),
+    entry(
+        "MISSING_SCOPES",
+        "The token is valid, but may not do this.",
+        "Add the named scopes to the private app; reading and writing an object are two scopes.",
+    ),
+    entry(
+        "DAILY",
+        "The account has used up its API calls of the day.",
+        "Nothing: the next run after midnight in the account's time zone goes on. `limits.daily_calls` keeps some for others.",
+    ),
+    entry(
+        "DAILY_BUDGET",
+        "The budget that `limits.daily_calls` sets for this connection is used up.",
+        "Run again tomorrow (UTC), or raise the budget.",
+    ),
+    entry(
+        "TEN_SECONDLY_ROLLING",
+        "More requests in ten seconds than the account allows; other programs use the same limit.",
+        "Nothing, it waits by itself; lower `limits.requests` if it comes often.",
+    ),
+    entry("SECONDLY", "More searches in a second than HubSpot allows.", "Nothing, it waits by itself."),
+    entry(
+        "RATE_LIMITS",
+        "HubSpot asks for a slower pace.",
+        "Nothing, it waits by itself; lower `limits.requests` if it comes often.",
+    ),
+    entry(
+        "RATE_LIMIT",
+        "HubSpot asks for a slower pace.",
+        "Nothing, it waits by itself; lower `limits.requests` if it comes often.",
+    ),
+    entry(
+        "LOCKED",
+        "HubSpot is busy changing the same objects.",
+        "Nothing, it is tried again; keep other imports of these objects to other hours if it comes often.",
+    ),
+    entry(
+        "MIGRATION_IN_PROGRESS",
+        "HubSpot is moving the account to another data centre, for up to 24 hours.",
+        "Run again later.",
+    ),
+    entry(
+        "UNREACHABLE",
+        "No connection to the host could be made; nothing was sent.",
+        "Check the network, the proxy and the connection's `base_url`.",
+    ),
+    entry(
+        "NO_ANSWER",
+        "A request was sent, but no whole answer came; it may have had its effect.",
+        "Nothing: the rows stay marked, and the next run settles them.",
+    ),
+    entry(
+        "UNKNOWN",
+        "HubSpot refused the row without a code.",
+        "Read the message; mend the row in the source.",
+    ),
+    entry(
+        "REJECTED",
+        "HubSpot refused the row without a code.",
+        "Read the message; mend the row in the source.",
+    ),
+];
