@@ -186,6 +186,7 @@ fn bearer(token: &SecretString) -> Result<HeaderValue, ConnectorError> {
     Ok(value)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one client through which everything is sent")]
 fn build(setup: &Setup) -> Result<reqwest::Client, ConnectorError> {
     let timeout = setup.policy.timeout;
     let mut builder = reqwest::Client::builder()

@@ -58,7 +58,7 @@ impl From<reqwest::Error> for Broken {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the one place that sends requests")]
+#[expect(clippy::disallowed_methods, reason = "the one place that sends requests")]
 async fn whole(
     client: &reqwest::Client,
     request: reqwest::Request,
