@@ -1,1 +1,7 @@
-fn main() {}
+//! The `outflow` binary; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    outflow::cli::main(std::env::args_os())
+}

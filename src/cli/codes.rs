@@ -1,0 +1,134 @@
+//! Every code that outflow can print, from every room, for `explain`.
+
+use outflow_connectors::registry::{ErrorEntry, REGISTRY};
+
+const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
+    ErrorEntry { code, meaning, action }
+}
+
+/// Codes of the command line, and those into which the answers of sources and destinations are sorted.
+const OWN: [ErrorEntry; 18] = [
+    entry(
+        "OF-CLI-001",
+        "The command line could not be understood.",
+        "Read the line above the usage; `outflow COMMAND --help` has examples.",
+    ),
+    entry(
+        "OF-CLI-002",
+        "The command exists in outflow, but not in this version.",
+        "Update outflow, or use one of the commands that `outflow help` lists.",
+    ),
+    entry(
+        "OF-CLI-003",
+        "The option exists in outflow, but not in this version.",
+        "Leave it out, or update outflow.",
+    ),
+    entry(
+        "OF-CLI-004",
+        "The result, or a file that was asked for, could not be written.",
+        "Check that the disk has room and that the file or pipe can be written. What a run delivered is kept.",
+    ),
+    entry(
+        "OF-CLI-005",
+        "The run was stopped at once, by a second signal, while batches were in flight.",
+        "Run the sync again: what was acknowledged is kept, and what was in flight is looked at first.",
+    ),
+    entry(
+        "OF-CLI-006",
+        "A file stands where outflow was asked to write a new one. It was left as it is.",
+        "Name another folder or file, or move the old one away.",
+    ),
+    entry(
+        "OF-CLI-007",
+        "The command names something that does not exist: a run, a code, a connector, an object.",
+        "Correct the name; the hint says where the list is.",
+    ),
+    entry(
+        "OF-DST-001",
+        "The destination refused the settings or the mapping.",
+        "Correct what the message names in `outflow.yml` or in the mapping; `outflow fields` lists the fields there are.",
+    ),
+    entry(
+        "OF-DST-002",
+        "The destination did not accept the credentials, or they lack a permission. It was not tried again.",
+        "Check the token and its scopes in the destination's settings; `outflow check --connect` tries it out.",
+    ),
+    entry(
+        "OF-DST-003",
+        "The destination's rate limit was still exceeded after every wait it asked for.",
+        "Run it again later, or set `limits: {requests: ...}` lower: something else may be using the same limit.",
+    ),
+    entry(
+        "OF-DST-004",
+        "A daily quota of the destination is used up. The run stopped cleanly.",
+        "Run it again when the quota is new; what was not sent goes then.",
+    ),
+    entry(
+        "OF-DST-005",
+        "The destination could not be reached, or answered with errors of its own until the retries ran out.",
+        "Check the network and the vendor's status page, then run the sync again: it goes on where it stopped.",
+    ),
+    entry(
+        "OF-DST-006",
+        "The destination refused a request as a whole, with no effect.",
+        "Read its words; they usually name a field of the mapping. `outflow errors SYNC` lists the rows.",
+    ),
+    entry(
+        "OF-DST-007",
+        "The answer to a request was lost, so it may or may not have had an effect.",
+        "Run the sync again: the rows in question are sent again or looked up, whichever is safe.",
+    ),
+    entry(
+        "OF-SRC-001",
+        "The source refused the query, or could not read its result.",
+        "Correct the SQL that is named; it helps to try it in the database's own client.",
+    ),
+    entry(
+        "OF-SRC-002",
+        "The source did not accept the credentials.",
+        "Check the connection in `outflow.yml` and the user's permissions in the database.",
+    ),
+    entry(
+        "OF-SRC-003",
+        "The source could not be reached, or could not be opened.",
+        "Check the path, or the host and the network, then run it again. Nothing was sent.",
+    ),
+    entry(
+        "OF-INT-001",
+        "Something that cannot happen did: a defect, or a damaged file on this machine.",
+        "What was acknowledged is kept. Please report the message with `outflow --version`.",
+    ),
+];
+
+const DEFECT: [ErrorEntry; 1] = [entry(
+    crate::report::panic::CODE,
+    "outflow has a defect and stopped in the middle.",
+    "What was acknowledged is kept; run it again. Please report the line on stderr with `outflow --version`.",
+)];
+
+/// All entries: outflow's own, then each connector's, each room in its order.
+pub fn all() -> Vec<&'static ErrorEntry> {
+    let rooms: [&'static [ErrorEntry]; 2] = [&OWN, &DEFECT];
+    let connectors = REGISTRY.0.iter().map(|connector| connector.errors);
+    rooms.into_iter().chain(connectors).flatten().collect()
+}
+
+/// The entry of a code, in any case; else the code that resembles it most.
+pub fn find(code: &str) -> Result<&'static ErrorEntry, Option<&'static str>> {
+    let wanted = code.to_uppercase();
+    let all = all();
+    match all.iter().find(|entry| entry.code.to_uppercase() == wanted) {
+        Some(entry) => Ok(entry),
+        None => Err(nearest(&wanted, all.iter().map(|entry| entry.code))),
+    }
+}
+
+/// The name that a mistyped one probably meant.
+pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |name: &str| strsim::jaro_winkler(&typed.to_lowercase(), &name.to_lowercase());
+    names
+        .map(|name| (likeness(name), name))
+        .filter(|(l, _)| *l > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|b| b.1)
+}

@@ -1,0 +1,181 @@
+//! The command line: one thin file per command.
+
+mod absent;
+mod codes;
+mod completions;
+mod connectors;
+mod explain;
+mod global;
+mod help;
+mod man;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind as Usage;
+use clap::{Parser, Subcommand};
+
+use self::global::Global;
+use crate::error::{Error, ErrorKind};
+use crate::report::{self, Answer, Exit, Failure, Format, Screen, logs};
+
+/// Reverse ETL: what changed in the warehouse reaches the tools where people work
+///
+/// outflow reads a query, compares each row with what the destination last acknowledged, and delivers only what
+/// changed.
+#[derive(Debug, Parser)]
+#[command(name = "outflow", version, propagate_version = true, max_term_width = 110, after_help = help::after(&[
+    ("outflow init acme && cd acme", "a project that runs at once"),
+    ("outflow diff", "what would be sent"),
+    ("outflow sync", "send it"),
+]))]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Explain(explain::Explain),
+    Connectors(connectors::Connectors),
+    Completions(completions::Completions),
+    Man(man::Man),
+    #[command(hide = true)]
+    Backfill(absent::Absent),
+    #[command(hide = true)]
+    Ledger(absent::Absent),
+    #[command(hide = true)]
+    Resolve(absent::Absent),
+    #[command(hide = true)]
+    Compile(absent::Absent),
+    #[command(hide = true)]
+    Query(absent::Absent),
+    #[command(hide = true)]
+    Dbt(absent::Absent),
+}
+
+/// What a command is given besides its own arguments.
+pub struct Given {
+    pub global: Global,
+    pub screen: Screen,
+}
+
+/// The whole program: arguments in, exit code out.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    report::panic::install();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let json = wants_json(&arguments);
+    let exit = catch_unwind(AssertUnwindSafe(|| parse_and_run(&arguments))).unwrap_or_else(|_| {
+        // The hook has told people already.
+        if json {
+            let screen = Screen { format: Format::Json, ..Screen::default() };
+            screen.failure("outflow", &report::panic::error().into());
+        }
+        Exit::Failed
+    });
+    exit.into()
+}
+
+fn parse_and_run(arguments: &[OsString]) -> Exit {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => run(cli, arguments),
+        Err(error) => unparsed(&error, wants_json(arguments)),
+    }
+}
+
+fn run(cli: Cli, arguments: &[OsString]) -> Exit {
+    let Cli { global, command } = cli;
+    if global.no_color {
+        report::no_color();
+    }
+    logs::start(logs::Level { quiet: global.quiet, verbose: global.verbose }, global.log_format);
+    // Arguments of a command that isn't there are not parsed.
+    let format = if wants_json(arguments) { Format::Json } else { global.format };
+    let screen = Screen { format, quiet: global.quiet, root: None };
+    let mut given = Given { global, screen };
+    let name = command.name();
+    let result = given.refused_options().and_then(|()| command.run(&mut given));
+    match result {
+        Ok(answer) => given.screen.answer(name, &answer),
+        Err(failure) => given.screen.failure(name, &failure),
+    }
+}
+
+impl Given {
+    fn refused_options(&self) -> Result<(), Failure> {
+        match self.global.record {
+            Some(_) => {
+                Err(Error::new("OF-CLI-003", ErrorKind::Config, "`--record` is not part of this version")
+                    .hint("leave it out; `-vv` logs each request without its body")
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Command {
+    fn name(&self) -> &'static str {
+        match self {
+            Command::Explain(_) => "explain",
+            Command::Connectors(_) => "connectors",
+            Command::Completions(_) => "completions",
+            Command::Man(_) => "man",
+            Command::Backfill(_) => "backfill",
+            Command::Ledger(_) => "ledger",
+            Command::Resolve(_) => "resolve",
+            Command::Compile(_) => "compile",
+            Command::Query(_) => "query",
+            Command::Dbt(_) => "dbt",
+        }
+    }
+
+    fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
+        match self {
+            Command::Explain(command) => command.run(given),
+            Command::Connectors(command) => command.run(given),
+            Command::Completions(command) => command.run(given),
+            Command::Man(command) => command.run(given),
+            _ => Err(absent::refusal(self.name()).into()),
+        }
+    }
+}
+
+/// Help and version are results; everything else is a usage error.
+fn unparsed(error: &clap::Error, json: bool) -> Exit {
+    let text = error.render().ansi().to_string();
+    match error.kind() {
+        Usage::DisplayHelp | Usage::DisplayVersion => match report::out(&text) {
+            Ok(()) => Exit::Done,
+            Err(_) => Exit::Failed,
+        },
+        _ if json => {
+            let plain = error.render().to_string();
+            let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let failure = Error::new("OF-CLI-001", ErrorKind::Usage, message)
+                .hint("`outflow help` lists the commands, `outflow COMMAND --help` its options");
+            Screen { format: Format::Json, ..Screen::default() }.failure("outflow", &failure.into())
+        }
+        _ => {
+            report::message(&text);
+            Exit::Usage
+        }
+    }
+}
+
+/// Whether JSON was asked for, told from the raw arguments: for command lines that could not be parsed.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let mut words = arguments.iter().map(|word| word.to_string_lossy());
+    let mut json = false;
+    while let Some(word) = words.next() {
+        match &*word {
+            "--format" => json = words.next().is_some_and(|form| form == "json"),
+            "--format=json" => json = true,
+            _ => {}
+        }
+    }
+    json
+}

@@ -1,0 +1,23 @@
+//! The only printer: results on stdout as text or JSON, everything else on stderr, and the exit codes.
+
+pub mod connectors;
+pub mod error;
+pub mod exit;
+pub mod format;
+pub mod json;
+pub mod logs;
+mod mask;
+pub mod panic;
+pub mod playbook;
+mod preview;
+pub mod progress;
+#[cfg(test)]
+pub(crate) mod samples;
+mod screen;
+mod style;
+mod table;
+pub mod text;
+
+pub use error::Finding;
+pub use exit::Exit;
+pub use screen::{Answer, Failure, Format, Screen, message, no_color, out};

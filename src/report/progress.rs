@@ -1,0 +1,98 @@
+//! Bars on stderr while a run goes on; also the run's events as log lines.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::sync::event::{Event, Observer};
+
+/// One bar per sync that is running; nothing where stderr is no terminal.
+pub struct Progress {
+    bars: MultiProgress,
+    of: Mutex<BTreeMap<String, ProgressBar>>,
+}
+
+impl Progress {
+    /// `wanted` is false for `--no-progress`, `--quiet` and JSON logs.
+    #[allow(clippy::disallowed_methods)]
+    pub fn new(wanted: bool) -> Self {
+        let shown = wanted && std::io::stderr().is_terminal();
+        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Progress { bars: MultiProgress::with_draw_target(target), of: Mutex::default() }
+    }
+
+    fn start(&self, sync: &str) -> ProgressBar {
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.set_style(style("{spinner} {prefix}   {msg}"));
+        bar.set_prefix(sync.to_owned());
+        bar.set_message("reading");
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+
+    fn draw(&self, event: &Event) {
+        let mut bars = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::SyncStarted { sync } => _ = bars.insert(sync.clone(), self.start(sync)),
+            Event::Extracted { sync, rows } => {
+                if let Some(bar) = bars.get(sync) {
+                    bar.set_message(format!("{} read", super::format::plural(*rows, "row")));
+                }
+            }
+            Event::Planned { sync, changes } => {
+                if let Some(bar) = bars.get(sync) {
+                    bar.set_style(style(
+                        "{spinner} {prefix}   {bar:30} {human_pos}/{human_len} delivered, {eta} left",
+                    ));
+                    bar.set_length(*changes);
+                    bar.set_position(0);
+                }
+            }
+            Event::Settled { sync, changes } => {
+                if let Some(bar) = bars.get(sync) {
+                    bar.set_position(*changes);
+                }
+            }
+            Event::SyncFinished(report) => {
+                if let Some(bar) = bars.remove(&report.sync) {
+                    bar.finish_and_clear();
+                }
+            }
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&self, event: &Event) {
+        log(event);
+        if !self.bars.is_hidden() {
+            self.draw(event);
+        }
+    }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::SyncStarted { sync } => tracing::info!(sync, "sync started"),
+        Event::Extracted { sync, rows } => tracing::debug!(sync, rows, "rows read"),
+        Event::Planned { sync, changes } => tracing::info!(sync, changes, "delivery starts"),
+        Event::Settled { sync, changes } => tracing::debug!(sync, changes, "changes settled"),
+        Event::SyncFinished(report) => tracing::info!(
+            sync = report.sync,
+            run_id = report.run_id,
+            status = ?report.status,
+            delivered = report.counts.delivered,
+            requests = report.counts.requests,
+            duration_ms = report.duration_ms,
+            "sync finished"
+        ),
+    }
+}
+
+/// A template with a mistake falls back to the library's own.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
