@@ -1,1 +1,8 @@
+//! One test binary: linking is what costs, so every area is a module of it.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
+
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod support;

@@ -10,7 +10,7 @@ use crate::report::{Answer, Failure, playbook};
 /// Without a code, all codes are listed.
 #[derive(Debug, Args)]
 #[command(after_help = help::after(&[
-    ("outflow explain OF-CFG-004", "one code; upper or lower case"),
+    ("outflow explain OF-ROW-003", "one code; upper or lower case"),
     ("outflow explain", "all of them"),
     ("outflow explain --format json", "for a runbook"),
 ]))]

@@ -25,7 +25,7 @@ use crate::report::{self, Answer, Exit, Failure, Format, Screen, logs};
 /// outflow reads a query, compares each row with what the destination last acknowledged, and delivers only what
 /// changed.
 #[derive(Debug, Parser)]
-#[command(name = "outflow", version, propagate_version = true, max_term_width = 110, after_help = help::after(&[
+#[command(name = "outflow", version, max_term_width = 110, after_help = help::after(&[
     ("outflow init acme && cd acme", "a project that runs at once"),
     ("outflow diff", "what would be sent"),
     ("outflow sync", "send it"),

@@ -1,0 +1,78 @@
+//! Command lines that are wrong, or ask for what this version lacks.
+
+use crate::support::{Run, outflow};
+
+fn run(arguments: &[&str]) -> Run {
+    outflow(tempfile::tempdir().unwrap().path(), arguments)
+}
+
+#[test]
+fn commands_of_other_versions_say_so() {
+    for arguments in [
+        &["backfill", "contacts", "--where", "id > 3"][..],
+        &["ledger", "verify"],
+        &["resolve", "contacts", "--key", "1", "--applied"],
+        &["compile", "customers"],
+        &["query", "customers", "--limit", "3"],
+        &["dbt", "exposures"],
+    ] {
+        let run = run(arguments).ends(1);
+        let expected = format!("`outflow {}` is not part of this version", arguments[0]);
+        assert!(run.stderr.contains(&expected) && run.stderr.contains("OF-CLI-002"), "{run:#?}");
+        assert_eq!(run.stdout, "");
+    }
+    let json = run(&["backfill", "x", "--format", "json"]).ends(1).json();
+    assert_eq!(json["error"]["code"], "OF-CLI-002");
+    assert_eq!(json["exit_code"], 1);
+}
+
+#[test]
+fn options_of_other_versions_say_so() {
+    let run = run(&["explain", "--record", "out"]).ends(1);
+    assert!(run.stderr.contains("`--record` is not part of this version"), "{run:#?}");
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error() {
+    for arguments in [&["snyc"][..], &["explain", "--formt", "json"], &["--jobs", "0", "explain"], &[]] {
+        let run = run(arguments).ends(2);
+        assert!(
+            run.stdout.is_empty() && run.stderr.contains("Usage:") || run.stderr.contains("--help"),
+            "{run:#?}"
+        );
+    }
+    let suggestion = run(&["exlpain"]).ends(2);
+    assert!(suggestion.stderr.contains("'explain'"), "{suggestion:#?}");
+}
+
+#[test]
+fn a_wrong_command_line_is_json_when_json_was_asked_for() {
+    let run = run(&["explain", "--nope", "--format", "json"]).ends(2);
+    let json = run.json();
+    assert_eq!((&json["exit_code"], &json["error"]["kind"]), (&2.into(), &"usage".into()));
+    assert!(json["error"]["message"].as_str().unwrap().contains("--nope"), "{json}");
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn results_are_plain_without_a_terminal() {
+    for arguments in [&["--help"][..], &["explain", "OF-CLI-001"], &["connectors"], &["--version"]] {
+        let run = run(arguments).ends(0);
+        assert!(!run.stdout.contains('\u{1b}') && !run.stdout.is_empty(), "{run:#?}");
+    }
+}
+
+#[test]
+fn completions_and_man_pages() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&["completions", shell]).ends(0).stdout;
+        assert!(script.contains("explain") && script.contains("project-dir"), "{shell}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let page = outflow(folder.path(), &["man"]).ends(0).stdout;
+    assert!(page.starts_with(".ie") && page.contains(".SH NAME"), "{page}");
+    outflow(folder.path(), &["man", "--out", "pages"]).ends(0);
+    let written = std::fs::read_dir(folder.path().join("pages")).unwrap().count();
+    assert!(written > 3, "{written}");
+    assert!(folder.path().join("pages/outflow-explain.1").exists());
+}
