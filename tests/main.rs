@@ -2,7 +2,6 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
 
-#[cfg(test)]
 mod cli;
-#[cfg(test)]
+mod house;
 mod support;

@@ -1,0 +1,11 @@
+//! The rules of the house: who may know whom, how large a thing may grow, and that nothing is added by half.
+//! Each rule is itself shown to fail on a bad sample.
+
+mod bans;
+mod connectors;
+mod docs;
+mod rooms;
+mod rust;
+mod sizes;
+mod tree;
+mod words;
