@@ -24,7 +24,8 @@ where
     F: Fn(Range<usize>) -> R,
     R: Future<Output = Result<Vec<Outcome>, ConnectorError>>,
 {
-    let mut search = Search { outcomes: vec![None; changes], parts: vec![0..changes], stopped: None };
+    let whole = 0..changes;
+    let mut search = Search { outcomes: vec![None; changes], parts: Vec::from([whole]), stopped: None };
     let mut left = budget;
     let mut first = true;
     while let Some(part) = search.parts.pop() {

@@ -1,13 +1,13 @@
 //! The client of one connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::exchange::exchange;
+use super::exchange::{UNREACHABLE, exchange};
 use super::quota::{Quota, Share};
 use super::request::{Answer, Request, Vendor};
 use super::retry::{self, Next, Policy};
@@ -32,6 +32,9 @@ pub struct Setup {
     pub policy: Policy,
 }
 
+/// A host that has never answered is given up after so many attempts: the address is likelier wrong than the host down.
+const FIRST_CONTACT: u32 = 3;
+
 /// Sends requests to one API under the limits of their owner; cheap to clone, safe to share, safe to cancel.
 #[derive(Clone)]
 pub struct HttpClient(Arc<Inner>);
@@ -42,6 +45,8 @@ struct Inner {
     authorization: Option<HeaderValue>,
     quota: Arc<Quota>,
     counts: Counts,
+    /// The host has answered before.
+    reached: AtomicBool,
 }
 
 #[derive(Default)]
@@ -68,7 +73,8 @@ impl HttpClient {
         let quota = Quota::of(&setup.owner, share);
         let client = build(&setup)?;
         let counts = Counts::default();
-        Ok(HttpClient(Arc::new(Inner { client, setup, authorization, quota, counts })))
+        let reached = AtomicBool::new(false);
+        Ok(HttpClient(Arc::new(Inner { client, setup, authorization, quota, counts, reached })))
     }
 
     /// Sends a request through all layers and returns its answer, once the vendor's own reading of it and its status
@@ -80,21 +86,22 @@ impl HttpClient {
         let policy = self.0.setup.policy;
         let mut pauses = policy.pauses();
         let mut lost = None;
-        let mut again = false;
-        loop {
-            let error = match self.attempt(request, again).await {
+        for tried in 1.. {
+            let error = match self.attempt(request, tried > 1).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             if error.kind == Kind::Ambiguous {
                 lost.get_or_insert_with(|| error.message.clone());
             }
-            match policy.next(error, request.repeatable, pauses.next()) {
+            let nobody_there = error.code.as_deref() == Some(UNREACHABLE) && !self.0.reached.load(Relaxed);
+            let pause = pauses.next().filter(|_| tried < FIRST_CONTACT || !nobody_there);
+            match policy.next(error, request.repeatable, pause) {
                 Next::Again(pause) => tokio::time::sleep(pause).await,
                 Next::Stop(error) => return Err(retry::after_loss(error, lost.as_deref())),
             }
-            again = true;
         }
+        Err(ConnectorError::new(Kind::Internal, "a request was tried too often"))
     }
 
     async fn attempt(&self, request: &Request, again: bool) -> Result<Answer, ConnectorError> {
@@ -131,6 +138,7 @@ impl HttpClient {
         let Inner { setup, quota, .. } = &*self.0;
         let id = answer.header(setup.vendor.request_id).unwrap_or_default();
         tracing::debug!(method = %request.method, path = request.path, status = answer.status, id, "answered");
+        self.0.reached.store(true, Relaxed);
         let observed: Observed = (setup.vendor.observe)(&answer.headers);
         quota.observe(&observed);
         let error = (setup.vendor.judge)(&answer).or_else(|| retry::by_status(setup.vendor.title, &answer));

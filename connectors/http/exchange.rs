@@ -8,6 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::request::Answer;
 use crate::contract::{ConnectorError, Kind, Retry};
 
+/// The code of a request that cannot have left.
+pub(super) const UNREACHABLE: &str = "UNREACHABLE";
+
 /// An answer longer than this is not read.
 const MAX_BODY: usize = 64 * 1024 * 1024;
 
@@ -31,7 +34,7 @@ pub(super) async fn exchange(
         Ok(Err(Broken::Http(error))) if is_before_sending(&error) => {
             let message = format!("cannot reach `{host}`: {}", root_cause(&error));
             Err(ConnectorError::new(Kind::Unavailable, message)
-                .code("UNREACHABLE")
+                .code(UNREACHABLE)
                 .hint("check the network, the proxy and the connection's `base_url`")
                 .source(error.without_url()))
         }

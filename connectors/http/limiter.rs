@@ -29,11 +29,12 @@ pub(super) struct Limiter {
 
 #[derive(Debug)]
 struct State {
-    rate: Option<RateLimit>,
-    /// The user set the rate: headers may lower it, never raise it.
+    /// The lowest rate that users set where `fixed`, else one to start with.
+    own: Option<RateLimit>,
+    /// A user set the rate: headers may lower it, never raise it.
     fixed: bool,
-    /// The lowest rate ever asked for where `fixed`, the start rate otherwise.
-    configured: Option<RateLimit>,
+    /// What the vendor's headers say.
+    vendor: Option<RateLimit>,
     sent: VecDeque<Instant>,
     margin: Duration,
     refused_at: Option<Instant>,
@@ -49,9 +50,9 @@ pub(super) struct TooLong(pub(super) Duration);
 impl Limiter {
     pub(super) fn new(rate: Option<RateLimit>, fixed: bool) -> Self {
         let state = State {
-            rate,
+            own: rate,
             fixed,
-            configured: rate,
+            vendor: None,
             sent: VecDeque::new(),
             margin: MARGIN,
             refused_at: None,
@@ -95,8 +96,8 @@ impl Limiter {
     pub(super) fn narrow(&self, rate: Option<RateLimit>, fixed: bool) {
         let (Some(rate), true) = (rate, fixed) else { return };
         let mut state = self.state();
-        if !state.fixed || state.configured.is_none_or(|c| per_second(rate) < per_second(c)) {
-            (state.rate, state.configured, state.fixed) = (Some(rate), Some(rate), true);
+        if !state.fixed || state.own.is_none_or(|own| per_second(rate) < per_second(own)) {
+            (state.own, state.fixed) = (Some(rate), true);
         }
     }
 
@@ -108,11 +109,7 @@ impl Limiter {
         }
         let now = Instant::now();
         let mut state = self.state();
-        let vendor = RateLimit { requests: max, per };
-        state.rate = match state.configured {
-            Some(own) if state.fixed && per_second(own) <= per_second(vendor) => Some(own),
-            _ => Some(vendor),
-        };
+        state.vendor = Some(RateLimit { requests: max, per });
         if let Some(remaining) = observed.remaining {
             state.prune(now);
             // Ours may be more than the vendor has counted yet, never less; so the rest is truly others'.
@@ -128,8 +125,15 @@ fn per_second(rate: RateLimit) -> f64 {
 }
 
 impl State {
+    /// All rates that must hold: the user's, whatever the vendor says, and the vendor's. Their windows may differ.
+    fn rates(&self) -> impl Iterator<Item = RateLimit> + use<> {
+        let own = self.own.filter(|_| self.fixed || self.vendor.is_none());
+        [own, self.vendor].into_iter().flatten()
+    }
+
+    /// The longest window.
     fn window(&self) -> Duration {
-        self.rate.map_or(Duration::from_secs(1), |r| r.per)
+        self.rates().map(|r| r.per).max().unwrap_or(Duration::from_secs(1))
     }
 
     /// Takes a slot at `now`, or says how long to wait before asking again.
@@ -140,24 +144,28 @@ impl State {
             }
             self.held_until = None;
         }
-        let Some(rate) = self.rate else { return None };
-        if self.refused_at.is_some_and(|at| now >= at + rate.per * CALM_WINDOWS) {
+        if self.refused_at.is_some_and(|at| now >= at + self.window() * CALM_WINDOWS) {
             (self.margin, self.refused_at) = (MARGIN, None);
         }
         self.prune(now);
+        let wait = self.rates().filter_map(|rate| self.wait(rate, now)).max();
+        if wait.is_none() && self.rates().next().is_some() {
+            self.sent.push_back(now);
+        }
+        wait
+    }
+
+    /// How long this rate forbids a request; `None` if it allows one.
+    fn wait(&self, rate: RateLimit, now: Instant) -> Option<Duration> {
         let foreign = match self.foreign {
-            Some((count, until)) if until > now => count,
+            Some((count, until)) if until > now && self.vendor == Some(rate) => count,
             _ => 0,
         };
         // One slot is always left, or nothing would ever tell that the others have stopped.
         let allowed = rate.requests.saturating_sub(foreign).max(1) as usize;
-        if self.sent.len() < allowed {
-            self.sent.push_back(now);
-            return None;
-        }
-        let blocking = self.sent[self.sent.len() - allowed];
-        let free = blocking + rate.per + self.margin;
-        Some(free.saturating_duration_since(now).max(Duration::from_millis(1)))
+        let blocking = self.sent.len().checked_sub(allowed).and_then(|at| self.sent.get(at))?;
+        let free = *blocking + rate.per + self.margin;
+        (free > now).then(|| (free - now).max(Duration::from_millis(1)))
     }
 
     fn prune(&mut self, now: Instant) {
@@ -242,17 +250,33 @@ mod tests {
             interval: Some(Duration::from_secs(10)),
             daily_remaining: None,
         };
+        let rates = |limiter: &Limiter| limiter.state().rates().collect::<Vec<_>>();
         let set = Limiter::new(Some(rate(50, 10)), true);
         set.observe(&seen(190, 190));
-        assert_eq!(set.state().rate, Some(rate(50, 10)));
+        let times = send_times(&set, 51).await;
+        assert_eq!(times[50] - times[0], Duration::from_millis(10_100));
         set.observe(&seen(20, 20));
-        assert_eq!(set.state().rate, Some(rate(20, 10)));
+        assert_eq!(rates(&set), [rate(50, 10), rate(20, 10)]);
 
         let unset = Limiter::new(Some(rate(100, 10)), false);
         unset.observe(&seen(190, 190));
-        assert_eq!(unset.state().rate, Some(rate(190, 10)));
+        assert_eq!(rates(&unset), [rate(190, 10)]);
         unset.narrow(Some(rate(10, 10)), true);
-        assert_eq!(unset.state().rate, Some(rate(10, 10)));
+        assert_eq!(rates(&unset), [rate(10, 10), rate(190, 10)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_longer_window_of_the_user_does_not_open_the_vendors() {
+        let limiter = Limiter::new(Some(rate(1000, 100)), true);
+        limiter.observe(&Observed {
+            max: Some(100),
+            remaining: Some(100),
+            interval: Some(Duration::from_secs(10)),
+            daily_remaining: None,
+        });
+        let times = send_times(&limiter, 1200).await;
+        assert_eq!(densest(&times, Duration::from_secs(10)), 100);
+        assert_eq!(densest(&times, Duration::from_secs(100)), 1000);
     }
 
     #[tokio::test(start_paused = true)]

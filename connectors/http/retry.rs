@@ -65,7 +65,7 @@ impl Policy {
             return Next::Stop(self.too_long(error, asked));
         }
         match pause {
-            None => Next::Stop(error.retry(Retry::Exhausted).with("attempts", self.attempts)),
+            None => Next::Stop(error.retry(Retry::Exhausted)),
             // The limiter holds back everybody of this owner, this request too.
             Some(_) if error.kind == Kind::RateLimited => Next::Again(Duration::ZERO),
             Some(pause) => Next::Again(asked + full_jitter(pause)),

@@ -80,7 +80,8 @@ fn observe(_: &HeaderMap) -> Observed {
 }
 
 const POLICY: Policy = Policy {
-    timeout: Duration::from_millis(400),
+    // Only a hanging server is ever waited for so long.
+    timeout: Duration::from_secs(20),
     attempts: 3,
     first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_millis(4),
@@ -88,6 +89,10 @@ const POLICY: Policy = Policy {
 };
 
 fn client_with(url: &str, limits: Limits) -> HttpClient {
+    client_for(url, limits, POLICY)
+}
+
+fn client_for(url: &str, limits: Limits, policy: Policy) -> HttpClient {
     let setup = Setup {
         vendor: Vendor { title: "Acme", request_id: "x-request-id", judge, observe },
         base_url: BaseUrl::parse(url, "crm").unwrap(),
@@ -96,7 +101,7 @@ fn client_with(url: &str, limits: Limits) -> HttpClient {
         start_rate: Some(RateLimit { requests: 50, per: Duration::from_millis(200) }),
         in_flight: 4,
         bearer: Some(SecretString::from("verysecrettoken")),
-        policy: POLICY,
+        policy,
     };
     HttpClient::new(setup).unwrap()
 }
@@ -124,7 +129,7 @@ async fn too_many_requests_then_well() {
 
 #[tokio::test]
 async fn a_lost_answer_is_repeated_only_where_that_is_safe() {
-    for act in [LOST, CUT, GARBAGE, Act::Hang] {
+    for act in [LOST, CUT, GARBAGE] {
         let server = serve(vec![act, OK]).await;
         client(&server).send(&write(true)).await.unwrap();
         assert_eq!(server.requests.load(SeqCst), 2);
@@ -139,6 +144,22 @@ async fn a_lost_answer_is_repeated_only_where_that_is_safe() {
         assert_eq!((error.kind, error.retry), (Kind::Ambiguous, Retry::Exhausted), "{error:?}");
         assert_eq!(server.requests.load(SeqCst), 3);
     }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_left_and_asked_again() {
+    let patience = |millis| Policy { timeout: Duration::from_millis(millis), ..POLICY };
+    let server = serve(vec![Act::Hang, OK]).await;
+    client_for(&server.url, Limits::default(), patience(1000)).send(&write(true)).await.unwrap();
+
+    let server = serve(vec![Act::Hang]).await;
+    let client = client_for(&server.url, Limits::default(), patience(50));
+    let error = client.send(&write(false)).await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (Kind::Ambiguous, Retry::Never), "{error:?}");
+    let error = client.send(&write(true)).await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (Kind::Ambiguous, Retry::Exhausted), "{error:?}");
+    assert!(error.message.contains("50 ms"), "{error}");
+    assert_eq!(client.traffic().writes, 4);
 }
 
 #[tokio::test]

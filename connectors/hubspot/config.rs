@@ -34,7 +34,7 @@ impl Config {
         let refuse = |what: String| {
             ConnectorError::new(Kind::Config, format!("connection `{connection}` (hubspot): {what}"))
         };
-        for name in settings.values.keys().filter(|n| *n != "token") {
+        if let Some(name) = settings.values.keys().find(|n| *n != "token") {
             return Err(match name.as_str() {
                 "auth" => refuse("`auth` is not supported yet".to_owned())
                     .hint("create a private app in HubSpot and set its access token as `token`"),

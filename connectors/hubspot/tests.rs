@@ -1,1 +1,313 @@
+//! What HubSpot answers and what is made of it: recorded and documented answers of `fixtures/http/hubspot`, and any
+//! mixture of results and errors.
 
+use proptest::prelude::*;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value as Json, json};
+
+use super::answers::{archived, lookups, outcomes};
+use super::client::ObjectType;
+use super::encode::{Input, trace_id};
+use super::errors::{VENDOR, judge};
+use super::playbook;
+use crate::contract::{ConnectorError, FieldType, Kind, Lookup, Outcome, Retry};
+use crate::http::Answer;
+
+struct Case {
+    request: Json,
+    answer: Answer,
+}
+
+fn fixture(name: &str) -> Case {
+    let path = format!("{}/../fixtures/http/hubspot/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let case: Json = serde_json::from_str(&text).unwrap();
+    let response = &case["response"];
+    let headers = response["headers"].as_object().unwrap().iter();
+    let headers: HeaderMap = headers
+        .map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_str(v.as_str().unwrap()).unwrap()))
+        .collect();
+    let body = &response["body"];
+    let answer = Answer {
+        status: response["status"].as_u64().unwrap() as u16,
+        headers,
+        json: body.is_object().then(|| body.clone()),
+        body_is_empty: body == "",
+    };
+    Case { request: case["request"]["body"].clone(), answer }
+}
+
+/// The inputs of a fixture's request, matched on this property.
+fn inputs(request: &Json, key: &str) -> Vec<Input> {
+    let text = |json: &Json, name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
+    let each = |input: &Json| Input {
+        id: text(input, "id"),
+        id_property: text(input, "idProperty"),
+        properties: input["properties"].as_object().cloned(),
+        object_write_trace_id: text(input, "objectWriteTraceId"),
+        key: text(&input["properties"], key).map(|value| (key.to_owned(), value)),
+    };
+    request["inputs"].as_array().unwrap().iter().map(each).collect()
+}
+
+fn settled(name: &str, key: &str) -> Vec<Outcome> {
+    let case = fixture(name);
+    assert!(judge(&case.answer).is_none(), "{name}");
+    outcomes(&inputs(&case.request, key), case.answer.json.as_ref().unwrap())
+}
+
+fn applied(id: &str, created: Option<bool>) -> Outcome {
+    Outcome::Applied { remote_id: Some(id.to_owned()), created }
+}
+
+fn refusal(name: &str) -> ConnectorError {
+    judge(&fixture(name).answer).unwrap_or_else(|| panic!("{name} is no success"))
+}
+
+#[test]
+fn recorded_answers_without_trace_ids_are_matched_by_key_or_id() {
+    assert_eq!(settled("create-contacts", "email"), [applied("291401", None)]);
+    assert_eq!(settled("create-custom-object", "grouparoo_object_property"), [applied("860320431", None)]);
+    assert_eq!(settled("update-contacts", "email"), [applied("291401", None)]);
+    for (name, key) in
+        [("create-several", "grouparoo_object_property"), ("update-several", "grouparoo_object_property")]
+    {
+        let case = fixture(name);
+        let sent = inputs(&case.request, key);
+        let results = case.answer.json.as_ref().unwrap()["results"].as_array().unwrap().clone();
+        assert_eq!(sent.len(), results.len());
+        for (input, outcome) in sent.iter().zip(settled(name, key)) {
+            let Outcome::Applied { remote_id: Some(id), .. } = outcome else { panic!("{name}: {outcome:?}") };
+            let result = results.iter().find(|r| r["id"] == *id).unwrap();
+            let value = |properties: &Json| properties.get(key).cloned();
+            match &input.id {
+                Some(sent) => assert_eq!(*sent, id),
+                None => {
+                    assert_eq!(
+                        value(&result["properties"]),
+                        value(&Json::from(input.properties.clone().unwrap()))
+                    )
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_partial_answer_costs_only_the_row_it_names() {
+    let refused = Outcome::Rejected {
+        code: "INVALID_EMAIL".to_owned(),
+        field: Some("email".to_owned()),
+        message: "Email address nobody is invalid".to_owned(),
+    };
+    let answered = settled("upsert-partly-refused", "email");
+    assert_eq!(answered, [applied("501", Some(true)), refused, applied("502", Some(false))]);
+
+    let answered = settled("upsert-errors-on-200", "email");
+    assert_eq!(answered[0], applied("501", Some(true)));
+    assert!(
+        matches!(&answered[1], Outcome::Rejected { code, field: Some(field), .. }
+            if code == "PROPERTY_DOESNT_EXIST" && field == "colour"),
+        "{answered:?}"
+    );
+}
+
+#[test]
+fn what_no_answer_names_is_unknown() {
+    let answered = settled("upsert-silent", "email");
+    assert!(answered.iter().all(|o| matches!(o, Outcome::Unknown { .. })), "{answered:?}");
+    let answered = settled("upsert-errors-without-trace", "email");
+    assert_eq!(answered[0], applied("501", Some(true)));
+    assert!(
+        matches!(&answered[1], Outcome::Unknown { reason } if reason.contains("invalid")),
+        "{answered:?}"
+    );
+    let case = fixture("upsert-silent");
+    for body in [json!(null), json!({}), json!([]), json!({"results": {}}), json!({"results": [null, 7, {}]})]
+    {
+        let answered = outcomes(&inputs(&case.request, "email"), &body);
+        assert!(answered.iter().all(|o| matches!(o, Outcome::Unknown { .. })), "{body}");
+    }
+}
+
+#[test]
+fn a_row_called_both_written_and_refused_is_unknown() {
+    let mut case = fixture("upsert-partly-refused");
+    let body = case.answer.json.as_mut().unwrap();
+    body["errors"][0]["context"]["objectWriteTraceId"][0] = json!("row-0");
+    let answered = outcomes(&inputs(&case.request, "email"), body);
+    assert!(matches!(answered[0], Outcome::Unknown { .. }), "{answered:?}");
+    assert!(matches!(answered[1], Outcome::Unknown { .. }), "{answered:?}");
+    assert_eq!(answered[2], applied("502", Some(false)));
+}
+
+#[test]
+fn an_archive_is_proven_by_its_status_and_what_is_gone_is_gone() {
+    let case = fixture("archive-contacts");
+    assert!(judge(&case.answer).is_none() && case.answer.json.is_none());
+    let sent = [
+        Input { id: Some("1".into()), ..Input::default() },
+        Input { id: Some("2".into()), ..Input::default() },
+    ];
+    assert_eq!(archived(&sent, None), [applied("1", None), applied("2", None)]);
+    let partly = json!({"results": [], "errors": [
+        {"category": "OBJECT_NOT_FOUND", "message": "not there", "context": {"ids": ["1"]}}]});
+    let answered = archived(&sent, Some(&partly));
+    assert_eq!(answered[0], applied("1", None));
+    assert!(matches!(answered[1], Outcome::Unknown { .. }));
+}
+
+#[test]
+fn a_look_up_proves_absence_only_where_nothing_is_odd() {
+    let case = fixture("read-some-absent");
+    let keys = ["Ann@example.com".to_owned(), "bob@example.com".to_owned()];
+    let found = Lookup::Found { remote_id: "501".to_owned() };
+    let mut body = case.answer.json.unwrap();
+    assert_eq!(lookups(&keys, "email", &body), [found.clone(), Lookup::Absent]);
+    let second = json!({"id": "9", "properties": {"email": "bobby@example.com"}});
+    body["results"].as_array_mut().unwrap().push(second);
+    assert_eq!(lookups(&keys, "email", &body), [found, Lookup::Unclear]);
+    assert_eq!(lookups(&keys, "email", &json!({})), [Lookup::Unclear, Lookup::Unclear]);
+}
+
+#[test]
+fn every_refusal_says_who_must_act_and_when_to_come_back() {
+    let day = std::time::Duration::from_secs(3600);
+    let second = std::time::Duration::from_secs(1);
+    for (name, kind, retry, code) in [
+        ("refused-whole", Kind::Rejected, Retry::Never, "INVALID_EMAIL"),
+        ("refused-inner-error", Kind::Rejected, Retry::Never, "INVALID_OPTION"),
+        ("create-conflict", Kind::Rejected, Retry::Never, "CONFLICT"),
+        ("update-not-found", Kind::Rejected, Retry::Never, "OBJECT_NOT_FOUND"),
+        ("unauthenticated", Kind::Auth, Retry::Never, "INVALID_AUTHENTICATION"),
+        ("missing-scopes", Kind::Auth, Retry::Never, "MISSING_SCOPES"),
+        ("locked", Kind::Unavailable, Retry::After(second * 2), "LOCKED"),
+        ("migration", Kind::Unavailable, Retry::After(day), "MIGRATION_IN_PROGRESS"),
+        ("limit-daily", Kind::Quota, Retry::Never, "DAILY"),
+        ("limit-ten-secondly", Kind::RateLimited, Retry::Backoff, "TEN_SECONDLY_ROLLING"),
+        ("search-secondly-limit", Kind::RateLimited, Retry::After(second), "SECONDLY"),
+    ] {
+        let error = refusal(name);
+        assert_eq!((error.kind, error.retry, error.code.as_deref()), (kind, retry, Some(code)), "{name}");
+        assert!(playbook::ENTRIES.iter().any(|e| e.code == code), "{code} has no entry");
+        assert!(error.kind != Kind::Auth || error.hint.is_some(), "{name}");
+    }
+    assert!(refusal("missing-scopes").message.contains("`crm.objects.contacts.write`"));
+    assert!(refusal("create-conflict").message.contains("291401"));
+    let field = ("field", "email".to_owned());
+    assert!(refusal("refused-whole").context.contains(&field));
+    for name in ["server-error", "bad-gateway-page"] {
+        assert!(judge(&fixture(name).answer).is_none(), "{name} is left to its status");
+    }
+}
+
+#[test]
+fn limits_are_read_from_real_headers() {
+    let seen = (VENDOR.observe)(&fixture("create-contacts").answer.headers);
+    assert_eq!((seen.max, seen.remaining, seen.daily_remaining), (Some(100), Some(99), None));
+    assert_eq!(seen.interval, Some(std::time::Duration::from_secs(10)));
+    assert_eq!((VENDOR.observe)(&fixture("search-secondly-limit").answer.headers), Default::default());
+    assert_eq!((VENDOR.observe)(&fixture("limit-daily").answer.headers).daily_remaining, Some(0));
+}
+
+#[test]
+fn real_properties_become_a_catalogue() {
+    let catalog = |name: &str, object: &str| {
+        let case = fixture(name);
+        let results = case.answer.json.as_ref().unwrap()["results"].as_array().unwrap().clone();
+        super::properties::catalog(&ObjectType::parse(object).unwrap(), &results)
+    };
+    let contacts = catalog("properties-contacts", "contacts");
+    let get = |name: &str| contacts.get(name).unwrap_or_else(|| panic!("no {name}"));
+    assert!(get("email").unique && !get("email").read_only && get("email").kind == FieldType::String);
+    assert!(get("hs_object_id").read_only && !get("hs_object_id").unique);
+    let stage = get("lifecyclestage");
+    assert!(stage.options.iter().any(|o| o == "customer") && !stage.multiple, "{stage:?}");
+    let kinds: std::collections::HashSet<FieldType> = contacts.properties.iter().map(|p| p.kind).collect();
+    for kind in [FieldType::Boolean, FieldType::Number, FieldType::Date, FieldType::DateTime, FieldType::List]
+    {
+        assert!(kinds.contains(&kind), "{kind}");
+    }
+    assert!(contacts.properties.iter().filter(|p| p.kind == FieldType::List).all(|p| p.multiple));
+
+    let custom = catalog("properties-custom-object", "2-3604285");
+    assert!(!custom.get("email").unwrap().unique, "only contacts are keyed by e-mail");
+    let key = custom.get("hs_unique_creation_key").unwrap();
+    assert!(key.unique && key.read_only);
+    assert!(!custom.open);
+}
+
+#[test]
+fn objects_are_safe_in_a_path() {
+    for good in ["contacts", "2-1234567", "p62515_pets", "0-1"] {
+        assert!(ObjectType::parse(good).is_ok(), "{good}");
+    }
+    for bad in ["", "a/b", "..", "a b", "contacts?x=1", "%2e", "é", &"x".repeat(101)] {
+        assert_eq!(ObjectType::parse(bad).unwrap_err().kind, Kind::Config, "{bad}");
+    }
+}
+
+#[test]
+fn playbook_codes_are_unique() {
+    let mut codes: Vec<_> = playbook::ENTRIES.iter().map(|e| e.code).collect();
+    codes.sort_unstable();
+    let all = codes.len();
+    codes.dedup();
+    assert_eq!(codes.len(), all);
+}
+
+/// What an answer may say of a row, named in any of three ways or not at all.
+fn entry(rows: usize) -> impl Strategy<Value = (usize, u8, bool)> {
+    (0..rows + 2, 0u8..4, any::<bool>())
+}
+
+fn sent(rows: usize) -> Vec<Input> {
+    let key = |row: usize| format!("p{row}@example.com");
+    let each = |row| Input {
+        id: Some(key(row)),
+        id_property: Some("email".to_owned()),
+        object_write_trace_id: Some(trace_id(row)),
+        key: Some(("email".to_owned(), key(row))),
+        ..Input::default()
+    };
+    (0..rows).map(each).collect()
+}
+
+/// A result or error that names a row by trace id (0), key (1), id (2) or not at all (3).
+fn named(row: usize, by: u8, is_error: bool) -> Json {
+    let key = format!("p{row}@example.com");
+    match (is_error, by) {
+        (false, 0) => json!({"id": format!("{}", 100 + row), "objectWriteTraceId": trace_id(row)}),
+        (false, 1) => json!({"id": format!("{}", 100 + row), "properties": {"email": key.to_uppercase()}}),
+        (false, _) => json!({"id": format!("{}", 900 + row), "properties": {}}),
+        (true, 0) => {
+            json!({"category": "VALIDATION_ERROR", "message": "no", "context": {"objectWriteTraceId": [trace_id(row)]}})
+        }
+        (true, 1 | 2) => json!({"category": "OBJECT_NOT_FOUND", "message": "no", "context": {"ids": [key]}}),
+        (true, _) => json!({"message": "no"}),
+    }
+}
+
+proptest! {
+    #[test]
+    fn one_outcome_per_change_and_applied_only_if_named(
+        (rows, entries) in (1usize..9).prop_flat_map(|n| (Just(n), proptest::collection::vec(entry(n), 0..24)))
+    ) {
+        let of = |errors: bool| -> Vec<Json> {
+            entries.iter().filter(|e| e.2 == errors).map(|(row, by, e)| named(*row, *by, *e)).collect()
+        };
+        let body = json!({"status": "COMPLETE", "results": of(false), "errors": of(true)});
+        let answered = outcomes(&sent(rows), &body);
+        prop_assert_eq!(answered.len(), rows);
+        for (row, outcome) in answered.iter().enumerate() {
+            let is_named = |errors: bool, ways: u8| entries.iter().any(|(r, by, e)| *r == row && *e == errors && *by < ways);
+            let (result, error) = (is_named(false, 2), is_named(true, 3));
+            match outcome {
+                Outcome::Applied { .. } => prop_assert!(result && !error),
+                Outcome::Rejected { .. } => prop_assert!(error && !result),
+                Outcome::Unknown { .. } => prop_assert!(result == error),
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+    }
+}
