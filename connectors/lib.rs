@@ -8,3 +8,4 @@ pub mod contract;
 pub mod http;
 pub mod hubspot;
 pub mod registry;
+pub mod sqlite;

@@ -81,4 +81,4 @@ impl Registry {
 }
 
 /// The connectors of the released binary.
-pub const REGISTRY: Registry = Registry(&[crate::hubspot::CONNECTOR]);
+pub const REGISTRY: Registry = Registry(&[crate::hubspot::CONNECTOR, crate::sqlite::CONNECTOR]);

@@ -1,0 +1,150 @@
+//! Preparing the user's query: one statement that only reads, with columns of distinct names.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Statement};
+
+use super::errors;
+use crate::contract::{Column, ConnectorError, Kind, Schema};
+
+/// Prepares one reading statement.
+///
+/// # Errors
+/// [`Kind::Config`] for an empty query, several statements, one that writes or isn't a query, wrong SQL.
+pub(super) fn prepare<'c>(
+    connection: &'c Connection,
+    sql: &str,
+    path: &Path,
+) -> Result<Statement<'c>, ConnectorError> {
+    let word = first_word(sql).to_ascii_lowercase();
+    if word.is_empty() {
+        return Err(refused("the query is empty").hint("write a `select`"));
+    }
+    let statement = connection.prepare(sql).map_err(|error| match error {
+        rusqlite::Error::MultipleStatement => refused("the query has more than one statement")
+            .hint("keep one `select`; parts of it can stand in `with`"),
+        rusqlite::Error::SqlInputError { .. } | rusqlite::Error::SqliteFailure(..)
+            if is_sql_error(&error) =>
+        {
+            wrong_sql(error, connection)
+        }
+        rusqlite::Error::NulError(_) => refused("the query contains a NUL byte"),
+        other => errors::failure(other, path),
+    })?;
+    if !statement.readonly() {
+        return Err(refused("the query would write to the warehouse").hint(ONLY_READS));
+    }
+    if !matches!(word.as_str(), "select" | "with" | "values") {
+        return Err(refused(format!("`{word}` is not a query")).hint(ONLY_READS));
+    }
+    if statement.parameter_count() > 0 {
+        let name = statement.parameter_name(1).unwrap_or("?").to_owned();
+        let message = format!("the query has the parameter `{name}`, which nothing fills");
+        return Err(refused(message).hint("write the value, or use `{{ var('name') }}`"));
+    }
+    Ok(statement)
+}
+
+const ONLY_READS: &str =
+    "a source takes one `select`, `with ... select` or `values`; the warehouse is only read";
+
+/// The columns of a statement's result.
+///
+/// # Errors
+/// [`Kind::Config`] where two have the same name.
+pub(super) fn schema(statement: &Statement<'_>) -> Result<Arc<Schema>, ConnectorError> {
+    let mut columns: Vec<Column> = Vec::with_capacity(statement.column_count());
+    for column in statement.columns() {
+        if columns.iter().any(|c| c.name == column.name()) {
+            let message = format!("the query returns two columns named `{}`", column.name());
+            return Err(refused(message)
+                .hint("name one of them differently with `as`, and avoid `select *` in joins"));
+        }
+        columns.push(Column {
+            name: column.name().to_owned(),
+            declared: column.decl_type().unwrap_or_default().to_owned(),
+        });
+    }
+    Ok(Arc::new(Schema { columns }))
+}
+
+fn refused(message: impl Into<String>) -> ConnectorError {
+    ConnectorError::new(Kind::Config, message)
+}
+
+/// The first word after white space, comments and opening brackets.
+fn first_word(sql: &str) -> &str {
+    let mut rest = sql;
+    loop {
+        rest = rest
+            .trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '(' || c == ';' || c == '\u{feff}');
+        if let Some(comment) = rest.strip_prefix("--") {
+            rest = comment.split_once('\n').map_or("", |(_, after)| after);
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            rest = comment.split_once("*/").map_or("", |(_, after)| after);
+        } else {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            return if end == 0 {
+                &rest[..rest.chars().next().map_or(0, char::len_utf8)]
+            } else {
+                &rest[..end]
+            };
+        }
+    }
+}
+
+/// `SQLITE_ERROR`: the SQL itself is wrong; other codes are about the file.
+fn is_sql_error(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown)
+}
+
+fn wrong_sql(error: rusqlite::Error, connection: &Connection) -> ConnectorError {
+    let words = errors::words(&error);
+    let place = match &error {
+        rusqlite::Error::SqlInputError { sql, offset, .. } => place(sql, *offset),
+        _ => String::new(),
+    };
+    let hint = if let Some(name) = words.strip_prefix("no such table: ") {
+        close_names(name, "select name from sqlite_schema where type in ('table', 'view')", connection)
+    } else if let Some(name) = words.strip_prefix("no such column: ") {
+        let columns = "select distinct c.name from sqlite_schema s, pragma_table_info(s.name) c \
+                       where s.type in ('table', 'view')";
+        close_names(name, columns, connection)
+    } else {
+        None
+    };
+    let refusal = refused(format!("SQLite refused the query{place}: {words}")).source(error);
+    match hint {
+        Some(hint) => refusal.hint(hint),
+        None => refusal,
+    }
+}
+
+/// ` in line 3, column 8` of the query.
+fn place(sql: &str, offset: i32) -> String {
+    let before = usize::try_from(offset).ok().and_then(|end| sql.get(..end));
+    before.map_or_else(String::new, |before| {
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!(" in line {line}, column {column}")
+    })
+}
+
+/// `did you mean ...`, or the names there are.
+fn close_names(wrong: &str, query: &str, connection: &Connection) -> Option<String> {
+    const NAMED: usize = 12;
+    let wrong = wrong.rsplit('.').next().unwrap_or(wrong).to_lowercase();
+    let mut statement = connection.prepare(query).ok()?;
+    let mut names: Vec<String> =
+        statement.query_map([], |row| row.get(0)).ok()?.filter_map(Result::ok).collect();
+    let closeness = |name: &String| strsim::jaro_winkler(&wrong, &name.to_lowercase());
+    names.sort_by(|a, b| closeness(b).total_cmp(&closeness(a)).then_with(|| a.cmp(b)));
+    let quoted = |names: &[String]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>();
+    let close = names.iter().take(3).take_while(|name| closeness(name) > 0.8).count();
+    match (close, names.is_empty()) {
+        (_, true) => Some("the database has no tables; check `path`".to_owned()),
+        (0, _) => Some(format!("there are {}", quoted(&names[..names.len().min(NAMED)]).join(", "))),
+        (close, _) => Some(format!("did you mean {}?", quoted(&names[..close]).join(" or "))),
+    }
+}
