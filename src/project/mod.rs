@@ -1,5 +1,26 @@
 //! The user's files, read and validated: everything the engine needs to know before it touches a system.
 
+mod check;
+pub mod codes;
+mod connections;
+mod diagnostic;
+mod fields;
+mod files;
+mod load;
+mod mapping;
+mod models;
+mod order;
+mod overlay;
+mod secrets;
+mod shape;
 mod spec;
+#[cfg(test)]
+mod tests;
+mod units;
+mod yaml;
 
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use files::{PROJECT_FILE, find_root};
+pub use load::{LoadOptions, Loaded};
+pub use secrets::{Environment, process_environment};
 pub use spec::*;

@@ -1,0 +1,236 @@
+//! The `connections` of `outflow.yml`, resolved against the connectors this build has.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use outflow_connectors::registry::{Connector, Limits, Registry, Settings};
+use serde_json::Value as Json;
+
+use super::check::{File, did_you_mean, join};
+use super::diagnostic::Diagnostic;
+use super::shape::CONNECTION_KEYS;
+use super::spec::Connection;
+use super::yaml::{Data, Key, Node};
+use super::{codes, units};
+
+/// Connections by name; `None` for one that is wrong, so that a mapping that names it is not blamed as well.
+pub(super) type Connections = BTreeMap<String, Option<Connection>>;
+
+/// Resolves every entry of the `connections` block.
+pub(super) fn read(block: &Node, registry: Registry, root: &Path, file: &File<'_>) -> Connections {
+    let reader = Reader { registry, root, file };
+    block.entries().iter().map(|(key, node)| (key.name.clone(), reader.connection(key, node))).collect()
+}
+
+struct Reader<'a> {
+    registry: Registry,
+    root: &'a Path,
+    file: &'a File<'a>,
+}
+
+impl Reader<'_> {
+    fn connection(&self, key: &Key, node: &Node) -> Option<Connection> {
+        let path = format!("connections.{}", key.name);
+        let kind = node.get("type")?;
+        let connector = self.connector(kind)?;
+        let before = self.file.problems.errors();
+        self.known_settings(connector, node, &path);
+        self.required_settings(connector, node, &path);
+        let (base_url, sandbox) = self.base_url(connector, node, &path);
+        let connection = Connection {
+            connector,
+            settings: Settings {
+                connection: key.name.clone(),
+                values: self.values(connector, node, &path),
+                base_url,
+                sandbox,
+                limits: limits(node.get("limits")),
+            },
+            sandbox: node.get("sandbox").map(Node::json),
+            location: self.file.location(key.pos),
+        };
+        (self.file.problems.errors() == before).then_some(connection)
+    }
+
+    fn connector(&self, kind: &Node) -> Option<&'static Connector> {
+        let name = kind.text()?;
+        let found = self.registry.get(name);
+        if found.is_none() {
+            let known = || self.registry.0.iter().map(|c| c.name);
+            let message = format!("this build of outflow knows no system {}", kind.describe());
+            let hint = did_you_mean(name, known())
+                .unwrap_or_else(|| format!("it knows: {}", known().collect::<Vec<_>>().join(", ")));
+            self.file.report(kind.pos, Diagnostic::error(codes::UNKNOWN_TYPE, message).hint(hint));
+        }
+        found
+    }
+
+    fn known_settings(&self, connector: &Connector, node: &Node, path: &str) {
+        let known: Vec<&str> = connector.settings.iter().map(|s| s.name).collect();
+        for (key, _) in node.entries() {
+            let common = CONNECTION_KEYS.iter().any(|k| k.name == key.name);
+            if !common && !known.contains(&key.name.as_str()) {
+                let all: Vec<&str> =
+                    known.iter().copied().chain(CONNECTION_KEYS.iter().map(|k| k.name)).collect();
+                self.file.unknown_key(key.pos, &key.name, path, &all);
+            }
+        }
+    }
+
+    fn required_settings(&self, connector: &Connector, node: &Node, path: &str) {
+        for setting in connector.settings.iter().filter(|s| s.required) {
+            match node.get(setting.name) {
+                None => self.file.missing(node.pos, setting.name, path),
+                Some(value) if value.text().is_some_and(|t| t.trim().is_empty()) => {
+                    let message = format!("`{}` is empty", join(path, setting.name));
+                    self.file.error(value.pos, codes::MISSING_KEY, message);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The connector's own settings as JSON, paths made absolute.
+    fn values(&self, connector: &Connector, node: &Node, path: &str) -> serde_json::Map<String, Json> {
+        let mut values = serde_json::Map::new();
+        for setting in connector.settings {
+            let Some(value) = node.get(setting.name) else { continue };
+            let path = join(path, setting.name);
+            if matches!(value.data, Data::Null) {
+                self.file.error(value.pos, codes::WRONG_VALUE, format!("`{path}` has no value"));
+                continue;
+            }
+            if setting.secret && is_plain(value) {
+                let message = format!("`{path}` stands in this file in plain text");
+                let problem = Diagnostic::warning(codes::PLAIN_SECRET, message);
+                self.file.report(
+                    value.pos,
+                    problem.hint("write `${NAME}` and set NAME in the environment or in `.env`"),
+                );
+            }
+            self.no_plain_http(value, &path);
+            values.insert(setting.name.to_owned(), self.json(setting.name, value));
+        }
+        values
+    }
+
+    fn json(&self, name: &str, value: &Node) -> Json {
+        match value.text() {
+            Some(text) if name == "path" || name.ends_with("_file") => {
+                self.root.join(text).to_string_lossy().into_owned().into()
+            }
+            _ => value.json(),
+        }
+    }
+
+    /// A host setting may be nested, as in `auth.instance_url`.
+    fn no_plain_http(&self, value: &Node, path: &str) {
+        match &value.data {
+            Data::Map(entries) => {
+                entries.iter().for_each(|(k, v)| self.no_plain_http(v, &join(path, &k.name)))
+            }
+            Data::Text(text) if text.to_ascii_lowercase().starts_with("http:") => self.url(value, text, path),
+            _ => {}
+        }
+    }
+
+    fn base_url(&self, connector: &Connector, node: &Node, path: &str) -> (Option<String>, bool) {
+        let Some(value) = node.get("base_url") else { return (None, false) };
+        match value.text() {
+            Some("sandbox") if connector.sandboxed => (None, true),
+            Some("sandbox") => {
+                let message = format!("the sandbox does not emulate {}", connector.title);
+                self.file.error(value.pos, codes::NO_SANDBOX, message);
+                (None, false)
+            }
+            Some(url) => {
+                self.url(value, url, &join(path, "base_url"));
+                (Some(url.trim_end_matches('/').to_owned()), false)
+            }
+            None => (None, false),
+        }
+    }
+
+    fn url(&self, value: &Node, url: &str, path: &str) {
+        if let Err(reason) = judge_url(url) {
+            let message = format!("`{path}` {reason}");
+            self.file.error(value.pos, codes::BAD_URL, message);
+        }
+    }
+}
+
+/// A secret written out; a short word like `none` in a nested block is not judged.
+fn is_plain(value: &Node) -> bool {
+    value.text().is_some() && !value.filled
+}
+
+/// Whether a URL may be used: `https`, or `http` to this machine.
+fn judge_url(url: &str) -> Result<(), &'static str> {
+    if url.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Err("is not a URL");
+    }
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err("must be a URL like `https://api.example.com`, or `sandbox`");
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("must not hold a user or password");
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let loopback =
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    match scheme.to_ascii_lowercase().as_str() {
+        _ if host.is_empty() => Err("names no host"),
+        "https" => Ok(()),
+        "http" if loopback => Ok(()),
+        "http" => Err("is plain `http://` to another machine; use `https://`"),
+        _ => Err("must begin with `https://`"),
+    }
+}
+
+fn limits(block: Option<&Node>) -> Limits {
+    let get = |name| block.and_then(|b| b.get(name));
+    Limits {
+        requests: get("requests").and_then(Node::text).and_then(units::rate),
+        daily_calls: get("daily_calls").and_then(Node::integer).and_then(|n| n.try_into().ok()),
+        concurrency: get("concurrency").and_then(Node::integer).and_then(|n| n.try_into().ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge_url;
+
+    #[test]
+    fn plain_http_only_to_this_machine() {
+        for url in [
+            "https://api.hubapi.com",
+            "http://localhost:8080/x",
+            "http://127.0.0.1",
+            "http://[::1]:9/",
+            "HTTP://LOCALHOST",
+        ] {
+            assert_eq!(judge_url(url), Ok(()), "{url}");
+        }
+        for url in [
+            "http://example.com",
+            "http://127.0.0.1.example.com",
+            "http://localhost.example.com",
+            "http://localhost@example.com",
+            "http://example.com#@localhost",
+            "http://example.com\\@localhost",
+            "http://localhost\n.example.com",
+            "http://[::2]/",
+            "ftp://localhost",
+            "https://",
+            "localhost:8080",
+            "",
+        ] {
+            assert!(judge_url(url).is_err(), "{url}");
+        }
+    }
+}

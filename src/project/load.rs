@@ -1,0 +1,215 @@
+//! From a folder to a [`Project`]: reads every file and reports everything that is wrong, at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use minijinja::Value;
+use outflow_connectors::registry::Registry;
+
+use super::check::{File, did_you_mean};
+use super::connections::{self, Connections};
+use super::diagnostic::{Diagnostic, Diagnostics, Problems, Severity};
+use super::files::{self, PROJECT_FILE};
+use super::mapping::{self, Mapping, Surroundings};
+use super::models::{self, Models};
+use super::secrets::{self, Environment, Variables};
+use super::spec::Project;
+use super::yaml::{self, Data, Node, Pos};
+use super::{codes, order, overlay, shape};
+
+/// What a command line says about the project.
+#[derive(Clone)]
+pub struct LoadOptions {
+    /// The project's folder; `None` looks upwards from here.
+    pub dir: Option<PathBuf>,
+    pub target: Option<String>,
+    /// Laid over `vars`.
+    pub vars: Vec<(String, String)>,
+    pub registry: Registry,
+    pub environment: Environment,
+}
+
+impl LoadOptions {
+    /// The project here, without target and variables, in the process's environment.
+    pub fn new(registry: Registry) -> Self {
+        LoadOptions {
+            dir: None,
+            target: None,
+            vars: Vec::new(),
+            registry,
+            environment: secrets::process_environment(),
+        }
+    }
+}
+
+/// A usable project.
+pub struct Loaded {
+    pub project: Project,
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Project {
+    /// Reads and validates a project.
+    ///
+    /// # Errors
+    /// Everything that is wrong in any of its files, by file and line, with the warnings.
+    pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
+        let root = files::find_root(options.dir.as_deref())?;
+        let problems = Problems::default();
+        let project = Loader::new(&root, options, &problems).project();
+        let failed = problems.errors() > 0;
+        let found = problems.into_sorted();
+        match project {
+            Some(project) if !failed => Ok(Loaded { project, warnings: found }),
+            _ => Err(Diagnostics(found)),
+        }
+    }
+}
+
+struct Loader<'a> {
+    root: &'a Path,
+    options: &'a LoadOptions,
+    problems: &'a Problems,
+    variables: Variables<'a>,
+}
+
+/// `outflow.yml` as far as it could be read.
+#[derive(Default)]
+struct Main {
+    name: String,
+    state: PathBuf,
+    connections: Option<Connections>,
+    models: Option<Models>,
+}
+
+impl<'a> Loader<'a> {
+    fn new(root: &'a Path, options: &'a LoadOptions, problems: &'a Problems) -> Self {
+        let dotenv = match root.join(".env").is_file() {
+            true => {
+                files::read(root, Path::new(".env"), problems).map(|text| secrets::dotenv(&text, problems))
+            }
+            false => None,
+        };
+        let variables =
+            Variables { environment: &options.environment, dotenv: dotenv.unwrap_or_default(), root };
+        Loader { root, options, problems, variables }
+    }
+
+    fn project(&self) -> Option<Project> {
+        let main = self.main();
+        let (mappings, incomplete) = self.mappings(&main);
+        if mappings.is_empty() && incomplete.is_empty() {
+            let problem = Diagnostic::warning(codes::NO_SYNCS, "there is no mapping under `mappings/`");
+            self.problems.push(problem.hint("`outflow init` writes an example"));
+        }
+        let syncs = order::arrange(mappings, &incomplete, self.problems);
+        let connections = main.connections?;
+        Some(Project {
+            root: self.root.to_owned(),
+            name: main.name,
+            state: self.root.join(main.state),
+            target: self.options.target.clone(),
+            connections: connections.into_iter().filter_map(|(name, c)| Some((name, c?))).collect(),
+            syncs,
+        })
+    }
+
+    /// A file's tree; nothing if it can't be read or isn't YAML.
+    fn parse(&self, path: &Path) -> Option<Node> {
+        let text = files::read(self.root, path, self.problems)?;
+        match yaml::parse(&text) {
+            Ok(node) => Some(node),
+            Err(error) => {
+                let file = File { path, problems: self.problems };
+                file.error(
+                    error.pos,
+                    codes::INVALID_YAML,
+                    format!("this is not valid YAML: {}", error.message),
+                );
+                None
+            }
+        }
+    }
+
+    fn main(&self) -> Main {
+        let path = Path::new(PROJECT_FILE);
+        let file = File { path, problems: self.problems };
+        let Some(mut node) = self.parse(path) else { return Main::default() };
+        if matches!(node.data, Data::Null) {
+            let problem = Diagnostic::error(codes::MISSING_KEY, "this file is empty");
+            file.report(Pos::START, problem.hint("a project needs at least `name` and `connections`"));
+            return Main::default();
+        }
+        // Targets that aren't chosen are judged as they stand: their variables need not be set here.
+        let targets = overlay::take_targets(&mut node);
+        if let Some(targets) = &targets {
+            overlay::check(targets, &file);
+        }
+        self.apply_target(&mut node, targets.as_ref(), &file);
+        self.variables.fill(&mut node, &file);
+        file.check(&node, shape::PROJECT, "");
+        let connections = node
+            .get("connections")
+            .map(|block| connections::read(block, self.options.registry, self.root, &file));
+        let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+        Main {
+            name: text("name").unwrap_or_default(),
+            state: text("state").unwrap_or_else(|| ".outflow".to_owned()).into(),
+            connections: Some(connections.unwrap_or_default()),
+            models: Some(Models::new(self.root, self.vars(&node))),
+        }
+    }
+
+    fn apply_target(&self, node: &mut Node, targets: Option<&Node>, file: &File<'_>) {
+        let Some(name) = &self.options.target else { return };
+        if let Some(target) = targets.and_then(|t| t.get(name)) {
+            return overlay::apply(node, target);
+        }
+        let names =
+            || targets.map(Node::entries).unwrap_or_default().iter().map(|(key, _)| key.name.as_str());
+        let all: Vec<&str> = names().collect();
+        let hint = did_you_mean(name, names()).unwrap_or_else(|| match all.is_empty() {
+            true => format!("`{PROJECT_FILE}` has no `targets`"),
+            false => format!("there are: {}", all.join(", ")),
+        });
+        let problem = Diagnostic::error(codes::UNKNOWN_TARGET, format!("there is no target `{name}`"));
+        file.report(targets.map_or(Pos::START, |t| t.pos), problem.hint(hint));
+    }
+
+    /// `vars`, with those of the command line over them.
+    fn vars(&self, node: &Node) -> BTreeMap<String, Value> {
+        let entries = node.get("vars").map(Node::entries).unwrap_or_default();
+        let written = entries.iter().map(|(key, value)| (key.name.clone(), models::value(&value.json())));
+        let given = self.options.vars.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+        written.chain(given).collect()
+    }
+
+    /// The mappings that could be read, and the names of those that could not.
+    fn mappings(&self, main: &Main) -> (Vec<Mapping>, BTreeSet<String>) {
+        let around = Surroundings { connections: main.connections.as_ref(), models: main.models.as_ref() };
+        let mut mappings = Vec::new();
+        let mut incomplete = BTreeSet::new();
+        for path in files::list(self.root, "mappings", &["yml", "yaml"]) {
+            let file = File { path: &path, problems: self.problems };
+            let mut node = self.parse(&path);
+            if let Some(node) = &mut node {
+                self.variables.fill(node, &file);
+            }
+            match node.as_ref().and_then(|node| mapping::read(node, &file, &around)) {
+                Some(mapping) => mappings.push(mapping),
+                None => {
+                    let name = node.as_ref().and_then(|n| n.get("sync")?.text().map(str::to_owned));
+                    incomplete.insert(name.unwrap_or_else(|| mapping::stem(&path)));
+                }
+            }
+        }
+        (mappings, incomplete)
+    }
+}
+
+impl Loaded {
+    /// Whether there is anything to say beyond the project itself.
+    pub fn has_warnings(&self) -> bool {
+        self.warnings.iter().any(|d| d.severity == Severity::Warning)
+    }
+}

@@ -1,0 +1,332 @@
+//! One file under `mappings/`, as a [`Sync`].
+
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+
+use super::check::File;
+use super::connections::Connections;
+use super::diagnostic::Diagnostic;
+use super::models::{self, Models};
+use super::shape::{self, DESTINATION_KEYS, DESTINATION_OPTIONS};
+use super::spec::*;
+use super::yaml::{Data, Node, Pos};
+use super::{check, codes, fields, units};
+
+/// What a mapping can refer to; `None` where `outflow.yml` could not be read.
+pub(super) struct Surroundings<'a> {
+    pub connections: Option<&'a Connections>,
+    pub models: Option<&'a Models>,
+}
+
+/// A mapping's sync and where its parts stand that other mappings are compared with.
+pub(super) struct Mapping {
+    pub sync: Sync,
+    pub name_pos: Pos,
+    pub depends_on: Vec<(String, Pos)>,
+}
+
+/// Reads a whole mapping; `None` if something essential is wrong, which has then been reported.
+pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> Option<Mapping> {
+    if matches!(root.data, Data::Null) {
+        let problem = Diagnostic::error(codes::MISSING_KEY, "this file is empty");
+        file.report(Pos::START, problem.hint("a mapping needs at least `source` and `destination`"));
+        return None;
+    }
+    file.check(root, shape::MAPPING, "");
+    let mode = word(root.get("mode")).unwrap_or(Mode::Upsert);
+    contradictions(root, mode, file);
+    let source = source(root.get("source"), file, around);
+    let destination = destination(root.get("destination"), mode, file, around);
+    let fields = fields::read(root.get("fields"), destination.as_ref(), file);
+    let name = root.get("sync").and_then(Node::text).map_or_else(|| stem(file.path), str::to_owned);
+    let depends_on = texts(root.get("depends_on"));
+    let sync = Sync {
+        name,
+        file: file.path.to_owned(),
+        owner: root.get("owner").and_then(Node::text).map(str::to_owned),
+        tags: texts(root.get("tags")).into_iter().map(|(tag, _)| tag).collect(),
+        source: source?,
+        destination: destination?,
+        mode,
+        on_delete: on_delete(root, mode),
+        delete_scope: word(root.get("delete_scope")).unwrap_or(DeleteScope::Delivered),
+        on_duplicate_key: word(root.get("on_duplicate_key")).unwrap_or(OnDuplicateKey::Fail),
+        on_match_change: word(root.get("on_match_change")).unwrap_or(OnMatchChange::Update),
+        max_attempts: number(root.get("max_attempts")).unwrap_or(10),
+        keep: word(root.get("ledger").and_then(|l| l.get("keep"))).unwrap_or(Keep::Fields),
+        fields,
+        tests: tests(root.get("tests"), file),
+        guards: guards(root.get("guards")),
+        delivery: delivery(root.get("delivery"), file),
+        depends_on: depends_on.iter().map(|(name, _)| name.clone()).collect(),
+        sla: root.get("sla").map(sla),
+    };
+    Some(Mapping { sync, name_pos: root.get("sync").map_or(Pos::START, |n| n.pos), depends_on })
+}
+
+/// A file's name without its ending.
+pub(super) fn stem(path: &Path) -> String {
+    path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// One of the words of an enumeration; wrong ones have been reported by the shape.
+pub(super) fn word<T: DeserializeOwned>(node: Option<&Node>) -> Option<T> {
+    serde_json::from_value(node?.text()?.into()).ok()
+}
+
+pub(super) fn number<T: TryFrom<i128>>(node: Option<&Node>) -> Option<T> {
+    node?.integer()?.try_into().ok()
+}
+
+fn parsed<T>(node: Option<&Node>, parse: fn(&str) -> Option<T>) -> Option<T> {
+    parse(node?.text()?)
+}
+
+fn bound(node: Option<&Node>) -> Option<Bound> {
+    let node = node?;
+    match node.integer() {
+        Some(rows) => rows.try_into().ok().map(Bound::Rows),
+        None => units::bound(node.text()?),
+    }
+}
+
+/// The texts of a list or of a single text, with their places.
+fn texts(node: Option<&Node>) -> Vec<(String, Pos)> {
+    let items = node.map(Node::items).unwrap_or_default();
+    items.iter().filter_map(|item| Some((item.text()?.to_owned(), item.pos))).collect()
+}
+
+fn on_delete(root: &Node, mode: Mode) -> OnDelete {
+    let default = if mode == Mode::Mirror { OnDelete::Delete } else { OnDelete::Ignore };
+    word(root.get("on_delete")).unwrap_or(default)
+}
+
+fn contradictions(root: &Node, mode: Mode, file: &File<'_>) {
+    if mode == Mode::Audience {
+        let pos = root.get("mode").map_or(Pos::START, |n| n.pos);
+        file.unsupported(pos, "mode: audience");
+    }
+    let Some(node) = root.get("on_delete") else { return };
+    let on_delete: Option<OnDelete> = word(Some(node));
+    if mode == Mode::Mirror && matches!(on_delete, Some(OnDelete::Ignore | OnDelete::Clear)) {
+        let problem = Diagnostic::error(
+            codes::CONTRADICTION,
+            format!("`mode: mirror` removes what vanished, but `on_delete` is {}", node.describe()),
+        );
+        file.report(node.pos, problem.hint("use `mode: upsert`, or `on_delete: delete` or `archive`"));
+    }
+}
+
+fn source(node: Option<&Node>, file: &File<'_>, around: &Surroundings<'_>) -> Option<SourceSpec> {
+    let node = node.filter(|n| matches!(n.data, Data::Map(_)))?;
+    let connection = connection(node, "source", file, around);
+    let (label, sql, location) = query(node, file, around)?;
+    let primary_key = texts(node.get("primary_key"));
+    let columns = primary_key
+        .into_iter()
+        .map(|(column, pos)| ColumnRef { column, location: file.location(pos) })
+        .collect();
+    Some(SourceSpec {
+        connection: connection?,
+        label,
+        sql,
+        location,
+        primary_key: columns,
+        timezone: node.get("timezone").and_then(Node::text).map(str::to_owned),
+    })
+}
+
+/// What a mapping reads: label, SQL, and where the SQL stands.
+fn query(
+    node: &Node,
+    file: &File<'_>,
+    around: &Surroundings<'_>,
+) -> Option<(String, String, crate::error::Location)> {
+    let kinds = ["model", "query", "table", "dbt", "file"];
+    let given: Vec<&str> = kinds.into_iter().filter(|kind| node.get(kind).is_some()).collect();
+    let [kind] = given[..] else {
+        let message = match given.len() {
+            0 => "`source` needs one of `model`, `query` or `table`".to_owned(),
+            _ => format!("`source` takes only one of `{}`", given.join("`, `")),
+        };
+        let code = if given.is_empty() { codes::MISSING_KEY } else { codes::CONTRADICTION };
+        file.error(node.pos, code, message);
+        return None;
+    };
+    let value = node.get(kind)?;
+    let text = value.text().filter(|t| !t.trim().is_empty())?;
+    match kind {
+        "model" => {
+            let (sql, location) = around.models?.render(text, file, value.pos)?;
+            Some((text.to_owned(), sql, location))
+        }
+        "query" => Some((
+            "query".to_owned(),
+            text.trim_end().trim_end_matches(';').to_owned(),
+            file.location(value.pos),
+        )),
+        "table" => match models::table_query(text) {
+            Some(sql) => Some((text.to_owned(), sql, file.location(value.pos))),
+            None => {
+                let message =
+                    format!("`source.table` must be `table` or `schema.table`, not {}", value.describe());
+                file.error(value.pos, codes::WRONG_VALUE, message);
+                None
+            }
+        },
+        _ => None,
+    }
+}
+
+/// The connection a block names, if it exists and can do what the block asks of it.
+fn connection(node: &Node, block: &str, file: &File<'_>, around: &Surroundings<'_>) -> Option<String> {
+    let value = node.get("connection")?;
+    let name = value.text()?;
+    let connections = around.connections?;
+    let Some(entry) = connections.get(name) else {
+        let known = || connections.keys().map(String::as_str);
+        let message = format!("there is no connection {}", value.describe());
+        let hint = check::did_you_mean(name, known()).unwrap_or_else(|| match connections.is_empty() {
+            true => "`outflow.yml` has no `connections`".to_owned(),
+            false => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
+        });
+        file.report(value.pos, Diagnostic::error(codes::UNKNOWN_CONNECTION, message).hint(hint));
+        return None;
+    };
+    let connector = entry.as_ref()?.connector;
+    let (able, role) = match block {
+        "source" => (connector.source.is_some(), "cannot be read from; it is a destination"),
+        _ => (connector.destination.is_some(), "cannot be written to; it is a source"),
+    };
+    if !able {
+        let message = format!("{} (connection `{name}`) {role}", connector.title);
+        file.error(value.pos, codes::WRONG_ROLE, message);
+    }
+    able.then(|| name.to_owned())
+}
+
+fn destination(
+    node: Option<&Node>,
+    mode: Mode,
+    file: &File<'_>,
+    around: &Surroundings<'_>,
+) -> Option<DestinationSpec> {
+    let node = node.filter(|n| matches!(n.data, Data::Map(_)))?;
+    let name = connection(node, "destination", file, around);
+    let options = options(node, file, around);
+    let match_on = match_on(node, mode, file);
+    Some(DestinationSpec {
+        connection: name?,
+        object: node.get("object")?.text()?.to_owned(),
+        match_on,
+        options,
+        location: file.location(node.pos),
+    })
+}
+
+fn match_on(node: &Node, mode: Mode, file: &File<'_>) -> Vec<(String, ColumnRef)> {
+    let block = node.get("match_on");
+    if mode != Mode::Insert && block.is_none_or(|b| matches!(&b.data, Data::Map(e) if e.is_empty())) {
+        let problem = Diagnostic::error(codes::MISSING_KEY, "`match_on` is missing in `destination`");
+        file.report(
+            block.map_or(node.pos, |b| b.pos),
+            problem.hint(
+                "write the field that identifies an object and its column, as in `match_on: {email: email}`",
+            ),
+        );
+    }
+    let entries = block.map(Node::entries).unwrap_or_default();
+    let column =
+        |node: &Node| Some(ColumnRef { column: node.text()?.to_owned(), location: file.location(node.pos) });
+    entries.iter().filter_map(|(key, value)| Some((key.name.clone(), column(value)?))).collect()
+}
+
+/// The connector's own keys of the `destination` block.
+fn options(
+    node: &Node,
+    file: &File<'_>,
+    around: &Surroundings<'_>,
+) -> serde_json::Map<String, serde_json::Value> {
+    let mut options = serde_json::Map::new();
+    let name = node.get("connection").and_then(Node::text).unwrap_or_default();
+    let connector = around.connections.and_then(|c| c.get(name)?.as_ref()).map(|c| c.connector);
+    for (key, value) in node.entries() {
+        let common = DESTINATION_KEYS.iter().any(|k| k.name == key.name);
+        let known = connector.is_none_or(|c| c.options.contains(&key.name.as_str()));
+        match (common, known) {
+            (true, _) => {}
+            (false, true) => {
+                options.insert(key.name.clone(), value.json());
+            }
+            (false, false) if DESTINATION_OPTIONS.contains(&key.name.as_str()) => {
+                let title = connector.map_or("this destination", |c| c.title);
+                let message =
+                    format!("`destination.{}` is not supported for {title} by this version", key.name);
+                file.error(key.pos, codes::UNSUPPORTED, message);
+            }
+            (false, false) => {
+                let own = connector.map(|c| c.options).unwrap_or_default();
+                let all: Vec<&str> =
+                    DESTINATION_KEYS.iter().map(|k| k.name).chain(own.iter().copied()).collect();
+                file.unknown_key(key.pos, &key.name, "destination", &all);
+            }
+        }
+    }
+    options
+}
+
+fn tests(node: Option<&Node>, file: &File<'_>) -> Vec<DataTest> {
+    let column =
+        |node: &Node| Some(ColumnTest { column: node.text()?.to_owned(), location: file.location(node.pos) });
+    let test = |item: &Node| {
+        let [(key, value)] = item.entries() else { return None };
+        match key.name.as_str() {
+            "unique" => column(value).map(DataTest::Unique),
+            "not_null" => Some(DataTest::NotNull(value.items().iter().filter_map(column).collect())),
+            "freshness" => Some(DataTest::Freshness {
+                column: column(value.get("column")?)?,
+                max_age: parsed(value.get("max_age"), units::duration)?,
+            }),
+            _ => None,
+        }
+    };
+    node.map(Node::items).unwrap_or_default().iter().filter_map(test).collect()
+}
+
+fn guards(node: Option<&Node>) -> Guards {
+    let get = |name| node.and_then(|n| n.get(name));
+    let default = Guards::default();
+    Guards {
+        max_change: bound(get("max_change")).or(default.max_change),
+        max_delete: bound(get("max_delete")).or(default.max_delete),
+        min_rows: number(get("min_rows")).unwrap_or(default.min_rows),
+        key_change: get("key_change").and_then(Node::boolean).unwrap_or(default.key_change),
+        max_rejected: bound(get("max_rejected")).or(default.max_rejected),
+    }
+}
+
+fn delivery(node: Option<&Node>, file: &File<'_>) -> Delivery {
+    let get = |name| node.and_then(|n| n.get(name));
+    for (key, value) in [("start", "streaming"), ("send", "changed")] {
+        if let Some(node) = get(key).filter(|n| n.text() == Some(value)) {
+            file.unsupported(node.pos, &format!("delivery.{key}: {value}"));
+        }
+    }
+    Delivery {
+        batch_rows: number(get("batch_rows")),
+        batch_bytes: parsed(get("batch_bytes"), units::size),
+        concurrency: number(get("concurrency")),
+        rate: parsed(get("rate"), units::rate),
+    }
+}
+
+fn sla(node: &Node) -> Sla {
+    Sla {
+        finish_by: parsed(node.get("finish_by"), units::time_of_day),
+        timezone: parsed(node.get("timezone"), |t| String::from_str(t).ok())
+            .unwrap_or_else(|| "UTC".to_owned()),
+        max_age: parsed(node.get("max_age"), units::duration),
+    }
+}

@@ -1,0 +1,273 @@
+//! What may stand where: one description from which both the check of a file and its JSON Schema come.
+
+/// What a value must look like.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    Text,
+    /// A name that can be part of a file name: letters, digits, `_`, `-` and inner dots.
+    Name,
+    /// A whole number of at least this.
+    Integer(u64),
+    Bool,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    Duration,
+    Rate,
+    Size,
+    /// A percent or a number of rows.
+    Bound,
+    TimeOfDay,
+    TimeZone,
+    /// Anything but nothing.
+    Any,
+    /// One item may stand without its list.
+    OneOrMore(&'static Shape),
+    List(&'static Shape),
+    /// Keys of the user's choice.
+    Map(&'static Shape),
+    Block(&'static [Key]),
+    /// As `Block`; further keys are judged elsewhere.
+    Open(&'static [Key]),
+    /// As `Open`, with nothing required: it is laid over another block.
+    Overlay(&'static [Key]),
+    /// A block with exactly one of these keys.
+    Tagged(&'static [Key]),
+    /// A text of the first form, or a block of these keys.
+    TextOr(&'static [Key]),
+    /// Known, but not built yet.
+    Unsupported,
+}
+
+/// One key of a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub name: &'static str,
+    pub shape: Shape,
+    pub required: bool,
+    /// For editors, and for the reference.
+    pub help: &'static str,
+}
+
+const fn key(name: &'static str, shape: Shape, help: &'static str) -> Key {
+    Key { name, shape, required: false, help }
+}
+
+const fn required(name: &'static str, shape: Shape, help: &'static str) -> Key {
+    Key { name, shape, required: true, help }
+}
+
+const fn later(name: &'static str) -> Key {
+    Key { name, shape: Shape::Unsupported, required: false, help: "Not supported by this version yet." }
+}
+
+pub(super) const MODES: &[&str] = &["upsert", "update", "insert", "mirror", "audience"];
+pub(super) const ON_DELETE: &[&str] = &["ignore", "delete", "archive", "clear"];
+pub(super) const FIELD_TYPES: &[&str] =
+    &["string", "number", "integer", "boolean", "date", "datetime", "json", "list"];
+
+/// `outflow.yml`.
+pub(super) const PROJECT: Shape = Shape::Block(&[
+    required("name", Shape::Name, "The project's name."),
+    key("state", Shape::Text, "The state folder, relative to this file; `.outflow` unless set."),
+    key("vars", VARS, "Values for the models: `{{ var('country') }}`. `--vars country=JP` goes before them."),
+    required(
+        "connections",
+        Shape::Map(&CONNECTION),
+        "The systems to read from and to write to, by a name of yours.",
+    ),
+    key("targets", Shape::Map(&TARGET), "Overlays chosen with `--target NAME`."),
+    later("notifications"),
+    later("policies"),
+]);
+
+const VARS: Shape = Shape::Map(&Shape::Any);
+
+/// What may be laid over `outflow.yml`.
+pub(super) const TARGET: Shape = Shape::Block(&[
+    key("state", Shape::Text, "The state folder of this target."),
+    key("vars", VARS, "Values for the models."),
+    key(
+        "connections",
+        Shape::Map(&Shape::Overlay(CONNECTION_KEYS)),
+        "Settings laid over those of the same connection.",
+    ),
+]);
+
+pub(super) const CONNECTION: Shape = Shape::Open(CONNECTION_KEYS);
+
+/// Keys every connection takes; the others are the connector's settings.
+pub(super) const CONNECTION_KEYS: &[Key] = &[
+    required("type", Shape::Text, "The system; `outflow connectors` lists them."),
+    key("base_url", Shape::Text, "Another host, or `sandbox` for the built-in emulator."),
+    key("limits", LIMITS, "How much of the vendor's limits to use."),
+    key("sandbox", SANDBOX, "What the emulated account has, and how it misbehaves."),
+];
+
+const LIMITS: Shape = Shape::Block(&[
+    key("requests", Shape::Rate, "Requests in any window, as in `190/10s`."),
+    key("daily_calls", Shape::Integer(1), "Requests a day."),
+    key("concurrency", Shape::Integer(1), "Requests in flight at once."),
+    later("shared"),
+]);
+
+const SANDBOX: Shape = Shape::Block(&[
+    key(
+        "objects",
+        Shape::Map(&Shape::Map(&Shape::Any)),
+        "Custom properties by object: a type, or `{type, unique, read_only}`, or `{enum: [..]}`.",
+    ),
+    key(
+        "limits",
+        Shape::Block(&[
+            key("requests", Shape::Rate, "As in `190/10s`."),
+            key("daily_calls", Shape::Integer(1), "Requests a day."),
+        ]),
+        "Limits of the emulated account.",
+    ),
+    key(
+        "faults",
+        Shape::List(&Shape::Map(&Shape::Any)),
+        "Faults to inject: `{do: status, code: 500, rate: 0.1}`.",
+    ),
+]);
+
+/// A file under `mappings/`.
+pub(super) const MAPPING: Shape = Shape::Block(&[
+    key("sync", Shape::Name, "The sync's name; the file's stem unless set."),
+    key("owner", Shape::Text, "Who answers for it."),
+    key("tags", Shape::OneOrMore(&Shape::Text), "For `--select tag:NAME`."),
+    required("source", SOURCE, "What to read."),
+    required("destination", DESTINATION, "Where to write."),
+    key("mode", Shape::Word(MODES), "What happens to rows; `upsert` unless set. `mirror` also deletes."),
+    key(
+        "on_delete",
+        Shape::Word(ON_DELETE),
+        "What happens to an object whose row vanished; `ignore` unless set.",
+    ),
+    key(
+        "delete_scope",
+        Shape::Word(&["delivered", "created"]),
+        "Which objects may be deleted: all delivered by this sync, or only those it created.",
+    ),
+    key(
+        "on_duplicate_key",
+        Shape::Word(&["fail", "first", "last", "reject"]),
+        "What happens to rows that share a key; `fail` unless set.",
+    ),
+    key(
+        "on_match_change",
+        Shape::Word(&["update", "replace", "hold"]),
+        "What happens when a row's match key changes; `update` unless set.",
+    ),
+    key(
+        "max_attempts",
+        Shape::Integer(1),
+        "Deliveries of a rejected row before it is parked; 10 unless set.",
+    ),
+    key(
+        "ledger",
+        Shape::Block(&[key(
+            "keep",
+            Shape::Word(&["hashes", "fields", "values"]),
+            "How much is kept of a delivered record; `fields` unless set.",
+        )]),
+        "What the ledger keeps.",
+    ),
+    key("fields", Shape::Map(&Shape::TextOr(FIELD_KEYS)), "Destination field: source column, or a block."),
+    key("tests", Shape::List(&Shape::Tagged(TEST_KEYS)), "Tests of the data, before anything is sent."),
+    key("guards", GUARDS, "Bounds on what one run may change."),
+    key("delivery", DELIVERY, "How records are sent."),
+    key("depends_on", Shape::OneOrMore(&Shape::Text), "Syncs that must have succeeded first."),
+    key("sla", SLA, "When data must have arrived."),
+    later("associations"),
+    later("deliver_within"),
+    later("window"),
+    later("priority"),
+]);
+
+const SOURCE: Shape = Shape::Block(&[
+    required("connection", Shape::Text, "A connection of `outflow.yml`."),
+    key("model", Shape::Text, "`models/NAME.sql`."),
+    key("query", Shape::Text, "SQL."),
+    key("table", Shape::Text, "`table` or `schema.table`."),
+    required("primary_key", Shape::OneOrMore(&Shape::Text), "The column or columns that identify a row."),
+    key("timezone", Shape::TimeZone, "The zone of times without one; UTC unless set."),
+    later("dbt"),
+    later("file"),
+    later("cursor"),
+]);
+
+const DESTINATION: Shape = Shape::Open(DESTINATION_KEYS);
+
+pub(super) const DESTINATION_KEYS: &[Key] = &[
+    required("connection", Shape::Text, "A connection of `outflow.yml`."),
+    required("object", Shape::Text, "What is written: `contacts`, `companies`, ..."),
+    key(
+        "match_on",
+        Shape::Map(&Shape::Text),
+        "Destination field: source column; how a row finds its object.",
+    ),
+];
+
+/// Keys of `destination` that some connector takes; which ones is each connector's matter.
+pub(super) const DESTINATION_OPTIONS: &[&str] = &[
+    "api",
+    "list",
+    "lists",
+    "create_missing_properties",
+    "format",
+    "compression",
+    "delimiter",
+    "encoding",
+    "name",
+    "max_bytes",
+    "max_rows",
+    "partition_by",
+];
+
+const FIELD_KEYS: &[Key] = &[
+    key("column", Shape::Text, "The source column."),
+    key("template", Shape::Text, "A Jinja template over the row's columns."),
+    key("value", Shape::Any, "The same value for every row."),
+    key("type", Shape::Word(FIELD_TYPES), "The field's type; the destination's own unless set."),
+    key("scale", Shape::Integer(0), "Digits after the point of a number."),
+    key("on_null", Shape::Word(&["clear", "skip", "error"]), "What a null does; `clear` unless set."),
+    key("diff", Shape::Bool, "`false`: sent along, but never by itself a change."),
+    key("set", Shape::Bool, "`true`: a list whose order does not matter."),
+];
+
+const TEST_KEYS: &[Key] = &[
+    key("unique", Shape::Text, "No two rows share this column's value."),
+    key("not_null", Shape::OneOrMore(&Shape::Text), "These columns are never null."),
+    key(
+        "freshness",
+        Shape::Block(&[
+            required("column", Shape::Text, "A column of dates or times."),
+            required("max_age", Shape::Duration, "How old the newest may be, as in `24h`."),
+        ]),
+        "The newest row is recent.",
+    ),
+];
+
+const GUARDS: Shape = Shape::Block(&[
+    key("max_change", Shape::Bound, "Adds and changes, as a share of what was delivered, or a count."),
+    key("max_delete", Shape::Bound, "Removals; `10%` unless set."),
+    key("min_rows", Shape::Integer(0), "Fewest rows that the source must give; 1 unless set."),
+    key("key_change", Shape::Bool, "Hold when the keys' form seems to have changed; on unless `false`."),
+    key("max_rejected", Shape::Bound, "Stop when this many records are refused."),
+]);
+
+const DELIVERY: Shape = Shape::Block(&[
+    key("batch_rows", Shape::Integer(1), "Most records in a request."),
+    key("batch_bytes", Shape::Size, "Most bytes in a request, as in `4MB`."),
+    key("concurrency", Shape::Integer(1), "Most requests in flight."),
+    key("rate", Shape::Rate, "Requests of this sync, as in `15/s`."),
+    key("start", Shape::Word(&["complete", "streaming"]), "When sending starts: after the extract."),
+    key("send", Shape::Word(&["all", "changed"]), "What of a record is sent."),
+]);
+
+const SLA: Shape = Shape::Block(&[
+    key("finish_by", Shape::TimeOfDay, "Time of day by which a run must have succeeded, as in `\"08:00\"`."),
+    key("timezone", Shape::TimeZone, "Its zone; UTC unless set."),
+    key("max_age", Shape::Duration, "Longest time since the last success, as in `2h`."),
+]);

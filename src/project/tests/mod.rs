@@ -1,0 +1,4 @@
+//! The loader over whole projects in temporary folders.
+
+mod quickstart;
+mod support;
