@@ -1,5 +1,39 @@
 //! What one destination has acknowledged, per sync; runs, leases and quotas beside it.
+//!
+//! [`State`] is `state.db` of the state folder, [`Ledger`] one `ledger/<sync>.db`, [`Salt`] the secret of all hashes.
+//! Each SQLite file has one owning thread; every call blocks until that thread is done with it.
 
+mod codec;
+mod compact;
+mod detail;
 mod entry;
+mod fault;
+mod file;
+mod journal;
+mod lease;
+mod meta;
+mod owner;
+mod packed;
+mod refusals;
+mod runs;
+mod salt;
+mod schema;
+mod snapshot;
+mod state;
+mod store;
+mod sum;
+mod world;
 
 pub use entry::*;
+pub use fault::{
+    AMBIGUOUS_RUN, BUSY, CANNOT_OPEN, DAMAGED, FAILED, FULL, LEASE_HELD, LEASE_LOST, NO_PERMISSION, NOT_OURS,
+    SALT, VERSION,
+};
+pub use lease::Lease;
+pub use salt::Salt;
+pub use snapshot::Snapshot;
+pub use state::State;
+pub use store::Ledger;
+
+#[cfg(test)]
+mod tests;

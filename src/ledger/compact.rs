@@ -1,0 +1,129 @@
+//! Folding the log into the parts, part by part. A crash between two steps loses nothing: the log stays whole until
+//! every part has taken it in, and taking it in twice changes nothing.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use rusqlite::Connection;
+
+use super::entry::RecordHash;
+use super::fault::Attempt;
+use super::meta;
+use super::packed::{self, Entry, place};
+use super::store::write;
+
+/// Entries of a part that was just split.
+const TARGET: usize = 4096;
+/// A part with more is split.
+const LARGEST: usize = 2 * TARGET;
+/// Log entries held in memory at once.
+const PASS: u64 = 1 << 20;
+/// Entries rewritten in one transaction.
+const STEP: usize = 1 << 18;
+
+/// Whether the log has grown past 2 % of the rows.
+pub(super) fn is_due(conn: &Connection) -> Attempt<bool> {
+    Ok(packed::log_len(conn)? * 50 > meta::get(conn, meta::ENTRIES)?)
+}
+
+/// Folds the whole log; `after_step` may end it early, as a crash would.
+pub(super) fn compact(
+    conn: &mut Connection,
+    epoch: u64,
+    mut after_step: impl FnMut() -> ControlFlow<()>,
+) -> Attempt<()> {
+    let passes = packed::log_len(conn)?.div_ceil(PASS).max(1);
+    let upto = meta::get(conn, meta::LOG_NEXT)?;
+    let width = (i64::MAX as u64 / passes) as i64;
+    for pass in 0..passes as i64 {
+        let low = pass * width;
+        let high = if pass + 1 == passes as i64 { i64::MAX } else { low + width - 1 };
+        let mut changes: VecDeque<Entry> = packed::newest(conn, low, high)?.into();
+        while !changes.is_empty() {
+            write(conn, epoch, |tx| step(tx, &mut changes))?;
+            if after_step().is_break() {
+                return Ok(());
+            }
+        }
+    }
+    write(conn, epoch, |tx| {
+        tx.execute("DELETE FROM log WHERE seq < ?1", [upto as i64])?;
+        meta::set(tx, meta::LOG_FIRST, upto)
+    })
+}
+
+/// Takes changes in, part after part, until enough was rewritten for one transaction.
+fn step(conn: &Connection, changes: &mut VecDeque<Entry>) -> Attempt<()> {
+    let mut tally = Tally { parts: meta::get(conn, meta::PARTS)?, entries: meta::get(conn, meta::ENTRIES)? };
+    let mut rewritten = 0;
+    while let Some(first) = changes.front() {
+        if rewritten >= STEP {
+            break;
+        }
+        let (id, end) = home(conn, place(&first.key))?;
+        let old = packed::read_part(conn, id)?;
+        let mine = changes.iter().take_while(|change| end.is_none_or(|end| place(&change.key) < end)).count();
+        let merged = merge(old.as_deref().unwrap_or_default(), changes.drain(..mine));
+        rewritten += merged.len();
+        tally.parts = tally.parts.saturating_sub(u64::from(old.is_some()));
+        tally.entries = tally.entries.saturating_sub(old.map_or(0, |old| old.len() as u64));
+        put(conn, id, &merged, &mut tally)?;
+    }
+    meta::set(conn, meta::PARTS, tally.parts)?;
+    meta::set(conn, meta::ENTRIES, tally.entries)
+}
+
+struct Tally {
+    parts: u64,
+    entries: u64,
+}
+
+/// The part that holds `place`, and where the next one begins; the first part begins at 0.
+fn home(conn: &Connection, place: i64) -> Attempt<(i64, Option<i64>)> {
+    let bound = |sql: &str| -> Attempt<Option<i64>> {
+        Ok(conn.prepare_cached(sql)?.query_row([place], |row| row.get(0))?)
+    };
+    let id = bound("SELECT max(id) FROM part WHERE id <= ?1")?.unwrap_or(0);
+    Ok((id, bound("SELECT min(id) FROM part WHERE id > ?1")?))
+}
+
+fn merge(old: &[Entry], changes: impl Iterator<Item = Entry>) -> Vec<Entry> {
+    let mut merged = Vec::with_capacity(old.len());
+    let mut old = old.iter().copied().peekable();
+    for change in changes {
+        while let Some(entry) = old.next_if(|entry| entry.key < change.key) {
+            merged.push(entry);
+        }
+        old.next_if(|entry| entry.key == change.key);
+        if change.record != RecordHash::REMOVED {
+            merged.push(change);
+        }
+    }
+    merged.extend(old);
+    merged
+}
+
+/// Writes a part's entries back, as several parts where they are too many, as none where there are none.
+fn put(conn: &Connection, id: i64, mut entries: &[Entry], tally: &mut Tally) -> Attempt<()> {
+    if entries.is_empty() {
+        return packed::delete_part(conn, id);
+    }
+    tally.entries += entries.len() as u64;
+    let mut at = id;
+    loop {
+        let cut = if entries.len() > LARGEST { split(entries) } else { entries.len() };
+        let (part, rest) = entries.split_at(cut);
+        packed::write_part(conn, at, part)?;
+        tally.parts += 1;
+        match rest.first() {
+            Some(next) => (at, entries) = (place(&next.key), rest),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Where to cut: near the target, but never between two keys of one place.
+fn split(entries: &[Entry]) -> usize {
+    let same = |i: usize| place(&entries[i].key) == place(&entries[i - 1].key);
+    (TARGET..entries.len()).find(|&i| !same(i)).unwrap_or(entries.len())
+}

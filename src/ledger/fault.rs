@@ -1,0 +1,143 @@
+//! What can go wrong with a file of the state folder, as errors that name the file and the way out.
+
+use std::io;
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+use crate::error::{Error, ErrorKind};
+
+/// The state folder or a file in it cannot be created or opened.
+pub const CANNOT_OPEN: &str = "OF-STA-001";
+/// The file or folder may not be written.
+pub const NO_PERMISSION: &str = "OF-STA-002";
+/// The file is something else.
+pub const NOT_OURS: &str = "OF-STA-003";
+/// A checksum, a count or SQLite's own check failed.
+pub const DAMAGED: &str = "OF-STA-004";
+/// Written by a newer outflow, or by an older one where it may not be migrated.
+pub const VERSION: &str = "OF-STA-005";
+/// No space left on the disk.
+pub const FULL: &str = "OF-STA-006";
+/// Another program holds the SQLite file locked.
+pub const BUSY: &str = "OF-STA-007";
+/// SQLite or the disk failed in another way.
+pub const FAILED: &str = "OF-STA-008";
+/// The start of a run id that fits several runs.
+pub const AMBIGUOUS_RUN: &str = "OF-STA-009";
+/// Another run holds the sync.
+pub const LEASE_HELD: &str = "OF-STA-010";
+/// This run held the sync and has lost it.
+pub const LEASE_LOST: &str = "OF-STA-011";
+/// The salt is damaged, or isn't the one the ledger was made with.
+pub const SALT: &str = "OF-STA-012";
+
+/// What a piece of work on a file's owning thread failed with; becomes an [`Error`] once the file's name is known.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Sql(rusqlite::Error),
+    /// What is damaged.
+    Damaged(String),
+    /// Another run opened the ledger with this epoch.
+    Overtaken {
+        mine: u64,
+        theirs: u64,
+    },
+    /// Ready as it is.
+    Other(Error),
+}
+
+pub(super) type Attempt<T> = Result<T, Fault>;
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Fault::Sql(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault::Other(error)
+    }
+}
+
+pub(super) fn damaged<T>(what: impl Into<String>) -> Attempt<T> {
+    Err(Fault::Damaged(what.into()))
+}
+
+impl Fault {
+    pub(super) fn at(self, file: &Path) -> Error {
+        match self {
+            Fault::Sql(error) => sqlite(file, &error),
+            Fault::Damaged(what) => damage(file, &what),
+            Fault::Overtaken { mine, theirs } => Error::new(
+                LEASE_LOST,
+                ErrorKind::Locked,
+                format!(
+                    "another run took over the ledger `{}` (lease {theirs}, this run has lease {mine}); nothing more is \
+                     written",
+                    file.display()
+                ),
+            )
+            .hint("this happens when a computer slept, or a run hung, for longer than a minute; run again"),
+            Fault::Other(error) => error,
+        }
+    }
+}
+
+fn damage(file: &Path, what: &str) -> Error {
+    Error::new(DAMAGED, ErrorKind::State, format!("`{}` is damaged: {what}", file.display())).hint(
+        "nothing was changed. Put the file back from a backup; without one, move it away: outflow then starts anew \
+         and sends every row again, and removals since then are not known",
+    )
+}
+
+fn sqlite(file: &Path, error: &rusqlite::Error) -> Error {
+    let name = file.display();
+    let state = |code, message: String| Error::new(code, ErrorKind::State, message).because(error);
+    let Some(code) = error.sqlite_error_code() else {
+        return damage(file, "a value in it has the wrong type").because(error);
+    };
+    match code {
+        ErrorCode::NotADatabase => state(NOT_OURS, format!("`{name}` is not an SQLite database"))
+            .hint("outflow keeps its memory there; move the file away or put it back from a backup"),
+        ErrorCode::DatabaseCorrupt | ErrorCode::Unknown | ErrorCode::TypeMismatch => {
+            damage(file, "SQLite cannot make sense of it").because(error)
+        }
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
+            state(BUSY, format!("another program holds `{name}` locked"))
+                .hint("close the program that has it open (an SQLite browser, a backup) and run again")
+        }
+        ErrorCode::DiskFull => state(FULL, format!("no space left on the disk while `{name}` was written"))
+            .hint("free some space and run again; what was not yet recorded is sent again then"),
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
+            state(NO_PERMISSION, format!("`{name}` may not be written"))
+                .hint("give the user that runs outflow the right to write the file and its folder")
+        }
+        ErrorCode::CannotOpen => state(CANNOT_OPEN, format!("`{name}` cannot be opened"))
+            .hint("look at the rights of the file and its folder, and whether the folder is on a local disk"),
+        ErrorCode::SystemIoFailure if short_read(error) => {
+            damage(file, "it is shorter than it should be").because(error)
+        }
+        _ => state(FAILED, format!("`{name}` cannot be read or written")),
+    }
+}
+
+fn short_read(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
+}
+
+/// A file or folder that the operating system would not let us handle; `doing` as in "cannot be created".
+pub(super) fn disk(path: &Path, doing: &str, error: &io::Error) -> Error {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let message = format!("`{}` cannot be {doing}: {error}", path.display());
+    match error.kind() {
+        PermissionDenied | ReadOnlyFilesystem => Error::new(NO_PERMISSION, ErrorKind::State, message)
+            .hint("give the user that runs outflow the right to write there, or set another folder as `state:` in outflow.yml"),
+        StorageFull | QuotaExceeded => {
+            Error::new(FULL, ErrorKind::State, message).hint("free some space and run again")
+        }
+        _ => Error::new(CANNOT_OPEN, ErrorKind::State, message)
+            .hint("`state:` in outflow.yml names the state folder; it must be a folder on a local disk"),
+    }
+}

@@ -1,0 +1,285 @@
+//! Batches about to be sent, and what became of them. A key of an open batch is dirty: nobody knows what the
+//! destination has for it.
+
+use std::collections::HashSet;
+
+use outflow_connectors::contract::Verb;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::codec::{Decoder, Encoder};
+use super::detail;
+use super::entry::{
+    BatchId, Detail, Intent, IntentEntry, KeyHash, OpenIntent, RecordHash, Settled, Settlement,
+};
+use super::fault::{Attempt, Fault, damaged};
+use super::packed::{self, Entry};
+use super::refusals;
+use super::store::Ledger;
+use super::sum::Sum;
+use crate::error::{Error, ErrorKind, Result};
+
+impl Ledger {
+    /// Stores a batch before it leaves; durable on return, and every key of it dirty.
+    pub fn begin(&self, intent: &Intent) -> Result<BatchId> {
+        let row = encode(intent)?;
+        self.write(move |tx| {
+            // The number enters the checksum, and AUTOINCREMENT never gives one twice.
+            let batch: i64 = tx.query_row(
+                "SELECT 1 + max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'intent'), 0),
+                                coalesce((SELECT max(batch) FROM intent), 0))",
+                [],
+                |row| row.get(0),
+            )?;
+            row.insert(tx, batch)?;
+            Ok(BatchId(batch))
+        })
+    }
+
+    /// Stores the remote job's id of a batch; durable on return.
+    pub fn store_handle(&self, batch: BatchId, handle: &str) -> Result<()> {
+        let handle = handle.to_owned();
+        self.write(move |tx| {
+            let Some(mut stored) = Stored::get(tx, batch.0)? else {
+                let message = format!("batch {} has no open intent, so its job's id cannot be kept", batch.0);
+                return Err(Error::new("OF-INT-001", ErrorKind::Internal, message).into());
+            };
+            stored.handle = Some(handle);
+            tx.execute(
+                "UPDATE intent SET handle = ?2, sum = ?3 WHERE batch = ?1",
+                params![batch.0, stored.handle, stored.sum(batch.0)],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Takes in what became of a batch, in one transaction; its intent is closed once none of its keys is dirty.
+    ///
+    /// May be called several times for one batch, and for keys of an earlier one.
+    pub fn settle(&self, batch: BatchId, settled: &[Settled]) -> Result<()> {
+        let settled = settled.to_vec();
+        self.write(move |tx| {
+            let run: Option<String> = tx
+                .prepare_cached("SELECT run_id FROM intent WHERE batch = ?1")?
+                .query_row([batch.0], |row| row.get(0))
+                .optional()?;
+            let mut logged = Vec::with_capacity(settled.len());
+            // Clean everywhere, and clean in this batch only.
+            let (mut proven, mut without_effect) = (HashSet::new(), HashSet::new());
+            let mut details = detail::Writer::new(tx)?;
+            for one in &settled {
+                let key = &one.key;
+                match &one.result {
+                    Settlement::Delivered { record, detail } => {
+                        logged.push(Entry { key: *key, record: *record });
+                        details.put(key, &Detail { gone: false, ..(**detail).clone() })?;
+                    }
+                    Settlement::Removed => {
+                        logged.push(Entry { key: *key, record: RecordHash::REMOVED });
+                        details.delete(key)?;
+                    }
+                    Settlement::Gone { detail } => {
+                        logged.push(Entry { key: *key, record: RecordHash::REMOVED });
+                        details.put(key, &Detail { gone: true, ..(**detail).clone() })?;
+                    }
+                    Settlement::Refused(refusal) => refusals::put(tx, refusal)?,
+                    Settlement::Untouched | Settlement::Unknown => {}
+                }
+                match &one.result {
+                    Settlement::Unknown => {}
+                    Settlement::Refused(_) | Settlement::Untouched => {
+                        without_effect.insert(*key);
+                    }
+                    _ => {
+                        refusals::forget(tx, key)?;
+                        proven.insert(*key);
+                    }
+                }
+            }
+            packed::append(tx, run.as_deref().unwrap_or_default(), &logged)?;
+            clean(tx, |in_batch, key| {
+                proven.contains(key) || (in_batch == batch.0 && without_effect.contains(key))
+            })
+        })
+    }
+
+    /// Batches with dirty keys, oldest first.
+    pub fn open_intents(&self) -> Result<Vec<OpenIntent>> {
+        self.owner.look(|conn| {
+            let mut query = conn.prepare_cached(&format!("{SELECT} ORDER BY batch"))?;
+            let mut rows = query.query([])?;
+            let mut open = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (batch, stored) = (row.get(0)?, Stored::read(row)?);
+                open.push(stored.open(batch)?);
+            }
+            Ok(open)
+        })
+    }
+
+    /// Declares keys clean in every batch: a person or a look at the destination has decided what became of them.
+    pub fn drop_dirty(&self, keys: &[KeyHash]) -> Result<()> {
+        let keys: HashSet<_> = keys.iter().copied().collect();
+        self.write(move |tx| clean(tx, |_, key| keys.contains(key)))
+    }
+}
+
+/// Cleans the keys that `is_clean(batch, key)` names, and closes the intents that have no dirty key left.
+fn clean(conn: &Connection, is_clean: impl Fn(i64, &KeyHash) -> bool) -> Attempt<()> {
+    let mut query = conn.prepare_cached("SELECT batch, keys, dirty, dirty_sum FROM intent")?;
+    let mut rows = query.query([])?;
+    let mut changed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (batch, keys, mut dirty): (i64, Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        check_dirty(batch, &keys, &dirty, row.get(3)?)?;
+        let mut touched = false;
+        for (key, dirty) in keys.as_chunks().0.iter().zip(&mut dirty) {
+            if *dirty == 1 && is_clean(batch, &KeyHash(*key)) {
+                (*dirty, touched) = (0, true);
+            }
+        }
+        if touched {
+            changed.push((batch, dirty_sum(batch, &keys, &dirty), dirty));
+        }
+    }
+    for (batch, sum, dirty) in changed {
+        if dirty.contains(&1) {
+            conn.prepare_cached("UPDATE intent SET dirty = ?2, dirty_sum = ?3 WHERE batch = ?1")?
+                .execute(params![batch, dirty, sum])?;
+        } else {
+            conn.prepare_cached("DELETE FROM intent WHERE batch = ?1")?.execute([batch])?;
+        }
+    }
+    Ok(())
+}
+
+fn dirty_sum(batch: i64, keys: &[u8], dirty: &[u8]) -> i64 {
+    Sum::new().int(batch).bytes(keys).bytes(dirty).finish()
+}
+
+fn check_dirty(batch: i64, keys: &[u8], dirty: &[u8], sum: i64) -> Attempt<()> {
+    match keys.len() == 16 * dirty.len() && sum == dirty_sum(batch, keys, dirty) {
+        true => Ok(()),
+        false => damaged(format!("batch {batch} has a wrong checksum")),
+    }
+}
+
+const SELECT: &str = "SELECT batch, run_id, verb, handle, n, keys, dirty, dirty_sum, data, sum FROM intent";
+
+/// A row of `intent` as it is stored.
+struct Stored {
+    run_id: String,
+    verb: String,
+    handle: Option<String>,
+    keys: Vec<u8>,
+    dirty: Vec<u8>,
+    /// zstd over each entry's record, key text, destination hash, destination key and remote id.
+    data: Vec<u8>,
+}
+
+impl Stored {
+    fn get(conn: &Connection, batch: i64) -> Attempt<Option<Stored>> {
+        let mut query = conn.prepare_cached(&format!("{SELECT} WHERE batch = ?1"))?;
+        let mut rows = query.query([batch])?;
+        rows.next()?.map(Stored::read).transpose()
+    }
+
+    fn read(row: &Row<'_>) -> Attempt<Stored> {
+        let stored = Stored {
+            run_id: row.get(1)?,
+            verb: row.get(2)?,
+            handle: row.get(3)?,
+            keys: row.get(5)?,
+            dirty: row.get(6)?,
+            data: row.get(8)?,
+        };
+        let batch = row.get(0)?;
+        check_dirty(batch, &stored.keys, &stored.dirty, row.get(7)?)?;
+        if row.get::<_, i64>(4)? != stored.dirty.len() as i64 || row.get::<_, i64>(9)? != stored.sum(batch) {
+            return damaged(format!("batch {batch} has a wrong checksum"));
+        }
+        Ok(stored)
+    }
+
+    fn insert(&self, conn: &Connection, batch: i64) -> Attempt<()> {
+        conn.prepare_cached(
+            "INSERT INTO intent (batch, run_id, verb, handle, n, keys, dirty, dirty_sum, data, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            batch,
+            self.run_id,
+            self.verb,
+            self.handle,
+            self.dirty.len() as i64,
+            self.keys,
+            self.dirty,
+            dirty_sum(batch, &self.keys, &self.dirty),
+            self.data,
+            self.sum(batch)
+        ])?;
+        Ok(())
+    }
+
+    fn sum(&self, batch: i64) -> i64 {
+        Sum::new()
+            .int(batch)
+            .text(&self.run_id)
+            .text(&self.verb)
+            .maybe_text(self.handle.as_deref())
+            .bytes(&self.data)
+            .finish()
+    }
+
+    fn open(&self, batch: i64) -> Attempt<OpenIntent> {
+        let Ok(data) = zstd::decode_all(&self.data[..]) else {
+            return damaged(format!("batch {batch} cannot be decompressed"));
+        };
+        let mut from = Decoder(&data);
+        let mut entries = Vec::new();
+        for (key, &dirty) in self.keys.as_chunks().0.iter().zip(&self.dirty) {
+            let entry = IntentEntry {
+                key: KeyHash(*key),
+                record: RecordHash(from.array()?),
+                key_text: from.text()?,
+                destination_hash: from.int()?,
+                destination_key: from.text()?,
+                remote_id: from.maybe_text()?,
+            };
+            if dirty == 1 {
+                entries.push(entry);
+            }
+        }
+        let (run_id, handle) = (self.run_id.clone(), self.handle.clone());
+        Ok(OpenIntent { batch: BatchId(batch), run_id, verb: verb(&self.verb)?, handle, entries })
+    }
+}
+
+fn encode(intent: &Intent) -> Result<Stored> {
+    let mut out = Encoder::default();
+    for entry in &intent.entries {
+        out.raw(&entry.record.0);
+        out.text(&entry.key_text);
+        out.int(entry.destination_hash);
+        out.text(&entry.destination_key);
+        out.maybe_text(entry.remote_id.as_deref());
+    }
+    let data = zstd::encode_all(&out.0[..], 1).map_err(|error| {
+        Error::new("OF-INT-001", ErrorKind::Internal, format!("a batch could not be compressed: {error}"))
+    })?;
+    Ok(Stored {
+        run_id: intent.run_id.clone(),
+        verb: intent.verb.to_string(),
+        handle: None,
+        keys: intent.entries.iter().flat_map(|entry| entry.key.0).collect(),
+        dirty: vec![1; intent.entries.len()],
+        data,
+    })
+}
+
+/// The verb of its name.
+pub(super) fn verb(name: &str) -> Attempt<Verb> {
+    [Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete]
+        .into_iter()
+        .find(|verb| verb.to_string() == name)
+        .ok_or_else(|| Fault::Damaged(format!("`{name}` is not a verb")))
+}

@@ -1,0 +1,221 @@
+//! Entries packed in blobs: the sorted parts and the log of what came after them.
+
+use rusqlite::{Connection, params};
+
+use super::entry::{KeyHash, RecordHash};
+use super::fault::{Attempt, damaged};
+use super::meta;
+use super::sum::Sum;
+
+/// Bytes of one entry.
+const WIDTH: usize = 32;
+/// Entries of one log row at most.
+const LOG_ROW: usize = 65_536;
+
+/// A key and the fingerprint acknowledged for it; zero for a removal, in the log only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) key: KeyHash,
+    pub(super) record: RecordHash,
+}
+
+/// Where a key belongs: its first 63 bits.
+pub(super) fn place(key: &KeyHash) -> i64 {
+    let mut head = [0; 8];
+    head.copy_from_slice(&key.0[..8]);
+    (u64::from_be_bytes(head) >> 1) as i64
+}
+
+pub(super) fn pack(entries: &[Entry]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(entries.len() * WIDTH);
+    for entry in entries {
+        out.extend_from_slice(&entry.key.0);
+        out.extend_from_slice(&entry.record.0);
+    }
+    out
+}
+
+fn unpack(data: &[u8]) -> impl Iterator<Item = Entry> + '_ {
+    let (rows, _) = data.as_chunks::<WIDTH>();
+    rows.iter().map(|row| {
+        let (mut key, mut record) = ([0; 16], [0; 16]);
+        key.copy_from_slice(&row[..16]);
+        record.copy_from_slice(&row[16..]);
+        Entry { key: KeyHash(key), record: RecordHash(record) }
+    })
+}
+
+fn part_sum(id: i64, data: &[u8]) -> i64 {
+    Sum::new().int(id).bytes(data).finish()
+}
+
+fn log_sum(seq: i64, run: &str, data: &[u8]) -> i64 {
+    Sum::new().int(seq).text(run).bytes(data).finish()
+}
+
+/// Appends to the log within the caller's transaction.
+pub(super) fn append(conn: &Connection, run: &str, entries: &[Entry]) -> Attempt<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut next = meta::get(conn, meta::LOG_NEXT)?;
+    let mut insert =
+        conn.prepare_cached("INSERT INTO log (seq, run, n, sum, data) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for chunk in entries.chunks(LOG_ROW) {
+        let (seq, data) = (next as i64, pack(chunk));
+        insert.execute(params![seq, run, chunk.len() as i64, log_sum(seq, run, &data), data])?;
+        next += 1;
+    }
+    meta::set(conn, meta::LOG_NEXT, next)
+}
+
+/// Entries in all log rows.
+pub(super) fn log_len(conn: &Connection) -> Attempt<u64> {
+    let n: i64 =
+        conn.prepare_cached("SELECT coalesce(sum(n), 0) FROM log")?.query_row([], |row| row.get(0))?;
+    Ok(n.max(0) as u64)
+}
+
+/// Rows of parts and log must be as many as `meta` says.
+pub(super) fn check_counts(conn: &Connection) -> Attempt<()> {
+    let parts: (i64, i64) = conn.query_row("SELECT count(*), coalesce(sum(n), 0) FROM part", [], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    if (parts.0 as u64, parts.1 as u64) != (meta::get(conn, meta::PARTS)?, meta::get(conn, meta::ENTRIES)?) {
+        return damaged("parts are missing from table `part`");
+    }
+    let (first, next) = (meta::get(conn, meta::LOG_FIRST)?, meta::get(conn, meta::LOG_NEXT)?);
+    let log: (i64, Option<i64>, Option<i64>) =
+        conn.query_row("SELECT count(*), min(seq), max(seq) FROM log", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    let whole = match log {
+        (0, _, _) => first == next,
+        (rows, Some(low), Some(high)) => {
+            low as u64 == first && high as u64 + 1 == next && rows as u64 == next.saturating_sub(first)
+        }
+        _ => false,
+    };
+    if whole { Ok(()) } else { damaged("rows are missing from table `log`") }
+}
+
+/// The newest log entry of each key whose place lies in `low..=high`, sorted by key.
+pub(super) fn newest(conn: &Connection, low: i64, high: i64) -> Attempt<Vec<Entry>> {
+    let (first, next) = (meta::get(conn, meta::LOG_FIRST)?, meta::get(conn, meta::LOG_NEXT)?);
+    let mut found = Vec::new();
+    let mut expected = first as i64;
+    let mut query = conn.prepare_cached("SELECT seq, run, n, sum, data FROM log ORDER BY seq")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (seq, run, n, sum) =
+            (row.get::<_, i64>(0)?, row.get_ref(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?);
+        let (Ok(run), Ok(data)) = (run.as_str(), row.get_ref(4)?.as_blob()) else {
+            return damaged(format!("row {seq} of table `log` is unreadable"));
+        };
+        if seq != expected || data.len() as i64 != n * WIDTH as i64 || sum != log_sum(seq, run, data) {
+            return damaged(format!("row {seq} of table `log` has a wrong checksum"));
+        }
+        found.extend(unpack(data).filter(|entry| (low..=high).contains(&place(&entry.key))));
+        expected += 1;
+    }
+    if expected as u64 != next {
+        return damaged("rows are missing from table `log`");
+    }
+    // Stable, so that the newest of equal keys stays last and is the one kept.
+    found.sort_by_key(|entry: &Entry| entry.key);
+    found.reverse();
+    found.dedup_by_key(|entry| entry.key);
+    found.reverse();
+    Ok(found)
+}
+
+/// Calls `each` with every part, in the order of keys.
+pub(super) fn each_part(conn: &Connection, mut each: impl FnMut(Part<'_>) -> Attempt<()>) -> Attempt<()> {
+    let (mut parts, mut entries) = (0u64, 0u64);
+    let mut last: Option<KeyHash> = None;
+    let mut query = conn.prepare_cached("SELECT id, n, sum, data FROM part ORDER BY id")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, n, sum): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let Ok(data) = row.get_ref(3)?.as_blob() else {
+            return damaged(format!("part {id} is unreadable"));
+        };
+        let part = Part::check(id, n, sum, data)?;
+        if let (Some(before), Some(first)) = (last, part.entries().next())
+            && before >= first.key
+        {
+            return damaged(format!("part {id} is out of order"));
+        }
+        last = part.entries().last().map(|entry| entry.key).or(last);
+        parts += 1;
+        entries += n as u64;
+        each(part)?;
+    }
+    match (parts, entries) == (meta::get(conn, meta::PARTS)?, meta::get(conn, meta::ENTRIES)?) {
+        true => Ok(()),
+        false => damaged("parts are missing from table `part`"),
+    }
+}
+
+/// One part whose checksum is right.
+pub(super) struct Part<'a> {
+    data: &'a [u8],
+}
+
+impl<'a> Part<'a> {
+    fn check(id: i64, n: i64, sum: i64, data: &'a [u8]) -> Attempt<Self> {
+        if data.len() as i64 != n * WIDTH as i64 || sum != part_sum(id, data) {
+            return damaged(format!("part {id} has a wrong checksum"));
+        }
+        Ok(Part { data })
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + 'a {
+        unpack(self.data)
+    }
+}
+
+/// Reads one part; `None` where there is none of this id.
+pub(super) fn read_part(conn: &Connection, id: i64) -> Attempt<Option<Vec<Entry>>> {
+    let mut query = conn.prepare_cached("SELECT n, sum, data FROM part WHERE id = ?1")?;
+    let mut rows = query.query([id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let Ok(data) = row.get_ref(2)?.as_blob() else {
+        return damaged(format!("part {id} is unreadable"));
+    };
+    Ok(Some(Part::check(id, row.get(0)?, row.get(1)?, data)?.entries().collect()))
+}
+
+pub(super) fn write_part(conn: &Connection, id: i64, entries: &[Entry]) -> Attempt<()> {
+    let data = pack(entries);
+    conn.prepare_cached("INSERT OR REPLACE INTO part (id, n, sum, data) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![id, entries.len() as i64, part_sum(id, &data), data])?;
+    Ok(())
+}
+
+pub(super) fn delete_part(conn: &Connection, id: i64) -> Attempt<()> {
+    conn.prepare_cached("DELETE FROM part WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// Calls `each` with every live entry, sorted by key.
+pub(super) fn each_live(conn: &Connection, mut each: impl FnMut(Entry)) -> Attempt<()> {
+    let log = newest(conn, 0, i64::MAX)?;
+    let mut log = log.into_iter().peekable();
+    let mut live = |entry: Entry| {
+        if entry.record != RecordHash::REMOVED {
+            each(entry);
+        }
+    };
+    each_part(conn, |part| {
+        for entry in part.entries() {
+            while let Some(newer) = log.next_if(|newer| newer.key < entry.key) {
+                live(newer);
+            }
+            live(log.next_if(|newer| newer.key == entry.key).unwrap_or(entry));
+        }
+        Ok(())
+    })?;
+    log.for_each(live);
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! The history of runs.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::entry::RunRecord;
+use super::fault::{self, Attempt};
+use super::lease;
+use super::refusals::{time, time_text};
+use super::salt::hex;
+use super::state::State;
+use crate::error::{Error, ErrorKind, Result};
+
+const RUNNING: &str = "running";
+const INTERRUPTED: &str = "interrupted";
+const COLUMNS: &str = "run_id, sync, number, target, status, started_at, duration_ms, counts, error, epoch";
+
+impl State {
+    /// The number that this sync's next run gets; runs count from 1.
+    pub fn next_run_number(&self, sync: &str) -> Result<u64> {
+        let sync = sync.to_owned();
+        self.owner.look(move |conn| next_number(conn, &sync))
+    }
+
+    /// Records that a run has begun, as `running`; returns its id (`20261120T104503Z-4f2a9c`, sorts by time) and number.
+    ///
+    /// The caller holds the sync's lease: without it the run soon shows as `interrupted`.
+    pub fn begin_run(
+        &self,
+        sync: &str,
+        target: Option<&str>,
+        started_at: Timestamp,
+    ) -> Result<(String, u64)> {
+        let mut tail = [0; 3];
+        getrandom::fill(&mut tail).map_err(|error| {
+            let message = format!("the operating system gives no random numbers: {error}");
+            Error::new(fault::FAILED, ErrorKind::State, message)
+        })?;
+        let run_id = format!("{}-{}", started_at.strftime("%Y%m%dT%H%M%SZ"), hex(&tail));
+        let (sync, target, id) = (sync.to_owned(), target.map(str::to_owned), run_id.clone());
+        let number = self.write(move |tx| {
+            let number = next_number(tx, &sync)?;
+            tx.execute(
+                &format!(
+                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, '{RUNNING}', ?5, 0, '{{}}', NULL, ?6)"
+                ),
+                params![id, sync, number as i64, target, time_text(started_at), lease::epoch(tx, &sync)? as i64],
+            )?;
+            Ok(number)
+        })?;
+        Ok((run_id, number))
+    }
+
+    /// Records how a run ended.
+    pub fn finish_run(&self, record: &RunRecord) -> Result<()> {
+        let run = record.clone();
+        self.write(move |tx| {
+            tx.execute(
+                &format!(
+                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0)
+                     ON CONFLICT (run_id) DO UPDATE SET status = excluded.status, target = excluded.target,
+                         started_at = excluded.started_at, duration_ms = excluded.duration_ms,
+                         counts = excluded.counts, error = excluded.error"
+                ),
+                params![
+                    run.run_id,
+                    run.sync,
+                    run.number as i64,
+                    run.target,
+                    run.status,
+                    time_text(run.started_at),
+                    run.duration_ms as i64,
+                    run.counts,
+                    run.error
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The newest runs first, of one sync or of all.
+    pub fn runs(&self, sync: Option<&str>, limit: usize) -> Result<Vec<RunRecord>> {
+        let (sync, world) = (sync.map(str::to_owned), self.world.clone());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.owner.look(move |conn| {
+            let mut query = conn.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM run WHERE ?1 IS NULL OR sync = ?1
+                 ORDER BY started_at DESC, number DESC, run_id DESC LIMIT ?2"
+            ))?;
+            let mut rows = query.query(params![sync, limit])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(read(conn, row, &*world)?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// A run by its id, or by the start of its id if that fits one run only; `None` if it fits none.
+    ///
+    /// # Errors
+    /// `Usage` if it fits several.
+    pub fn run(&self, run_id: &str) -> Result<Option<RunRecord>> {
+        let (wanted, world) = (run_id.to_owned(), self.world.clone());
+        self.owner.look(move |conn| {
+            let mut query = conn.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM run WHERE substr(run_id, 1, length(?1)) = ?1 ORDER BY run_id LIMIT 2"
+            ))?;
+            let mut rows = query.query([&wanted])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(read(conn, row, &*world)?);
+            }
+            match found.as_slice() {
+                [first, second] if first.run_id != wanted => Err(Error::new(
+                    fault::AMBIGUOUS_RUN,
+                    ErrorKind::Usage,
+                    format!(
+                        "several runs begin with `{wanted}`, such as `{}` and `{}`",
+                        first.run_id, second.run_id
+                    ),
+                )
+                .hint("give more of the run's id; `outflow runs` lists them")
+                .into()),
+                _ => Ok(found.into_iter().next()),
+            }
+        })
+    }
+
+    /// When the last run that ended `ok` or `partial` ended.
+    pub fn last_success(&self, sync: &str) -> Result<Option<Timestamp>> {
+        let sync = sync.to_owned();
+        self.owner.look(move |conn| {
+            let row: Option<(String, i64)> = conn
+                .prepare_cached(
+                    "SELECT started_at, duration_ms FROM run WHERE sync = ?1 AND status IN ('ok', 'partial')
+                     ORDER BY number DESC LIMIT 1",
+                )?
+                .query_row([&sync], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((start, millis)) = row else { return Ok(None) };
+            let start = time(&start)?;
+            Ok(Some(start.checked_add(SignedDuration::from_millis(millis)).unwrap_or(start)))
+        })
+    }
+}
+
+fn next_number(conn: &Connection, sync: &str) -> Attempt<u64> {
+    let number: i64 = conn
+        .prepare_cached("SELECT coalesce(max(number), 0) + 1 FROM run WHERE sync = ?1")?
+        .query_row([sync], |row| row.get(0))?;
+    Ok(number as u64)
+}
+
+fn read(conn: &Connection, row: &Row<'_>, world: &dyn super::world::World) -> Attempt<RunRecord> {
+    let mut run = RunRecord {
+        run_id: row.get(0)?,
+        sync: row.get(1)?,
+        number: row.get::<_, i64>(2)? as u64,
+        target: row.get(3)?,
+        status: row.get(4)?,
+        started_at: time(&row.get::<_, String>(5)?)?,
+        duration_ms: row.get::<_, i64>(6)? as u64,
+        counts: row.get(7)?,
+        error: row.get(8)?,
+    };
+    if run.status == RUNNING && !lease::is_live(conn, &run.sync, row.get::<_, i64>(9)? as u64, world)? {
+        run.status = INTERRUPTED.into();
+    }
+    Ok(run)
+}

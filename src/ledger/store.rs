@@ -1,0 +1,293 @@
+//! The ledger of one sync: opening, closing, and what of it is small.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::compact;
+use super::entry::{Identity, KeyHash, MappingVersion, RecordHash};
+use super::fault::{self, Attempt, Fault, damaged};
+use super::lease::Lease;
+use super::meta;
+use super::owner::Owner;
+use super::packed;
+use super::salt::Salt;
+use super::schema::LEDGER;
+use super::snapshot::Snapshot;
+use super::sum::Sum;
+use crate::error::{Error, ErrorKind, Result};
+
+const IDENTITY: &str = "ledger.identity";
+const SALT: &str = "ledger.salt";
+const NOTE: &str = "run.";
+
+/// Files up to this size are checked by SQLite as a whole when they are opened.
+const SMALL: u64 = 16 << 20;
+
+/// What one destination has acknowledged for one sync. A handle: clones share one file and one thread; calls block.
+#[derive(Clone)]
+pub struct Ledger {
+    pub(super) owner: Owner,
+    /// Of the lease it was opened with; `None` for reading.
+    epoch: Option<u64>,
+}
+
+impl Ledger {
+    /// `ledger/<sync>.db` in the state folder; what doesn't belong in a file name is percent-encoded.
+    pub fn path(state_dir: &Path, sync: &str) -> PathBuf {
+        let mut name = String::new();
+        for (i, byte) in sync.bytes().enumerate() {
+            match byte {
+                b'.' if i > 0 => name.push('.'),
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => name.push(byte as char),
+                _ => name.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        state_dir.join("ledger").join(name + ".db")
+    }
+
+    /// Opens for writing under a lease; creates the file where there is none, migrates an older one.
+    ///
+    /// Checks the header, the tables, and that no part or log row is missing; a file of up to 16 MB as a whole. The
+    /// checksum of each part, log row and detail is checked whenever it is read.
+    ///
+    /// # Errors
+    /// `Locked` if a run with a newer lease opened it meanwhile; `State` for a file that is damaged, of a newer
+    /// version, or not a ledger. Such a file is left as it is.
+    pub fn open(path: &Path, lease: &Lease) -> Result<Ledger> {
+        Self::open_at(path, lease.epoch())
+    }
+
+    pub(super) fn open_at(path: &Path, epoch: u64) -> Result<Ledger> {
+        let owner = Owner::open(path, LEDGER)?;
+        let file = path.to_path_buf();
+        owner.look(move |conn| check(conn, &file))?;
+        owner.call(move |conn| {
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let theirs = meta::get(&tx, meta::EPOCH)?;
+            if theirs > epoch {
+                return Err(Fault::Overtaken { mine: epoch, theirs });
+            }
+            meta::set(&tx, meta::EPOCH, epoch)?;
+            Ok(tx.commit()?)
+        })?;
+        Ok(Ledger { owner, epoch: Some(epoch) })
+    }
+
+    /// Opens for reading only, beside a run if there is one; `None` where there is no ledger. Creates and changes
+    /// nothing; every call that writes fails.
+    pub fn read(path: &Path) -> Result<Option<Ledger>> {
+        let Some(owner) = Owner::read(path, LEDGER)? else { return Ok(None) };
+        let file = path.to_path_buf();
+        owner.look(move |conn| check(conn, &file))?;
+        Ok(Some(Ledger { owner, epoch: None }))
+    }
+
+    /// The epoch of the lease that opened a ledger last; `None` where that cannot be told.
+    pub(super) fn epoch_of(path: &Path) -> Option<u64> {
+        let owner = Owner::read(path, LEDGER).ok()??;
+        owner.look(|conn| meta::get(conn, meta::EPOCH)).ok()
+    }
+
+    /// Runs `work` in one transaction that fails if another run took over.
+    pub(super) fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        let epoch = self.writable()?;
+        self.owner.call(move |conn| write(conn, epoch, work))
+    }
+
+    fn writable(&self) -> Result<u64> {
+        self.epoch.ok_or_else(|| {
+            let file = self.owner.path().display();
+            Error::new("OF-INT-001", ErrorKind::Internal, format!("`{file}` was opened for reading only"))
+        })
+    }
+
+    /// Whose acknowledgements these are; `None` before the first run.
+    pub fn identity(&self) -> Result<Option<Identity>> {
+        self.owner.look(|conn| match meta::note(conn, IDENTITY)? {
+            Some(text) => match serde_json::from_str(&text) {
+                Ok(identity) => Ok(Some(identity)),
+                Err(_) => damaged("its identity is unreadable"),
+            },
+            None => Ok(None),
+        })
+    }
+
+    pub fn set_identity(&self, identity: &Identity) -> Result<()> {
+        let text = serde_json::to_string(identity)
+            .map_err(|error| Error::new("OF-INT-001", ErrorKind::Internal, error.to_string()))?;
+        self.write(move |tx| meta::set_note(tx, IDENTITY, Some(&text)))
+    }
+
+    /// Binds a new ledger to the salt its hashes are made with; refuses a ledger made with another one, where every
+    /// row would look new and every object gone.
+    pub fn bind_salt(&self, salt: &Salt) -> Result<()> {
+        let mark = salt.fingerprint();
+        let known = self.owner.look(|conn| meta::note(conn, SALT))?;
+        match known {
+            Some(known) if known == mark => Ok(()),
+            Some(_) => Err(Error::new(
+                fault::SALT,
+                ErrorKind::State,
+                format!(
+                    "`{}` was made with another salt than the one in `salt`",
+                    self.owner.path().display()
+                ),
+            )
+            .hint("put the file `salt` of the state folder back from a backup; nothing was sent")),
+            None if self.epoch.is_none() => Ok(()),
+            None => self.write(move |tx| meta::set_note(tx, SALT, Some(&mark))),
+        }
+    }
+
+    /// Mappings under which its fingerprints were made, oldest first; the last is current.
+    pub fn mappings(&self) -> Result<Vec<MappingVersion>> {
+        self.owner.look(|conn| {
+            let mut query = conn.prepare_cached("SELECT seq, hash, spec, sum FROM mapping ORDER BY seq")?;
+            let mut rows = query.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let version = MappingVersion { hash: row.get(1)?, spec: row.get(2)? };
+                if row.get::<_, i64>(3)? != mapping_sum(row.get(0)?, &version) {
+                    return damaged("a mapping has a wrong checksum");
+                }
+                found.push(version);
+            }
+            Ok(found)
+        })
+    }
+
+    /// Makes a mapping the current one; a known one moves to the end.
+    pub fn add_mapping(&self, mapping: &MappingVersion) -> Result<()> {
+        let mapping = mapping.clone();
+        self.write(move |tx| {
+            let seq: i64 =
+                tx.query_row("SELECT coalesce(max(seq), 0) + 1 FROM mapping", [], |row| row.get(0))?;
+            tx.execute("DELETE FROM mapping WHERE hash = ?1", [&mapping.hash])?;
+            tx.execute(
+                "INSERT INTO mapping (seq, hash, spec, sum) VALUES (?1, ?2, ?3, ?4)",
+                params![seq, mapping.hash, mapping.spec, mapping_sum(seq, &mapping)],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Forgets every mapping but one, which must be known.
+    pub fn retire_mappings(&self, keep_hash: &str) -> Result<()> {
+        let keep = keep_hash.to_owned();
+        self.write(move |tx| {
+            let known: i64 =
+                tx.query_row("SELECT count(*) FROM mapping WHERE hash = ?1", [&keep], |row| row.get(0))?;
+            if known != 1 {
+                let message = format!("mapping `{keep}` isn't in the ledger, so the others stay");
+                return Err(Error::new("OF-INT-001", ErrorKind::Internal, message).into());
+            }
+            tx.execute("DELETE FROM mapping WHERE hash <> ?1", [&keep])?;
+            Ok(())
+        })
+    }
+
+    /// A short text that one run leaves for the next: the query's hash, a pending full refresh.
+    pub fn note(&self, name: &str) -> Result<Option<String>> {
+        let name = format!("{NOTE}{name}");
+        self.owner.look(move |conn| meta::note(conn, &name))
+    }
+
+    pub fn set_note(&self, name: &str, value: Option<&str>) -> Result<()> {
+        let (name, value) = (format!("{NOTE}{name}"), value.map(str::to_owned));
+        self.write(move |tx| meta::set_note(tx, &name, value.as_deref()))
+    }
+
+    /// The live entries in memory, 32 bytes and a bit each.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.owner.look(|conn| {
+            let rows = meta::get(conn, meta::ENTRIES)? + packed::log_len(conn)?;
+            Snapshot::load(conn, rows as usize)
+        })
+    }
+
+    /// Number of live entries; reads them all.
+    pub fn entries(&self) -> Result<u64> {
+        self.owner.look(|conn| {
+            let mut live = 0;
+            packed::each_live(conn, |_| live += 1)?;
+            Ok(live)
+        })
+    }
+
+    /// The destination has the same content, under another fingerprint: logs it, and replaces the details given.
+    pub fn rebase(&self, entries: &[(KeyHash, RecordHash, Option<super::Detail>)]) -> Result<()> {
+        let entries = entries.to_vec();
+        self.write(move |tx| {
+            let logged: Vec<_> =
+                entries.iter().map(|(key, record, _)| packed::Entry { key: *key, record: *record }).collect();
+            packed::append(tx, "", &logged)?;
+            let mut details = super::detail::Writer::new(tx)?;
+            for (key, _, detail) in &entries {
+                if let Some(detail) = detail {
+                    details.put(key, detail)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Folds the log into the parts once it has passed 2 % of the rows; a crash on the way loses nothing.
+    pub fn compact(&self) -> Result<()> {
+        let epoch = self.writable()?;
+        self.owner.call(move |conn| match compact::is_due(conn)? {
+            true => compact::compact(conn, epoch, || std::ops::ControlFlow::Continue(())),
+            false => Ok(()),
+        })
+    }
+
+    /// Closes the file, so that no `-wal` stays; other handles to it are of no use afterwards.
+    pub fn close(self) -> Result<()> {
+        match self.epoch {
+            Some(_) => self.owner.close(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("path", &self.owner.path()).field("epoch", &self.epoch).finish()
+    }
+}
+
+/// One transaction under `epoch`.
+pub(super) fn write<T>(
+    conn: &mut Connection,
+    epoch: u64,
+    work: impl FnOnce(&Transaction<'_>) -> Attempt<T>,
+) -> Attempt<T> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let theirs = meta::get(&tx, meta::EPOCH)?;
+    if theirs != epoch {
+        return Err(Fault::Overtaken { mine: epoch, theirs });
+    }
+    let done = work(&tx)?;
+    tx.commit()?;
+    Ok(done)
+}
+
+fn mapping_sum(seq: i64, mapping: &MappingVersion) -> i64 {
+    Sum::new().int(seq).text(&mapping.hash).text(&mapping.spec).finish()
+}
+
+fn check(conn: &Connection, file: &Path) -> Attempt<()> {
+    meta::get(conn, meta::EPOCH)?;
+    packed::check_counts(conn)?;
+    if std::fs::metadata(file).is_ok_and(|file| file.len() > SMALL) {
+        return Ok(());
+    }
+    let verdict: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    match verdict.as_str() {
+        "ok" => packed::each_live(conn, |_| {}),
+        fault => damaged(format!("SQLite's check says: {}", fault.replace('\n', " "))),
+    }
+}

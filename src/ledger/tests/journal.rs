@@ -1,0 +1,164 @@
+//! Intents, dirty keys, settlements, refusals.
+
+use std::collections::HashMap;
+
+use super::support::*;
+use crate::error::ErrorKind;
+use crate::ledger::*;
+use outflow_connectors::contract::Verb;
+
+fn intent(keys: impl IntoIterator<Item = u64>) -> Intent {
+    Intent { run_id: "r1".into(), verb: Verb::Upsert, entries: keys.into_iter().map(entry).collect() }
+}
+
+fn settled(n: u64, result: Settlement) -> Settled {
+    Settled { key: key(n), result }
+}
+
+fn dirty(ledger: &Ledger) -> Vec<(BatchId, Vec<KeyHash>)> {
+    let open = ledger.open_intents().unwrap();
+    open.into_iter().map(|intent| (intent.batch, intent.entries.iter().map(|e| e.key).collect())).collect()
+}
+
+#[test]
+fn an_intent_survives_the_process_and_comes_back_whole() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let batch = ledger.begin(&intent([3, 1, 2])).unwrap();
+    ledger.store_handle(batch, "job/42").unwrap();
+    drop(ledger);
+    let open = home.ledger(2).open_intents().unwrap();
+    assert_eq!(open.len(), 1);
+    assert_eq!((open[0].batch, open[0].run_id.as_str(), open[0].verb), (batch, "r1", Verb::Upsert));
+    assert_eq!(open[0].handle.as_deref(), Some("job/42"));
+    assert_eq!(open[0].entries, [entry(3), entry(1), entry(2)]);
+}
+
+#[test]
+fn each_settlement_does_what_it_says() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let first = ledger.begin(&intent(1..=6)).unwrap();
+    ledger.settle(first, &(1..=6).map(delivered).collect::<Vec<_>>()).unwrap();
+    assert!(ledger.open_intents().unwrap().is_empty());
+    assert_eq!(ledger.entries().unwrap(), 6);
+    let batch = ledger.begin(&intent(1..=6)).unwrap();
+    assert!(batch > first);
+    let changed = Settlement::Delivered { record: record(99), detail: Box::new(detail(99)) };
+    ledger
+        .settle(
+            batch,
+            &[
+                settled(1, changed),
+                settled(2, Settlement::Removed),
+                settled(3, Settlement::Gone { detail: Box::new(detail(3)) }),
+                settled(4, Settlement::Refused(Box::new(refusal(4)))),
+                settled(5, Settlement::Untouched),
+                settled(6, Settlement::Unknown),
+            ],
+        )
+        .unwrap();
+    let snapshot = ledger.snapshot().unwrap();
+    let record_of = |n| snapshot.find(&key(n)).map(|i| snapshot.record(i));
+    assert_eq!(record_of(1), Some(record(99)));
+    assert_eq!((record_of(2), record_of(3)), (None, None));
+    assert_eq!(
+        (record_of(4), record_of(5), record_of(6)),
+        (Some(record(4)), Some(record(5)), Some(record(6)))
+    );
+    let details = ledger.details(&(1..=6).map(key).collect::<Vec<_>>()).unwrap();
+    assert_eq!(details[&key(1)], detail(99));
+    assert!(!details.contains_key(&key(2)));
+    assert_eq!(details[&key(3)], Detail { gone: true, ..detail(3) });
+    assert_eq!(ledger.refusals().unwrap(), [refusal(4)]);
+    assert_eq!(dirty(&ledger), [(batch, vec![key(6)])]);
+}
+
+#[test]
+fn proof_cleans_a_key_everywhere_and_a_refusal_only_its_batch() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let old = ledger.begin(&intent([1, 2, 3])).unwrap();
+    let new = ledger.begin(&intent([1, 2, 3])).unwrap();
+    let result = [
+        delivered(1),
+        settled(2, Settlement::Refused(Box::new(refusal(2)))),
+        settled(3, Settlement::Untouched),
+    ];
+    ledger.settle(new, &result).unwrap();
+    assert_eq!(dirty(&ledger), [(old, vec![key(2), key(3)])]);
+    ledger.drop_dirty(&[key(2)]).unwrap();
+    assert_eq!(dirty(&ledger), [(old, vec![key(3)])]);
+    ledger.settle(old, &[delivered(3)]).unwrap();
+    assert!(dirty(&ledger).is_empty());
+}
+
+#[test]
+fn delivery_and_removal_forget_the_refusal() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let batch = ledger.begin(&intent([1, 2, 3])).unwrap();
+    let refuse = |n| settled(n, Settlement::Refused(Box::new(refusal(n))));
+    ledger.settle(batch, &[refuse(1), refuse(2), refuse(3)]).unwrap();
+    assert_eq!(ledger.refusals().unwrap().len(), 3);
+    let batch = ledger.begin(&intent([1, 2])).unwrap();
+    ledger.settle(batch, &[delivered(1), settled(2, Settlement::Removed)]).unwrap();
+    assert_eq!(ledger.refusals().unwrap(), [refusal(3)]);
+    ledger.forget_refusals(&[key(3)]).unwrap();
+    assert!(ledger.refusals().unwrap().is_empty());
+}
+
+#[test]
+fn retry_releases_every_refusal_at_once() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let batch = ledger.begin(&intent([1, 2])).unwrap();
+    let refuse = |n| settled(n, Settlement::Refused(Box::new(refusal(n))));
+    ledger.settle(batch, &[refuse(1), refuse(2)]).unwrap();
+    assert_eq!(ledger.release_refusals().unwrap(), 2);
+    let released: Vec<_> =
+        ledger.refusals().unwrap().iter().map(|r| (r.parked, r.next_run, r.first_run)).collect();
+    assert_eq!(released, [(false, 0, 7), (false, 0, 7)]);
+}
+
+#[test]
+fn invalid_rows_keep_when_they_were_first_seen() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let row = |key: &str, seen| InvalidRow {
+        key_text: key.into(),
+        field: Some("email".into()),
+        code: "null_key".into(),
+        message: "empty".into(),
+        first_seen: time(seen),
+        last_seen: time(seen),
+        run_id: "r".into(),
+    };
+    ledger.replace_invalid_rows(&[row("b", 1), row("a", 1)]).unwrap();
+    ledger.replace_invalid_rows(&[row("c", 2), row("b", 2)]).unwrap();
+    let expected = [row("c", 2), InvalidRow { first_seen: time(1), ..row("b", 2) }];
+    assert_eq!(ledger.invalid_rows().unwrap(), expected);
+}
+
+#[test]
+fn a_destination_key_is_held_by_a_live_row_only() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let batch = ledger.begin(&intent([1, 2, 3])).unwrap();
+    ledger.settle(batch, &[delivered(1), delivered(2), delivered(3)]).unwrap();
+    ledger.mark_gone(&[key(2), key(9)]).unwrap();
+    let holders = ledger.destination_holders(&[u64::MAX - 1, u64::MAX - 2, 0, 5]).unwrap();
+    assert_eq!(holders, HashMap::from([(u64::MAX - 1, key(1))]));
+    let gone = ledger.details(&[key(2), key(9)]).unwrap();
+    assert_eq!(gone[&key(2)], Detail { gone: true, ..detail(2) });
+    assert!(gone[&key(9)].gone);
+    assert_eq!(ledger.entries().unwrap(), 2);
+}
+
+#[test]
+fn a_ledger_opened_for_reading_refuses_to_write() {
+    let home = Home::new();
+    home.ledger(1).close().unwrap();
+    let ledger = Ledger::read(&home.file()).unwrap().unwrap();
+    assert_eq!(ledger.begin(&intent([1])).unwrap_err().kind, ErrorKind::Internal);
+}
