@@ -8,4 +8,5 @@ pub mod contract;
 pub mod http;
 pub mod hubspot;
 pub mod registry;
+pub mod sandbox;
 pub mod sqlite;

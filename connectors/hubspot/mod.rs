@@ -13,6 +13,7 @@ mod encode;
 mod errors;
 mod playbook;
 mod properties;
+pub(crate) mod sandbox;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,394 @@
+//! What the emulated accounts hold, allow and break: the `sandbox:` block of a connection.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json};
+
+use super::faults::FaultSpec;
+use super::vendor;
+use crate::contract::RateLimit;
+
+/// The type a property is declared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PropertyType {
+    String,
+    Number,
+    Integer,
+    Boolean,
+    Date,
+    DateTime,
+    Enum,
+    Json,
+}
+
+/// The words of a `type`, in the order shown to the user.
+const TYPES: [(&str, PropertyType); 9] = [
+    ("string", PropertyType::String),
+    ("number", PropertyType::Number),
+    ("integer", PropertyType::Integer),
+    ("boolean", PropertyType::Boolean),
+    ("bool", PropertyType::Boolean),
+    ("date", PropertyType::Date),
+    ("datetime", PropertyType::DateTime),
+    ("enum", PropertyType::Enum),
+    ("json", PropertyType::Json),
+];
+
+/// One declared property: `number`, `{enum: [A, B]}` or `{type: string, unique: true}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PropertySpec {
+    pub kind: PropertyType,
+    /// The allowed values of an enumeration.
+    pub options: Vec<String>,
+    /// Several values of the enumeration can be chosen.
+    pub multiple: bool,
+    pub unique: bool,
+    pub read_only: bool,
+    pub required: bool,
+    /// Values refused by a rule of the account that its catalogue does not show, as an administrator's validation rule
+    /// would: this is how to try a row that only the destination can refuse.
+    pub refuse: Vec<String>,
+}
+
+impl PropertySpec {
+    pub fn new(kind: PropertyType) -> Self {
+        PropertySpec {
+            kind,
+            options: Vec::new(),
+            multiple: false,
+            unique: false,
+            read_only: false,
+            required: false,
+            refuse: Vec::new(),
+        }
+    }
+}
+
+/// Properties by name, of objects by name.
+pub type Objects = BTreeMap<String, BTreeMap<String, PropertySpec>>;
+
+/// The limits of one emulated account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LimitsSpec {
+    /// The exact rolling window; unset means the vendor's usual one.
+    pub requests: Option<RateLimit>,
+    /// Requests in a day (UTC); unset means the vendor's usual number.
+    pub daily_calls: Option<u64>,
+}
+
+/// One vendor's emulated account.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct VendorConfig {
+    pub objects: Objects,
+    pub limits: LimitsSpec,
+    pub faults: Vec<FaultSpec>,
+}
+
+/// What all emulated accounts declare, by vendor.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SandboxConfig {
+    vendors: BTreeMap<String, VendorConfig>,
+}
+
+impl SandboxConfig {
+    /// The file of `outflow sandbox serve --config`: one block per vendor (`hubspot: {objects: ...}`), or one block
+    /// (`objects: ...`) for all of them.
+    ///
+    /// # Errors
+    /// A sentence that names the place in the file.
+    pub fn from_json(file: &Json) -> Result<Self, String> {
+        let entries = object(file, "the file")?;
+        let mut config = Self::default();
+        if entries.keys().any(|key| BLOCK_KEYS.contains(&key.as_str())) {
+            for vendor in vendor::names() {
+                config.add(vendor, file)?;
+            }
+            return Ok(config);
+        }
+        for (vendor, block) in entries {
+            config.add(vendor, block).map_err(|error| format!("`{vendor}`: {error}"))?;
+        }
+        Ok(config)
+    }
+
+    /// Adds a connection's `sandbox:` block to the vendor's account; several connections may declare one account as
+    /// long as they do not contradict each other. A `null` block declares nothing.
+    ///
+    /// # Errors
+    /// A sentence that names the key at fault.
+    pub fn add(&mut self, vendor: &str, block: &Json) -> Result<(), String> {
+        if !vendor::names().any(|name| name == vendor) {
+            let known: Vec<_> = vendor::names().collect();
+            return Err(format!("the sandbox has no `{vendor}`; it emulates {}", list(&known)));
+        }
+        if block.is_null() {
+            return Ok(());
+        }
+        let added = parse_block(block)?;
+        let config = self.vendors.entry(vendor.to_owned()).or_default();
+        for (object, properties) in added.objects {
+            let known = config.objects.entry(object.clone()).or_default();
+            for (name, spec) in properties {
+                if known.get(&name).is_some_and(|earlier| *earlier != spec) {
+                    return Err(format!("`objects.{object}.{name}` is declared twice, and differently"));
+                }
+                known.insert(name, spec);
+            }
+        }
+        agree(&mut config.limits.requests, added.limits.requests, "limits.requests")?;
+        agree(&mut config.limits.daily_calls, added.limits.daily_calls, "limits.daily_calls")?;
+        config.faults.extend(added.faults);
+        Ok(())
+    }
+
+    pub(crate) fn vendor(&self, name: &str) -> VendorConfig {
+        self.vendors.get(name).cloned().unwrap_or_default()
+    }
+}
+
+fn agree<T: PartialEq>(known: &mut Option<T>, added: Option<T>, key: &str) -> Result<(), String> {
+    match (&known, &added) {
+        (Some(a), Some(b)) if a != b => Err(format!("`{key}` is set twice, and differently")),
+        (_, Some(_)) => {
+            *known = added;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+const BLOCK_KEYS: [&str; 3] = ["objects", "limits", "faults"];
+
+fn parse_block(block: &Json) -> Result<VendorConfig, String> {
+    let entries = object(block, "the `sandbox` block")?;
+    known_keys(entries, &BLOCK_KEYS, "")?;
+    let mut config = VendorConfig::default();
+    if let Some(objects) = entries.get("objects") {
+        for (name, properties) in object(objects, "`objects`")? {
+            let place = format!("objects.{name}");
+            let declared = config.objects.entry(name.clone()).or_default();
+            for (property, spec) in object(properties, &format!("`{place}`"))? {
+                declared.insert(property.clone(), parse_property(spec, &format!("{place}.{property}"))?);
+            }
+        }
+    }
+    if let Some(limits) = entries.get("limits") {
+        config.limits = parse_limits(limits)?;
+    }
+    if let Some(faults) = entries.get("faults") {
+        let Json::Array(faults) = faults else { return Err("`faults` must be a list".into()) };
+        for (at, fault) in faults.iter().enumerate() {
+            config.faults.push(FaultSpec::parse(fault, &format!("faults[{at}]"))?);
+        }
+    }
+    Ok(config)
+}
+
+fn parse_property(spec: &Json, place: &str) -> Result<PropertySpec, String> {
+    let entries = match spec {
+        Json::String(word) => return Ok(PropertySpec::new(parse_type(word, place)?)),
+        Json::Object(entries) => entries,
+        _ => return Err(format!("`{place}` must be a type (`number`) or a block (`{{type: number}}`)")),
+    };
+    known_keys(
+        entries,
+        &["type", "enum", "multiple", "unique", "read_only", "required", "refuse"],
+        &format!("{place}."),
+    )?;
+    let options = match entries.get("enum") {
+        Some(values) => texts(values, &format!("{place}.enum"))?,
+        None => Vec::new(),
+    };
+    let kind = match entries.get("type") {
+        Some(Json::String(word)) => parse_type(word, place)?,
+        Some(_) => return Err(format!("`{place}.type` must be text")),
+        None if options.is_empty() => PropertyType::String,
+        None => PropertyType::Enum,
+    };
+    if (kind == PropertyType::Enum) == options.is_empty() {
+        return Err(format!("`{place}` needs both or neither of the type `enum` and a list of values under `enum`"));
+    }
+    let flag = |name: &str| match entries.get(name) {
+        None => Ok(false),
+        Some(Json::Bool(set)) => Ok(*set),
+        Some(_) => Err(format!("`{place}.{name}` must be `true` or `false`")),
+    };
+    let refuse = match entries.get("refuse") {
+        None => Vec::new(),
+        Some(one @ Json::String(_)) => texts(&Json::Array(vec![one.clone()]), place)?,
+        Some(values) => texts(values, &format!("{place}.refuse"))?,
+    };
+    Ok(PropertySpec {
+        kind,
+        options,
+        multiple: flag("multiple")?,
+        unique: flag("unique")?,
+        read_only: flag("read_only")?,
+        required: flag("required")?,
+        refuse,
+    })
+}
+
+fn parse_type(word: &str, place: &str) -> Result<PropertyType, String> {
+    if word == "enum" {
+        // A bare word cannot list the values; the block form reports what is missing.
+        return Ok(PropertyType::Enum);
+    }
+    TYPES.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind).ok_or_else(|| {
+        let known: Vec<_> = TYPES.iter().map(|(name, _)| *name).collect();
+        format!("`{place}` has the unknown type `{word}`; known are {}", list(&known))
+    })
+}
+
+fn texts(values: &Json, place: &str) -> Result<Vec<String>, String> {
+    let Json::Array(values) = values else { return Err(format!("`{place}` must be a list")) };
+    values
+        .iter()
+        .map(|value| match value {
+            Json::String(text) => Ok(text.clone()),
+            Json::Number(_) | Json::Bool(_) => Ok(value.to_string()),
+            _ => Err(format!("`{place}` must be a list of texts")),
+        })
+        .collect()
+}
+
+fn parse_limits(limits: &Json) -> Result<LimitsSpec, String> {
+    let entries = object(limits, "`limits`")?;
+    known_keys(entries, &["requests", "daily_calls"], "limits.")?;
+    let requests = match entries.get("requests") {
+        None | Some(Json::Null) => None,
+        Some(Json::String(text)) => Some(parse_rate(text)?),
+        Some(_) => return Err(rate_message("")),
+    };
+    let daily_calls = match entries.get("daily_calls") {
+        None | Some(Json::Null) => None,
+        Some(number) => {
+            Some(number.as_u64().ok_or("`limits.daily_calls` must be a whole number, not negative")?)
+        }
+    };
+    Ok(LimitsSpec { requests, daily_calls })
+}
+
+fn rate_message(text: &str) -> String {
+    format!("`limits.requests: {text}` must look like `190/10s`: requests, a slash, and a time in s, m or h")
+}
+
+fn parse_rate(text: &str) -> Result<RateLimit, String> {
+    let parse = || {
+        let (requests, per) = text.split_once('/')?;
+        let requests = requests.trim().parse().ok().filter(|n| *n > 0)?;
+        let per = per.trim();
+        let seconds = match per.chars().next_back()? {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            _ => return None,
+        };
+        let count = match &per[..per.len() - 1] {
+            "" => 1,
+            digits => digits.trim().parse::<u64>().ok().filter(|n| (1..=1_000_000).contains(n))?,
+        };
+        Some(RateLimit { requests, per: Duration::from_secs(count * seconds) })
+    };
+    parse().ok_or_else(|| rate_message(text))
+}
+
+pub(super) fn object<'a>(value: &'a Json, place: &str) -> Result<&'a Map<String, Json>, String> {
+    value.as_object().ok_or_else(|| format!("{place} must be a block of keys and values"))
+}
+
+pub(super) fn known_keys(entries: &Map<String, Json>, known: &[&str], prefix: &str) -> Result<(), String> {
+    match entries.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(key) => Err(format!("unknown key `{prefix}{key}`; known are {}", list(known))),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn list(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_block_declares_properties_limits_and_faults() {
+        let mut config = SandboxConfig::default();
+        config
+            .add(
+                "hubspot",
+                &json!({
+                    "objects": {"contacts": {
+                        "lifetime_value": "number",
+                        "plan": {"enum": ["A", 2]},
+                        "external_id": {"type": "string", "unique": true, "refuse": "blocked"},
+                    }},
+                    "limits": {"requests": "10000/10s", "daily_calls": 5},
+                    "faults": [{"do": "status", "code": 503, "rate": 0.5, "times": 3, "path": "batch"}],
+                }),
+            )
+            .unwrap();
+        let vendor = config.vendor("hubspot");
+        let contacts = &vendor.objects["contacts"];
+        assert_eq!(contacts["lifetime_value"], PropertySpec::new(PropertyType::Number));
+        assert_eq!(contacts["plan"].options, ["A", "2"]);
+        assert!(contacts["external_id"].unique);
+        assert_eq!(contacts["external_id"].refuse, ["blocked"]);
+        assert_eq!(
+            vendor.limits.requests,
+            Some(RateLimit { requests: 10_000, per: Duration::from_secs(10) })
+        );
+        assert_eq!(vendor.limits.daily_calls, Some(5));
+        assert_eq!(vendor.faults.len(), 1);
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place() {
+        for (block, part) in [
+            (json!({"object": {}}), "unknown key `object`; known are `objects`, `limits`, `faults`"),
+            (json!({"objects": {"contacts": {"a": "nmber"}}}), "`objects.contacts.a` has the unknown type `nmber`"),
+            (json!({"objects": {"contacts": {"a": {"typ": "x"}}}}), "unknown key `objects.contacts.a.typ`"),
+            (json!({"objects": {"contacts": {"a": {"type": "enum"}}}}), "`objects.contacts.a` needs both"),
+            (json!({"objects": {"contacts": {"a": {"type": "date", "unique": 1}}}}), "a.unique` must be `true`"),
+            (json!({"objects": []}), "`objects` must be a block"),
+            (json!({"limits": {"requests": "190"}}), "must look like `190/10s`"),
+            (json!({"limits": {"requests": "0/s"}}), "must look like `190/10s`"),
+            (json!({"limits": {"requests": "5/1ä"}}), "must look like `190/10s`"),
+            (json!({"limits": {"daily_calls": -1}}), "`limits.daily_calls` must be a whole number"),
+            (json!({"faults": {}}), "`faults` must be a list"),
+            (json!({"faults": [{"do": "explode"}]}), "`faults[0].do`"),
+        ] {
+            let error = SandboxConfig::default().add("hubspot", &block).unwrap_err();
+            assert!(error.contains(part), "{block}: {error}");
+        }
+        let error = SandboxConfig::default().add("hubspto", &json!({})).unwrap_err();
+        assert!(error.contains("no `hubspto`") && error.contains("`hubspot`"), "{error}");
+    }
+
+    #[test]
+    fn connections_share_an_account_unless_they_contradict() {
+        let mut config = SandboxConfig::default();
+        let block = json!({"objects": {"contacts": {"a": "number"}}, "limits": {"requests": "5/s"}});
+        config.add("hubspot", &block).unwrap();
+        config.add("hubspot", &block).unwrap();
+        config.add("hubspot", &Json::Null).unwrap();
+        let other = json!({"objects": {"contacts": {"a": "string"}}});
+        assert!(config.add("hubspot", &other).unwrap_err().contains("`objects.contacts.a` is declared twice"));
+        let other = json!({"limits": {"requests": "6/s"}});
+        assert!(config.add("hubspot", &other).unwrap_err().contains("`limits.requests` is set twice"));
+    }
+
+    #[test]
+    fn a_file_may_have_one_block_for_all_or_one_per_vendor() {
+        let block = json!({"limits": {"daily_calls": 7}});
+        let all = SandboxConfig::from_json(&block).unwrap();
+        let one = SandboxConfig::from_json(&json!({"hubspot": block})).unwrap();
+        assert_eq!(all.vendor("hubspot"), one.vendor("hubspot"));
+        assert_eq!(all.vendor("hubspot").limits.daily_calls, Some(7));
+        assert!(SandboxConfig::from_json(&json!({"hubspto": {}})).is_err());
+    }
+}

@@ -1,0 +1,386 @@
+//! The HTTP server: from a request to an account, past its limits and faults, to the emulator and back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Query, State as Shared};
+use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, Response, StatusCode, header};
+use futures_util::stream;
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::config::{SandboxConfig, list};
+use super::connection::{Cut, Sockets};
+use super::faults::{FaultKind, Faults};
+use super::limits::Window;
+use super::state::State;
+use super::stats::{Counted, Stats};
+use super::store::{Storage, Store};
+use super::vendor::{self, Answer, Exhausted, Request, Usage, Vendor};
+use crate::contract::{ConnectorError, Kind};
+
+/// Larger bodies are refused. No vendor states its limit for all paths, so this is the sandbox's own.
+const MAX_BODY: usize = 16 << 20;
+
+/// One emulated account.
+struct Account {
+    vendor: Box<dyn Vendor>,
+    window: Window,
+    narrow: Option<(Window, fn(&str) -> bool)>,
+    daily: u64,
+    faults: Faults,
+}
+
+impl Account {
+    fn new(name: &str, config: &SandboxConfig) -> Result<Self, String> {
+        let config = config.vendor(name);
+        let vendor = vendor::make(name, &config)?;
+        let (usual, daily) = vendor.limits();
+        Ok(Account {
+            window: Window::new(config.limits.requests.unwrap_or(usual)),
+            narrow: vendor.narrow_window().map(|(limit, applies)| (Window::new(limit), applies)),
+            daily: config.limits.daily_calls.unwrap_or(daily),
+            faults: Faults::new(config.faults),
+            vendor,
+        })
+    }
+
+    fn is_narrow(&self, path: &str) -> bool {
+        self.narrow.as_ref().is_some_and(|(_, applies)| applies(path))
+    }
+
+    /// The rest of the rolling window, or the window that is used up.
+    fn accept(&self, path: &str) -> Result<u32, Exhausted> {
+        let now = Instant::now();
+        if let Some((window, applies)) = &self.narrow
+            && applies(path)
+            && window.accept(now).is_none()
+        {
+            return Err(Exhausted::NarrowWindow);
+        }
+        self.window.accept(now).ok_or(Exhausted::Window)
+    }
+}
+
+struct Server {
+    accounts: Vec<Arc<Account>>,
+    store: Store,
+    stats: Stats,
+    stopping: watch::Receiver<bool>,
+}
+
+/// A running sandbox on a loopback port.
+pub struct Sandbox {
+    url: String,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    store: Store,
+}
+
+impl Sandbox {
+    /// Listens on `127.0.0.1:port` (0: any free port), each vendor under `/NAME`.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the port is taken or the configuration contradicts a vendor's catalogue,
+    /// [`Kind::Internal`] when the storage cannot be used.
+    pub async fn start(config: SandboxConfig, storage: Storage, port: u16) -> Result<Self, ConnectorError> {
+        let accounts = vendor::names()
+            .map(|name| Account::new(name, &config).map(Arc::new))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|message| ConnectorError::new(Kind::Config, format!("the sandbox: {message}")))?;
+        let listening = |error: std::io::Error| {
+            ConnectorError::new(Kind::Config, format!("the sandbox cannot listen on 127.0.0.1:{port}: {error}"))
+                .hint("choose another port; 0 takes any free one")
+        };
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(listening)?;
+        let address = listener.local_addr().map_err(listening)?;
+        let store = Store::start(&storage)?;
+        let (stop, stopping) = watch::channel(false);
+        let server = Arc::new(Server {
+            accounts,
+            store: store.clone(),
+            stats: Stats::default(),
+            stopping: stopping.clone(),
+        });
+        let router = Router::new().fallback(handle).with_state(server);
+        let service = router.into_make_service_with_connect_info::<Cut>();
+        let serving =
+            axum::serve(Sockets(listener), service).with_graceful_shutdown(async move { stopped(stopping).await });
+        let server = tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the sandbox's server ended");
+            }
+        });
+        Ok(Sandbox { url: format!("http://{address}"), stop, server, store })
+    }
+
+    /// `http://127.0.0.1:PORT`, without a slash at its end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends the server and closes its file. Requests in flight are answered, those that hang are cut.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        if tokio::time::timeout(Duration::from_secs(5), &mut self.server).await.is_err() {
+            self.server.abort();
+        }
+        self.store.close().await;
+    }
+}
+
+/// Ends when the sandbox is stopped or dropped.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn handle(
+    Shared(server): Shared<Arc<Server>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    request: HttpRequest<Body>,
+) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    if path == "/__sandbox/stats" {
+        let faults = server.accounts.iter().flat_map(|account| account.faults.counts()).collect();
+        return respond(Answer::new(StatusCode::OK, server.stats.report(faults)));
+    }
+    let (name, rest) = path[1..].split_at(path[1..].find('/').unwrap_or(path.len() - 1));
+    let Some(account) = server.accounts.iter().find(|account| account.vendor.name() == name) else {
+        let names: Vec<_> = vendor::names().collect();
+        let message = format!("no such vendor; this sandbox serves {}", list(&names));
+        return respond(Answer::new(StatusCode::NOT_FOUND, json!({"message": message})));
+    };
+    server.serve(account.clone(), rest.to_owned(), request, cut).await
+}
+
+impl Server {
+    async fn serve(
+        &self,
+        account: Arc<Account>,
+        path: String,
+        request: HttpRequest<Body>,
+        cut: Cut,
+    ) -> Response<Body> {
+        let vendor = &account.vendor;
+        let writes = vendor.writes(request.method(), &path);
+        let _in_flight = self.stats.in_flight(writes);
+        let counted = if writes { Counted::Write } else { Counted::Read };
+        let request = read(path, request).await;
+        let usage = match self.admit(&account, &request.path).await {
+            Ok(usage) => usage,
+            Err(limit) => {
+                let mut answer = vendor.exhausted(limit);
+                vendor.finish(&mut answer, &account.used_up(&request.path));
+                return respond(answer);
+            }
+        };
+        let fault = account.faults.strike(&request.path);
+        match fault {
+            Some(FaultKind::Status { code, retry_after }) => {
+                let counted = if code == 429 { Counted::Refused } else { counted };
+                self.count(vendor.name(), counted).await;
+                let mut answer = account.fault_answer(code);
+                answer.headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
+                vendor.finish(&mut answer, &usage);
+                return respond(answer);
+            }
+            Some(FaultKind::Hang) => {
+                self.count(vendor.name(), counted).await;
+                stopped(self.stopping.clone()).await;
+                cut.now();
+                return Response::default();
+            }
+            Some(FaultKind::Delay(time)) => {
+                let _ = tokio::time::timeout(time, stopped(self.stopping.clone())).await;
+            }
+            _ => {}
+        }
+        let mut answer = self.answer(account.clone(), request, usage, counted).await;
+        vendor.finish(&mut answer, &usage);
+        match fault {
+            Some(FaultKind::LostAck) => {
+                cut.now();
+                Response::default()
+            }
+            Some(FaultKind::Truncate) => truncate(respond(answer), cut).await,
+            Some(FaultKind::Garbage) => garbage(answer),
+            _ => respond(answer),
+        }
+    }
+
+    /// Counts the request against the limits, or tells which one is used up.
+    async fn admit(&self, account: &Arc<Account>, path: &str) -> Result<Usage, Exhausted> {
+        let name = account.vendor.name();
+        let remaining = match account.accept(path) {
+            Ok(remaining) => remaining,
+            Err(limit) => {
+                self.count(name, Counted::Refused).await;
+                return Err(limit);
+            }
+        };
+        let daily = account.daily;
+        let day = format!("day {}", Timestamp::now().strftime("%F"));
+        let used = self.store.run(move |connection| {
+            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let state = State::new(&transaction, name);
+            let used = match state.counted(&day)? {
+                used if used >= daily => None,
+                _ => Some(state.count(&day)?),
+            };
+            transaction.commit()?;
+            Ok::<_, rusqlite::Error>(used)
+        });
+        match used.await {
+            Some(Ok(None)) => {
+                self.count(name, Counted::Refused).await;
+                Err(Exhausted::Day)
+            }
+            // A store that fails here fails again in `answer`, which tells the client.
+            used => {
+                let used = used.and_then(Result::ok).flatten().unwrap_or(0);
+                Ok(account.usage(path, remaining, daily.saturating_sub(used)))
+            }
+        }
+    }
+
+    async fn count(&self, vendor: &'static str, counted: Counted) {
+        self.stats.count(counted);
+        let stored = self
+            .store
+            .run(move |connection| State::new(connection, vendor).count(counted.name()).map(drop))
+            .await;
+        if let Some(Err(error)) = stored {
+            tracing::error!(%error, "the sandbox cannot count a request");
+        }
+    }
+
+    /// Runs the emulator in one transaction, committed before this returns; an error status undoes the effects.
+    async fn answer(
+        &self,
+        account: Arc<Account>,
+        request: Request,
+        usage: Usage,
+        counted: Counted,
+    ) -> Answer {
+        self.stats.count(counted);
+        let worker = account.clone();
+        let answered = self.store.run(move |connection| {
+            let mut transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let effects = transaction.savepoint()?;
+            let answer = worker.answer(&request, &usage, &effects)?;
+            if answer.status.as_u16() < 400 {
+                effects.commit()?;
+            } else {
+                effects.finish()?;
+            }
+            State::new(&transaction, worker.vendor.name()).count(counted.name())?;
+            transaction.commit()?;
+            Ok::<_, rusqlite::Error>(answer)
+        });
+        match answered.await {
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) => {
+                let message = format!("the sandbox cannot keep this: {error}");
+                tracing::error!("{message}");
+                account.vendor.error(StatusCode::INTERNAL_SERVER_ERROR, &message)
+            }
+            None => account.vendor.error(StatusCode::SERVICE_UNAVAILABLE, "the sandbox is stopping"),
+        }
+    }
+}
+
+impl Account {
+    fn answer(
+        &self,
+        request: &Request,
+        usage: &Usage,
+        effects: &rusqlite::Connection,
+    ) -> rusqlite::Result<Answer> {
+        if !request.whole {
+            let message = format!("The request's body broke off, or is longer than {MAX_BODY} bytes");
+            return Ok(self.vendor.error(StatusCode::BAD_REQUEST, &message));
+        }
+        self.vendor.answer(request, usage, &State::new(effects, self.vendor.name()))
+    }
+
+    fn usage(&self, path: &str, remaining: u32, daily_remaining: u64) -> Usage {
+        Usage {
+            window: self.window.limit(),
+            remaining,
+            daily: self.daily,
+            daily_remaining,
+            narrow: self.is_narrow(path),
+        }
+    }
+
+    fn used_up(&self, path: &str) -> Usage {
+        self.usage(path, 0, 0)
+    }
+
+    fn fault_answer(&self, code: u16) -> Answer {
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        match code {
+            429 => self.vendor.exhausted(Exhausted::Window),
+            _ => self.vendor.error(status, "a fault that the sandbox was asked for"),
+        }
+    }
+}
+
+async fn read(path: String, request: HttpRequest<Body>) -> Request {
+    let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).map(|query| query.0);
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, MAX_BODY).await;
+    Request {
+        method: parts.method,
+        path: if path.is_empty() { "/".to_owned() } else { path },
+        query: query.unwrap_or_default(),
+        headers: parts.headers,
+        whole: body.is_ok(),
+        body: body.unwrap_or_default(),
+    }
+}
+
+fn respond(answer: Answer) -> Response<Body> {
+    let body = answer.body.as_ref().map(Json::to_string);
+    let has_body = body.is_some();
+    let mut response = Response::new(Body::from(body.unwrap_or_default()));
+    *response.status_mut() = answer.status;
+    if has_body {
+        let json = HeaderValue::from_static("application/json;charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+/// Announces the whole body, sends half of it, and cuts the connection.
+async fn truncate(response: Response<Body>, cut: Cut) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    let half = stream::once(async move { Ok::<_, std::io::Error>(whole.slice(..whole.len() / 2)) });
+    let end = stream::once(async move {
+        // A pause lets the server flush what it has.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        cut.now();
+        Err(std::io::ErrorKind::ConnectionReset.into())
+    });
+    Response::from_parts(parts, Body::from_stream(stream::StreamExt::chain(half, end)))
+}
+
+fn garbage(answer: Answer) -> Response<Body> {
+    let mut response = respond(Answer { status: StatusCode::OK, body: None, ..answer });
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    *response.body_mut() = Body::from("<html><body><h1>Everything is fine</h1></body></html>");
+    response
+}

@@ -1,0 +1,115 @@
+//! What an emulator of one vendor is, and the list of them.
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, StatusCode};
+use serde_json::Value as Json;
+
+use super::config::VendorConfig;
+use super::state::State;
+use crate::contract::RateLimit;
+
+/// One request, below the vendor's prefix.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: Method,
+    /// Begins with a slash; still percent-encoded.
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// The body arrived to its end and is not too long; else `body` is empty.
+    pub whole: bool,
+}
+
+impl Request {
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// One answer. An error status (400 and above) undoes all that the request did.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: Vec<(&'static str, String)>,
+    /// Absent for a 204.
+    pub body: Option<Json>,
+}
+
+impl Answer {
+    pub fn new(status: StatusCode, body: Json) -> Self {
+        Answer { status, headers: Vec::new(), body: Some(body) }
+    }
+
+    pub fn empty(status: StatusCode) -> Self {
+        Answer { status, headers: Vec::new(), body: None }
+    }
+}
+
+/// Which limit a request ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exhausted {
+    /// The rolling window of the account.
+    Window,
+    /// The narrower window of some paths, [`Vendor::narrow_window`].
+    NarrowWindow,
+    Day,
+}
+
+/// The account's limits after this request, for the vendor's headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    pub window: RateLimit,
+    pub remaining: u32,
+    pub daily: u64,
+    pub daily_remaining: u64,
+    /// The request fell under [`Vendor::narrow_window`].
+    pub narrow: bool,
+}
+
+/// An emulator: strict, and written from the vendor's facts, not from our client of it.
+pub trait Vendor: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    /// The account's limits unless the configuration sets others: the rolling window and the requests of a day.
+    fn limits(&self) -> (RateLimit, u64);
+
+    /// A window that only some paths have, in addition.
+    fn narrow_window(&self) -> Option<(RateLimit, fn(&str) -> bool)> {
+        None
+    }
+
+    /// Whether such a request changes objects.
+    fn writes(&self, method: &Method, path: &str) -> bool;
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// Only those of the store; the client gets a 500.
+    fn answer(&self, request: &Request, usage: &Usage, state: &State<'_>) -> rusqlite::Result<Answer>;
+
+    /// The answer to a request over a limit.
+    fn exhausted(&self, limit: Exhausted) -> Answer;
+
+    /// The body of an error that a fault or the server itself causes.
+    fn error(&self, status: StatusCode, message: &str) -> Answer;
+
+    /// The headers that every answer carries.
+    fn finish(&self, answer: &mut Answer, usage: &Usage);
+}
+
+type Make = fn(&VendorConfig) -> Result<Box<dyn Vendor>, String>;
+
+/// The emulators, each under `/NAME`.
+const VENDORS: [(&str, Make); 1] = [("hubspot", crate::hubspot::sandbox::emulator)];
+
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    VENDORS.iter().map(|(name, _)| *name)
+}
+
+pub(super) fn make(name: &str, config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
+    match VENDORS.iter().find(|(known, _)| *known == name) {
+        Some((_, make)) => make(config),
+        None => Err(format!("the sandbox has no `{name}`")),
+    }
+}
