@@ -207,7 +207,9 @@ fn parse_property(spec: &Json, place: &str) -> Result<PropertySpec, String> {
         None => PropertyType::Enum,
     };
     if (kind == PropertyType::Enum) == options.is_empty() {
-        return Err(format!("`{place}` needs both or neither of the type `enum` and a list of values under `enum`"));
+        return Err(format!(
+            "`{place}` needs both or neither of the type `enum` and a list of values under `enum`"
+        ));
     }
     let flag = |name: &str| match entries.get(name) {
         None => Ok(false),
@@ -350,10 +352,16 @@ mod tests {
     fn a_mistake_is_named_with_its_place() {
         for (block, part) in [
             (json!({"object": {}}), "unknown key `object`; known are `objects`, `limits`, `faults`"),
-            (json!({"objects": {"contacts": {"a": "nmber"}}}), "`objects.contacts.a` has the unknown type `nmber`"),
+            (
+                json!({"objects": {"contacts": {"a": "nmber"}}}),
+                "`objects.contacts.a` has the unknown type `nmber`",
+            ),
             (json!({"objects": {"contacts": {"a": {"typ": "x"}}}}), "unknown key `objects.contacts.a.typ`"),
             (json!({"objects": {"contacts": {"a": {"type": "enum"}}}}), "`objects.contacts.a` needs both"),
-            (json!({"objects": {"contacts": {"a": {"type": "date", "unique": 1}}}}), "a.unique` must be `true`"),
+            (
+                json!({"objects": {"contacts": {"a": {"type": "date", "unique": 1}}}}),
+                "a.unique` must be `true`",
+            ),
             (json!({"objects": []}), "`objects` must be a block"),
             (json!({"limits": {"requests": "190"}}), "must look like `190/10s`"),
             (json!({"limits": {"requests": "0/s"}}), "must look like `190/10s`"),
@@ -377,7 +385,9 @@ mod tests {
         config.add("hubspot", &block).unwrap();
         config.add("hubspot", &Json::Null).unwrap();
         let other = json!({"objects": {"contacts": {"a": "string"}}});
-        assert!(config.add("hubspot", &other).unwrap_err().contains("`objects.contacts.a` is declared twice"));
+        assert!(
+            config.add("hubspot", &other).unwrap_err().contains("`objects.contacts.a` is declared twice")
+        );
         let other = json!({"limits": {"requests": "6/s"}});
         assert!(config.add("hubspot", &other).unwrap_err().contains("`limits.requests` is set twice"));
     }

@@ -87,9 +87,8 @@ impl FaultSpec {
             (entries.contains_key(name) && kind.name() != wants)
                 .then(|| format!("`{place}.{name}` belongs to `do: {wants}`, not to `do: {}`", kind.name()))
         };
-        if let Some(message) = misplaced("code", "status")
-            .or(misplaced("retry_after", "status"))
-            .or(misplaced("ms", "delay"))
+        if let Some(message) =
+            misplaced("code", "status").or(misplaced("retry_after", "status")).or(misplaced("ms", "delay"))
         {
             return Err(message);
         }
@@ -163,7 +162,9 @@ mod tests {
     }
 
     fn strikes(faults: &Faults, requests: usize) -> Vec<bool> {
-        (0..requests).map(|_| faults.strike("/hubspot/crm/v3/objects/contacts/batch/upsert").is_some()).collect()
+        (0..requests)
+            .map(|_| faults.strike("/hubspot/crm/v3/objects/contacts/batch/upsert").is_some())
+            .collect()
     }
 
     #[test]

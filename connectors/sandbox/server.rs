@@ -94,8 +94,11 @@ impl Sandbox {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|message| ConnectorError::new(Kind::Config, format!("the sandbox: {message}")))?;
         let listening = |error: std::io::Error| {
-            ConnectorError::new(Kind::Config, format!("the sandbox cannot listen on 127.0.0.1:{port}: {error}"))
-                .hint("choose another port; 0 takes any free one")
+            ConnectorError::new(
+                Kind::Config,
+                format!("the sandbox cannot listen on 127.0.0.1:{port}: {error}"),
+            )
+            .hint("choose another port; 0 takes any free one")
         };
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
@@ -109,8 +112,8 @@ impl Sandbox {
         });
         let router = Router::new().fallback(handle).with_state(server);
         let service = router.into_make_service_with_connect_info::<Cut>();
-        let serving =
-            axum::serve(Sockets(listener), service).with_graceful_shutdown(async move { stopped(stopping).await });
+        let serving = axum::serve(Sockets(listener), service)
+            .with_graceful_shutdown(async move { stopped(stopping).await });
         let server = tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the sandbox's server ended");
@@ -226,7 +229,8 @@ impl Server {
         let daily = account.daily;
         let day = format!("day {}", Timestamp::now().strftime("%F"));
         let used = self.store.run(move |connection| {
-            let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let state = State::new(&transaction, name);
             let used = match state.counted(&day)? {
                 used if used >= daily => None,

@@ -17,7 +17,8 @@ use crate::contract::{ConnectorError, Kind};
 /// # Errors
 /// For a file that cannot be read or is no sandbox's.
 pub fn show(path: &Path) -> Result<Json, ConnectorError> {
-    let opened = store::open_read_only(path).and_then(|connection| connection.map(|c| collect(&c)).transpose());
+    let opened =
+        store::open_read_only(path).and_then(|connection| connection.map(|c| collect(&c)).transpose());
     let shown = opened.map_err(|error| {
         let message = format!("the sandbox's file `{}` cannot be read: {error}", path.display());
         ConnectorError::new(Kind::Internal, message).hint("`outflow sandbox reset` starts it anew")
@@ -89,8 +90,9 @@ pub fn reset(path: &Path) -> Result<(), ConnectorError> {
 /// Whether the file is no database, a broken one, or one of a later format.
 fn is_damaged(path: &Path) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    let version = Connection::open(path)
-        .and_then(|connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)));
+    let version = Connection::open(path).and_then(|connection| {
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+    });
     match version {
         Ok(version) => version > store::VERSION,
         Err(error) => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),

@@ -75,7 +75,8 @@ impl<'a> State<'a> {
 
     /// Gives a unique value to an object; an error if another holds it.
     pub fn claim(&self, object: &str, property: &str, value: &str, id: &str) -> rusqlite::Result<()> {
-        let sql = "INSERT INTO unique_values (vendor, object, property, value, id) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql =
+            "INSERT INTO unique_values (vendor, object, property, value, id) VALUES (?1, ?2, ?3, ?4, ?5)";
         let values = params![self.vendor, object, property, value, id];
         self.connection.prepare_cached(sql)?.execute(values).map(drop)
     }
@@ -121,7 +122,10 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Object> {
     })
 }
 
-pub(super) fn parse_properties(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Map<String, Json>> {
+pub(super) fn parse_properties(
+    row: &rusqlite::Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Map<String, Json>> {
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))

@@ -56,8 +56,11 @@ const SCHEMA: &str = "
 ";
 
 fn failed(path: &Path, error: &dyn std::fmt::Display) -> ConnectorError {
-    ConnectorError::new(Kind::Internal, format!("the sandbox's file `{}` cannot be used: {error}", path.display()))
-        .hint("`outflow sandbox reset` starts it anew")
+    ConnectorError::new(
+        Kind::Internal,
+        format!("the sandbox's file `{}` cannot be used: {error}", path.display()),
+    )
+    .hint("`outflow sandbox reset` starts it anew")
 }
 
 /// Opens the storage, ready for use.

@@ -166,7 +166,11 @@ async fn a_damaged_or_later_file_is_reported_and_reset_mends_it() {
     std::fs::write(&path, "this is no database, and long enough to be sure of it".repeat(20)).unwrap();
     let error = Sandbox::start(SandboxConfig::default(), Storage::File(path.clone()), 0).await.err().unwrap();
     assert_eq!(error.kind, Kind::Internal);
-    assert!(error.message.contains("sandbox.db") && error.hint.unwrap().contains("reset"), "{}", error.message);
+    assert!(
+        error.message.contains("sandbox.db") && error.hint.unwrap().contains("reset"),
+        "{}",
+        error.message
+    );
     assert!(show(&path).is_err());
     reset(&path).unwrap();
     let rig = Rig::start(json!({}), Storage::File(path.clone())).await;
@@ -299,7 +303,8 @@ async fn every_fault_that_fires_under_load_is_counted() {
         tasks.spawn(async move {
             let mut lost = 0;
             for n in 0..25 {
-                lost += u64::from(rig.try_post(UPSERT, &contact(&format!("c{worker}.{n}@x.io"))).await.is_err());
+                lost +=
+                    u64::from(rig.try_post(UPSERT, &contact(&format!("c{worker}.{n}@x.io"))).await.is_err());
             }
             lost
         });
@@ -326,7 +331,8 @@ async fn twenty_thousand_objects_are_no_effort() {
             json!({"id": email, "idProperty": "email", "objectWriteTraceId": n.to_string(),
                    "properties": {"email": email, "firstname": "Zoë", "city": "São Paulo"}})
         };
-        let (status, body) = rig.post(UPSERT, &json!({"inputs": (0..100).map(input).collect::<Vec<_>>()})).await;
+        let (status, body) =
+            rig.post(UPSERT, &json!({"inputs": (0..100).map(input).collect::<Vec<_>>()})).await;
         assert_eq!((status, body["results"].as_array().unwrap().len()), (200, 100));
     }
     let taken = started.elapsed();
@@ -334,5 +340,4 @@ async fn twenty_thousand_objects_are_no_effort() {
     assert_eq!(show(&path).unwrap()["objects"]["hubspot"]["contacts"].as_array().unwrap().len(), 20_000);
     // Generous, for a machine that does other things as well.
     assert!(taken < Duration::from_secs(20), "{taken:?}");
-    eprintln!("20,000 objects in {taken:?}");
 }

@@ -271,8 +271,7 @@ fn apply(
     if created {
         let given = |name: &String| values.iter().any(|(given, value)| given == name && value.is_some());
         let required = kind.properties.iter().filter(|(_, property)| property.required);
-        let lacking: Vec<_> =
-            required.map(|(name, _)| name).filter(|name| !given(name)).cloned().collect();
+        let lacking: Vec<_> = required.map(|(name, _)| name).filter(|name| !given(name)).cloned().collect();
         if !lacking.is_empty() {
             return Ok(Err(Failure::Incomplete(lacking)));
         }
@@ -386,7 +385,8 @@ impl Failure {
                 (StatusCode::BAD_REQUEST, "VALIDATION_ERROR", validate::message(invalid))
             }
             Failure::Incomplete(_) => {
-                let message = format!("Error creating {}. Some required properties were not set.", kind.label);
+                let message =
+                    format!("Error creating {}. Some required properties were not set.", kind.label);
                 (StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message)
             }
             Failure::Exists(id) => {

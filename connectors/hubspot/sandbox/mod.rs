@@ -148,7 +148,8 @@ impl Vendor for HubSpot {
         headers.push(("x-hubspot-ratelimit-daily-remaining", usage.daily_remaining.to_string()));
         if !usage.narrow {
             let interval = usage.window.per.as_millis();
-            let secondly = u64::from(usage.window.requests) * 1000 / u64::try_from(interval).unwrap_or(1).max(1);
+            let secondly =
+                u64::from(usage.window.requests) * 1000 / u64::try_from(interval).unwrap_or(1).max(1);
             headers.push(("x-hubspot-ratelimit-interval-milliseconds", interval.to_string()));
             headers.push(("x-hubspot-ratelimit-max", usage.window.requests.to_string()));
             headers.push(("x-hubspot-ratelimit-remaining", usage.remaining.to_string()));
@@ -299,8 +300,9 @@ fn correlation_id() -> String {
 
 /// Reads a body as the vendor does: whole, or a 400 that says where it went wrong.
 fn parse<T: DeserializeOwned>(request: &Request) -> Result<T, Answer> {
-    serde_json::from_slice(&request.body)
-        .map_err(|error| invalid(&format!("Invalid input JSON on line {}, column {}: {error}", error.line(), error.column())))
+    serde_json::from_slice(&request.body).map_err(|error| {
+        invalid(&format!("Invalid input JSON on line {}, column {}: {error}", error.line(), error.column()))
+    })
 }
 
 /// The object as answers show it. `wanted` limits the properties; unset ones among them are null.
@@ -315,7 +317,9 @@ fn show(kind: &ObjectType, object: &Object, wanted: Option<&[String]>) -> Json {
             let system = [kind.created_property, kind.modified_property, "hs_object_id"];
             let known = names.iter().map(String::as_str).filter(|name| kind.properties.contains_key(*name));
             let names = known.chain(system);
-            names.map(|name| (name.to_owned(), all.get(name).cloned().unwrap_or(Json::Null))).collect::<Map<_, _>>()
+            names
+                .map(|name| (name.to_owned(), all.get(name).cloned().unwrap_or(Json::Null)))
+                .collect::<Map<_, _>>()
         }
     };
     json!({
@@ -326,7 +330,10 @@ fn show(kind: &ObjectType, object: &Object, wanted: Option<&[String]>) -> Json {
 
 /// `HubSpot` says of an absent object.
 fn missing(kind: &ObjectType) -> String {
-    format!("Could not get some {} objects, they may be deleted or not exist. Check that ids are valid.", kind.label)
+    format!(
+        "Could not get some {} objects, they may be deleted or not exist. Check that ids are valid.",
+        kind.label
+    )
 }
 
 /// The property that `idProperty` names, which must have unique values; `hs_object_id` is no such property.
@@ -335,7 +342,9 @@ fn id_property<'a>(kind: &ObjectType, name: &'a str) -> Result<&'a str, Answer> 
         return Ok(name);
     }
     let (label, portal) = (&kind.label, PORTAL);
-    Err(invalid(&format!("Unable to perform update/upsert by non-unique {label} property {name} in portal ID {portal}")))
+    Err(invalid(&format!(
+        "Unable to perform update/upsert by non-unique {label} property {name} in portal ID {portal}"
+    )))
 }
 
 /// A value in the form in which unique values are compared.
@@ -347,7 +356,12 @@ fn comparable(kind: &ObjectType, property: &str, value: &str) -> String {
 }
 
 /// The object with this record id, or with this value of the unique property; archived ones are not there.
-fn find(kind: &ObjectType, id_property: Option<&str>, id: &str, state: &State<'_>) -> rusqlite::Result<Option<Object>> {
+fn find(
+    kind: &ObjectType,
+    id_property: Option<&str>,
+    id: &str,
+    state: &State<'_>,
+) -> rusqlite::Result<Option<Object>> {
     let id = match id_property {
         None => Some(id.to_owned()),
         Some(property) => state.holder(&kind.name, property, &comparable(kind, property, id))?,

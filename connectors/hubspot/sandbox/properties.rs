@@ -310,7 +310,9 @@ impl ObjectType {
         let place = format!("`objects.{}.{name}`", self.name);
         let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || !name.chars().all(valid) {
-            return Err(format!("{place}: HubSpot's property names have lower-case letters, digits and `_` only"));
+            return Err(format!(
+                "{place}: HubSpot's property names have lower-case letters, digits and `_` only"
+            ));
         }
         let declared = Property::declared(spec);
         let property = match self.properties.get(name) {
@@ -319,12 +321,18 @@ impl ObjectType {
                 return Err(format!("{place} is a property that HubSpot itself sets; it cannot be declared"));
             }
             Some(default) => {
-                let kind = if default.kind == Kind::Email { Kind::Email } else { declared.kind };
-                if kind != default.kind && (kind != Kind::Email || declared.kind != Kind::Text) {
-                    return Err(format!("{place} is one of HubSpot's own properties and has another type there"));
-                }
+                let kind = match (default.kind, declared.kind) {
+                    (Kind::Email, Kind::Text) => Kind::Email,
+                    (own, declared) if own == declared => own,
+                    _ => {
+                        let another = "is one of HubSpot's own properties and has another type there";
+                        return Err(format!("{place} {another}"));
+                    }
+                };
                 if spec.unique && !default.unique {
-                    return Err(format!("{place} is one of HubSpot's own properties, whose values are not unique"));
+                    return Err(format!(
+                        "{place} is one of HubSpot's own properties, whose values are not unique"
+                    ));
                 }
                 Property { kind, unique: default.unique, defined_by_hubspot: true, ..declared }
             }

@@ -160,7 +160,10 @@ struct Filter {
 impl Filter {
     fn refusal(&self, kind: &ObjectType) -> Option<Answer> {
         if !kind.properties.contains_key(&self.property_name) {
-            return Some(invalid(&format!("There was a problem with the request: no property {}", self.property_name)));
+            return Some(invalid(&format!(
+                "There was a problem with the request: no property {}",
+                self.property_name
+            )));
         }
         let operators = ["EQ", "NEQ", "IN", "HAS_PROPERTY", "NOT_HAS_PROPERTY"];
         let known = operators.contains(&self.operator.as_str());

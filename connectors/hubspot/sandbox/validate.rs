@@ -43,7 +43,10 @@ pub(super) fn check(kind: &ObjectType, name: &str, value: &str) -> Result<Option
         return invalid("PROPERTY_DOESNT_EXIST", format!("Property \"{name}\" does not exist"));
     };
     if property.read_only {
-        return invalid("READ_ONLY_VALUE", format!("\"{name}\" is a read only property; its value cannot be set."));
+        return invalid(
+            "READ_ONLY_VALUE",
+            format!("\"{name}\" is a read only property; its value cannot be set."),
+        );
     }
     if value.is_empty() {
         return match property.required {
@@ -52,16 +55,21 @@ pub(super) fn check(kind: &ObjectType, name: &str, value: &str) -> Result<Option
         };
     }
     if property.refuse.iter().any(|refused| refused == value) {
-        return invalid("INVALID_VALUE", format!("{value} is not allowed by a validation rule of this account"));
+        return invalid(
+            "INVALID_VALUE",
+            format!("{value} is not allowed by a validation rule of this account"),
+        );
     }
     let texts = matches!(property.kind, Kind::Text | Kind::Email);
     if !texts && is_padded(value) {
         let message = format!("\"{value}\" includes leading or trailing whitespace.");
         return invalid("LEADING_TRAILING_WHITESPACE", message);
     }
-    parse(property, value)
-        .map(Some)
-        .map_err(|(error, message)| Invalid { name: name.to_owned(), error, message })
+    parse(property, value).map(Some).map_err(|(error, message)| Invalid {
+        name: name.to_owned(),
+        error,
+        message,
+    })
 }
 
 fn is_padded(value: &str) -> bool {
@@ -78,7 +86,9 @@ fn parse(property: &Property, value: &str) -> Parsed {
         Kind::Number | Kind::Integer => number(property.kind, value),
         Kind::Bool => match value {
             "true" | "false" => Ok(value.to_owned()),
-            _ => Err(("INVALID_OPTION", format!("{value} was not one of the allowed options: [true, false]"))),
+            _ => {
+                Err(("INVALID_OPTION", format!("{value} was not one of the allowed options: [true, false]")))
+            }
         },
         Kind::Date => date(value),
         Kind::DateTime => datetime(value),
@@ -108,9 +118,8 @@ fn email(value: &str) -> Parsed {
             && !local.starts_with('.')
             && !local.ends_with('.')
             && !local.contains("..")
-            && !local.contains(|c: char| {
-                c.is_whitespace() || c.is_control() || r#""(),:;<>@[\]"#.contains(c)
-            });
+            && !local
+                .contains(|c: char| c.is_whitespace() || c.is_control() || r#""(),:;<>@[\]"#.contains(c));
         let label_fits = |label: &str| {
             (1..=63).contains(&label.len())
                 && label.chars().all(|c| c.is_alphanumeric() || c == '-')
