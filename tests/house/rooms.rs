@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
     ("ledger", &["error", "sync::event"]),
     ("sync", &["error", "project", "transform", "ledger"]),
     ("report", &["error", "sync::event", "project"]),
-    ("cli", &["error", "project", "sync", "report", "ledger"]),
+    ("cli", &["error", "project", "sync", "report", "ledger", "transform::fault::CODES"]),
 ];
 
 /// Computes only: whatever these need from outside is handed to them.
