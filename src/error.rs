@@ -76,6 +76,20 @@ impl Error {
         self
     }
 
+    /// `{code, kind, message, hint, file, line, column}`, as JSON output and run history hold it.
+    pub fn to_json(&self) -> serde_json::Value {
+        let at = self.location.as_ref();
+        serde_json::json!({
+            "code": self.code,
+            "kind": self.kind,
+            "message": self.message,
+            "hint": self.hint,
+            "file": at.map(|at| at.file.display().to_string()),
+            "line": at.map(|at| at.line),
+            "column": at.map(|at| at.column),
+        })
+    }
+
     /// Wraps what a destination said.
     pub fn destination(error: &ConnectorError) -> Self {
         let (code, kind) = match error.kind {

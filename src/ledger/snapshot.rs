@@ -20,6 +20,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Of a sync that has never run.
+    pub fn empty() -> Snapshot {
+        Self::build(Vec::new(), Vec::new())
+    }
+
     pub(super) fn load(conn: &Connection, rows: usize) -> Attempt<Snapshot> {
         let (mut keys, mut records) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
         packed::each_live(conn, |entry| {

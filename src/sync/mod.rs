@@ -1,3 +1,58 @@
-//! One sync, from the query to the acknowledgement.
+//! One sync, from the query to the acknowledgement: extract, check, map, diff, plan, deliver, acknowledge, report.
 
+pub mod codes;
+pub mod connect;
 pub mod event;
+
+mod acknowledge;
+mod batch;
+mod cancel;
+mod check;
+mod deliver;
+mod diff;
+mod duplicates;
+mod extract;
+mod finish;
+mod guards;
+mod known;
+mod map;
+mod plan;
+mod preview;
+mod recover;
+mod resolve;
+mod run;
+mod schedule;
+mod spec;
+mod spool;
+mod state;
+mod waves;
+
+pub use cancel::Cancel;
+pub use schedule::{check_abilities, preflight, run};
+
+/// What the command line asks of a run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunOptions {
+    /// Indices into the project's syncs, in their order.
+    pub selected: Vec<usize>,
+    /// Stop after the plan.
+    pub dry_run: bool,
+    /// Re-send every row; later runs go on until all were acknowledged again.
+    pub full_refresh: bool,
+    /// Send at most this many changes, and remove nothing.
+    pub limit: Option<u64>,
+    /// Syncs at once.
+    pub jobs: usize,
+    pub allow: Allow,
+}
+
+/// What one run may do although a guard would hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allow {
+    pub changes: bool,
+    pub deletes: bool,
+    pub empty: bool,
+    pub key_change: bool,
+    pub new_destination: bool,
+    pub first_run: bool,
+}

@@ -1,0 +1,196 @@
+//! Receipt -> ledger: what each outcome means for the snapshot, the dirty marks and the refusals.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use outflow_connectors::contract::Outcome;
+
+use super::batch::{Records, destination_text, key_text};
+use super::event::Counts;
+use super::map::{Mapper, Record};
+use super::plan::{Item, Purpose};
+use crate::error::Result;
+use crate::ledger::{Detail, KeyHash, Refusal, Settled, Settlement};
+use crate::project::{Keep, Mode};
+use crate::transform::display::value_json;
+
+/// What the ledger keeps and how refusals are scheduled.
+pub struct Keeping {
+    pub keep: Keep,
+    pub mode: Mode,
+    /// Vanished rows are deleted, archived or cleared: keys must stay readable.
+    pub removes: bool,
+    pub max_attempts: u32,
+    pub run_id: String,
+    pub run_number: u64,
+    /// Hash of the mapping in force.
+    pub mapping: String,
+    /// Refusals before this run.
+    pub refusals: HashMap<KeyHash, Refusal>,
+    /// Details before this run, for what an answer does not repeat.
+    pub details: HashMap<KeyHash, Detail>,
+}
+
+impl Keeping {
+    /// One settlement per item, and the counts they come to.
+    pub fn settle(
+        &self,
+        records: &Records<'_>,
+        items: &[Item],
+        outcomes: Vec<Outcome>,
+    ) -> Result<(Vec<Settled>, Counts)> {
+        let mut counts = Counts::default();
+        let settled = items.iter().zip(outcomes).map(|(item, outcome)| {
+            counts.sent += 1;
+            self.count(&outcome, &mut counts);
+            let result = self.settlement(records, item, outcome)?;
+            Ok(Settled { key: item.key, result })
+        });
+        Ok((settled.collect::<Result<_>>()?, counts))
+    }
+
+    fn count(&self, outcome: &Outcome, counts: &mut Counts) {
+        match outcome {
+            Outcome::Applied { .. } | Outcome::Skipped { .. } => counts.delivered += 1,
+            Outcome::Rejected { .. } => counts.rejected += 1,
+            Outcome::Deferred { .. } => counts.deferred += 1,
+            Outcome::Unknown { .. } => {
+                counts.deferred += 1;
+                counts.unknown += 1;
+            }
+        }
+    }
+
+    fn settlement(&self, records: &Records<'_>, item: &Item, outcome: Outcome) -> Result<Settlement> {
+        Ok(match outcome {
+            Outcome::Deferred { .. } => Settlement::Untouched,
+            Outcome::Unknown { .. } => Settlement::Unknown,
+            Outcome::Rejected { code, field, message } => {
+                Settlement::Refused(Box::new(self.refusal(records, item, (code, field, message))?))
+            }
+            Outcome::Skipped { .. } => self.delivered(records, item, None, None)?,
+            Outcome::Applied { remote_id, created } => self.delivered(records, item, remote_id, created)?,
+        })
+    }
+
+    fn delivered(
+        &self,
+        records: &Records<'_>,
+        item: &Item,
+        remote_id: Option<String>,
+        created: Option<bool>,
+    ) -> Result<Settlement> {
+        let before = self.details.get(&item.key);
+        let Some(record) = records.read(item)? else {
+            return Ok(match item.purpose {
+                Purpose::Clear => {
+                    let detail = before.cloned().unwrap_or_default();
+                    Settlement::Gone { detail: Box::new(Detail { gone: true, ..detail }) }
+                }
+                _ => Settlement::Removed,
+            });
+        };
+        let known =
+            before.filter(|detail| !detail.gone && detail.destination_hash == record.destination_hash);
+        let remote_id =
+            remote_id.or_else(|| item.remote_id.clone()).or_else(|| known.and_then(|d| d.remote_id.clone()));
+        let created = match before.filter(|detail| !detail.gone && detail.remote_id == remote_id) {
+            Some(before) => before.created.or(created),
+            None => created,
+        };
+        let detail = Detail { remote_id, created, ..self.detail(records.mapper, &record) };
+        Ok(Settlement::Delivered { record: item.record, detail: Box::new(detail) })
+    }
+
+    /// What is kept of a record at this mapping's `ledger: {keep: ...}`.
+    pub fn detail(&self, mapper: &Mapper, record: &Record) -> Detail {
+        if self.keep == Keep::Hashes && !self.removes {
+            return Detail::default();
+        }
+        Detail {
+            key: Some(key_text(mapper, record)),
+            destination_hash: record.destination_hash,
+            destination_key: self.removes.then(|| destination_text(record)),
+            fields: if self.keep >= Keep::Fields { mapper.field_hashes(record) } else { Vec::new() },
+            record: (self.keep == Keep::Values).then(|| record_text(mapper, record)),
+            ..Detail::default()
+        }
+    }
+
+    fn refusal(
+        &self,
+        records: &Records<'_>,
+        item: &Item,
+        (code, field, message): (String, Option<String>, String),
+    ) -> Result<Refusal> {
+        let now = Timestamp::now();
+        let key_text = match records.read(item)? {
+            Some(record) => key_text(records.mapper, &record),
+            None => item.key_text.clone().unwrap_or_default(),
+        };
+        let before = self.refusals.get(&item.key);
+        let same = before.filter(|r| r.record == item.record && r.mapping == self.mapping && !r.parked);
+        let attempts = same.map_or(0, |r| r.attempts) + 1;
+        let first_run = same.map_or(self.run_number, |r| r.first_run);
+        let absent = self.mode == Mode::Update && is_absent(&code);
+        Ok(Refusal {
+            key: item.key,
+            key_text,
+            verb: item.verb,
+            record: item.record,
+            mapping: self.mapping.clone(),
+            field,
+            message,
+            attempts,
+            first_run,
+            next_run: if absent {
+                self.run_number + 1
+            } else {
+                next_run(first_run, attempts, self.run_number)
+            },
+            parked: !absent && attempts >= self.max_attempts,
+            first_seen: before.map_or(now, |r| r.first_seen),
+            last_seen: now,
+            run_id: self.run_id.clone(),
+            code,
+        })
+    }
+}
+
+/// Tried again in runs 1, 2, 4, 8 ... after the first refusal, never in the same run.
+pub fn next_run(first_run: u64, attempts: u32, run_number: u64) -> u64 {
+    let wait = 1_u64.checked_shl(attempts.saturating_sub(1)).unwrap_or(u64::MAX);
+    first_run.saturating_add(wait).max(run_number + 1)
+}
+
+/// `mode: update` found no object: the row waits for one to appear and is nobody's fault.
+pub fn is_absent(code: &str) -> bool {
+    code == "OBJECT_NOT_FOUND"
+}
+
+/// The record as JSON text, for `keep: values`.
+pub fn record_text(mapper: &Mapper, record: &Record) -> String {
+    let fields = mapper.spec.fields.iter().zip(&record.fields);
+    let object: serde_json::Map<String, serde_json::Value> = fields
+        .filter_map(|(field, value)| Some((field.name.to_string(), value_json(value.as_ref()?))))
+        .collect();
+    serde_json::Value::Object(object).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_rows_come_back_in_runs_1_2_4_8_after_the_refusal() {
+        let mut due = Vec::new();
+        let (first, mut run) = (7, 7);
+        for attempts in 1..=5 {
+            run = next_run(first, attempts, run);
+            due.push(run - first);
+        }
+        assert_eq!(due, [1, 2, 4, 8, 16]);
+        assert_eq!(next_run(1, 70, 9), u64::MAX);
+        assert_eq!(next_run(1, 2, 30), 31, "a late attempt is not repeated in its own run");
+    }
+}

@@ -1,0 +1,105 @@
+//! The systems of one process: each connection made once, the built-in sandbox started once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use outflow_connectors::contract::{Destination, Source};
+use outflow_connectors::registry::Settings;
+use outflow_connectors::sandbox::{Sandbox, SandboxConfig, Storage};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::project::{Connection, Project};
+
+/// What the process may do to the built-in sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Write,
+    /// A preview: the sandbox's file stays as it is, and none is made.
+    ReadOnly,
+}
+
+/// Sources and destinations by the name of their connection.
+pub struct Connections {
+    settings: BTreeMap<String, (Connection, Settings)>,
+    sandbox: Option<Sandbox>,
+}
+
+impl Connections {
+    /// Starts the sandbox if a connection asks for it. Nothing else is contacted yet.
+    pub async fn open(project: &Project, access: Access) -> Result<Self> {
+        let sandbox = start_sandbox(project, access).await?;
+        let settings = project.connections.iter().map(|(name, connection)| {
+            let mut settings = connection.settings.clone();
+            if let (true, Some(sandbox)) = (settings.sandbox, &sandbox) {
+                settings.base_url = Some(format!("{}/{}", sandbox.url(), connection.connector.name));
+            }
+            (name.clone(), (connection.clone(), settings))
+        });
+        Ok(Connections { settings: settings.collect(), sandbox })
+    }
+
+    /// A destination of its own for each caller, so that its traffic is that of one sync; limits are shared by owner.
+    ///
+    /// # Errors
+    /// Where the connection is no destination, or its settings don't make one.
+    pub fn destination(&self, name: &str) -> Result<Arc<dyn Destination>> {
+        let (connection, settings) = self.get(name)?;
+        let make = connection.connector.destination.ok_or_else(|| {
+            let message =
+                format!("connection `{name}` ({}) cannot be a destination", connection.connector.name);
+            Error::new("OF-RUN-001", ErrorKind::Config, message).at(connection.location.clone())
+        })?;
+        make(settings).map_err(|e| Error::destination(&e).at(connection.location.clone()))
+    }
+
+    /// # Errors
+    /// Where the connection is no source, or its settings don't make one.
+    pub fn source(&self, name: &str) -> Result<Arc<dyn Source>> {
+        let (connection, settings) = self.get(name)?;
+        let make = connection.connector.source.ok_or_else(|| {
+            let message = format!("connection `{name}` ({}) cannot be a source", connection.connector.name);
+            Error::new("OF-RUN-001", ErrorKind::Config, message).at(connection.location.clone())
+        })?;
+        make(settings).map_err(|e| Error::source(&e).at(connection.location.clone()))
+    }
+
+    /// Whether the connection runs against the built-in sandbox.
+    pub fn is_sandbox(&self, name: &str) -> bool {
+        self.settings.get(name).is_some_and(|(_, settings)| settings.sandbox)
+    }
+
+    fn get(&self, name: &str) -> Result<(&Connection, &Settings)> {
+        self.settings.get(name).map(|(connection, settings)| (connection, settings)).ok_or_else(|| {
+            Error::new("OF-RUN-001", ErrorKind::Config, format!("`outflow.yml` has no connection `{name}`"))
+        })
+    }
+
+    /// Ends the sandbox, its state on disk.
+    pub async fn close(self) {
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+    }
+}
+
+async fn start_sandbox(project: &Project, access: Access) -> Result<Option<Sandbox>> {
+    let mut config = SandboxConfig::default();
+    let mut wanted = false;
+    for connection in project.connections.values().filter(|c| c.settings.sandbox) {
+        wanted = true;
+        if let Some(block) = &connection.sandbox {
+            config.add(connection.connector.name, block).map_err(|message| {
+                Error::new("OF-CFG-090", ErrorKind::Config, message).at(connection.location.clone())
+            })?;
+        }
+    }
+    if !wanted {
+        return Ok(None);
+    }
+    let file = project.state.join("sandbox.db");
+    let storage = match access {
+        Access::Write => Storage::File(file),
+        Access::ReadOnly => Storage::Snapshot(file),
+    };
+    Sandbox::start(config, storage, 0).await.map(Some).map_err(|e| Error::destination(&e))
+}

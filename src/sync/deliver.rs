@@ -1,0 +1,364 @@
+//! Plan -> receipts: batches in flight up to the permitted number, each made durable before it leaves. The only writer
+//! to the outside.
+
+use std::collections::HashSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use governor::{Quota, RateLimiter};
+use outflow_connectors::contract::{
+    ConnectorError, Handles, Kind, Outcome, RateLimit, Receipt, RemoteHandle, Session, Submitted, Verb,
+};
+use tokio::task::block_in_place;
+
+use super::Cancel;
+use super::acknowledge::{Keeping, is_absent};
+use super::batch::{Batch, Records};
+use super::event::{Counts, Event, Observer};
+use super::plan::{Item, Phase};
+use crate::error::{Error, Result};
+use crate::ledger::{BatchId, Intent, KeyHash, Lease, Ledger, Settled, Settlement};
+use crate::project::{Bound, Mode};
+
+/// What a delivery works with.
+pub struct Delivery<'a> {
+    pub sync: &'a str,
+    pub session: &'a dyn Session,
+    pub ledger: &'a Ledger,
+    pub lease: &'a Lease,
+    pub records: Records<'a>,
+    pub keeping: &'a Keeping,
+    pub shape: Shape,
+    pub observer: &'a dyn Observer,
+    pub cancel: &'a Cancel,
+}
+
+/// How changes are cut into batches and how fast they leave.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub batch_rows: usize,
+    pub batch_bytes: usize,
+    pub in_flight: usize,
+    /// The mapping's own `delivery.rate`.
+    pub rate: Option<RateLimit>,
+    pub max_rejected: Option<Bound>,
+}
+
+/// Why a delivery ended.
+#[derive(Debug)]
+pub enum Ended {
+    Done,
+    Interrupted,
+    /// `max_rejected` was passed.
+    Broken(Error),
+    /// The destination, a quota or the ledger stopped it.
+    Stopped(Error),
+}
+
+/// What a delivery came to.
+pub struct Delivered {
+    pub counts: Counts,
+    /// Part of `rejected`: `mode: update` found no object, which is nobody's fault.
+    pub absent: u64,
+    pub ended: Ended,
+}
+
+/// Time that batches in flight get to settle after an interrupt.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// How one batch went.
+struct BatchEnd {
+    counts: Counts,
+    /// First attempts answered, and refused among them.
+    firsts: (u64, u64),
+    delivered: Vec<KeyHash>,
+    /// Refused because `mode: update` found no object.
+    absent: u64,
+    /// Ends the run: no further batch starts.
+    stop: Option<Error>,
+}
+
+#[derive(Default)]
+struct Progress {
+    counts: Counts,
+    firsts: (u64, u64),
+    delivered: HashSet<KeyHash>,
+    settled: u64,
+    absent: u64,
+    ended: Option<Ended>,
+}
+
+impl Delivery<'_> {
+    /// Sends all phases in order. Counts of what was settled come back whatever happened; what was not sent is pending.
+    pub async fn run(&self, phases: Vec<Phase>) -> Delivered {
+        let mut progress = Progress::default();
+        let pace = self.shape.rate.and_then(pace);
+        for phase in phases {
+            if progress.ended.is_none() {
+                self.phase(phase, &mut progress, pace.as_ref()).await;
+            } else {
+                progress.counts.pending += phase.items.len() as u64;
+            }
+        }
+        let ended = progress.ended.unwrap_or(Ended::Done);
+        Delivered { counts: progress.counts, absent: progress.absent, ended }
+    }
+
+    async fn phase(&self, phase: Phase, progress: &mut Progress, pace: Option<&Pace>) {
+        let (ready, waiting): (Vec<Item>, Vec<Item>) = phase
+            .items
+            .into_iter()
+            .partition(|item| item.after.is_none_or(|key| progress.delivered.contains(&key)));
+        progress.counts.pending += waiting.len() as u64;
+        let mut batches = cut(ready, &self.shape).into_iter();
+        let mut flying = FuturesUnordered::new();
+        let mut in_air = 0;
+        loop {
+            while progress.ended.is_none() && flying.len() < self.shape.in_flight {
+                if self.cancel.is_stopped() {
+                    progress.ended = Some(Ended::Interrupted);
+                    break;
+                }
+                let Some(items) = batches.next() else { break };
+                if let Some(pace) = pace {
+                    wait(pace, self.cancel).await;
+                }
+                in_air += items.len() as u64;
+                flying.push(self.batch(phase.verb, items));
+            }
+            tokio::select! {
+                end = flying.next() => match end {
+                    Some(end) => {
+                        in_air -= end.counts.sent + end.counts.pending;
+                        self.take(end, progress);
+                    }
+                    None if progress.ended.is_some() || batches.len() == 0 => break,
+                    None => {}
+                },
+                () = self.cancel.stopped(), if progress.ended.is_none() => progress.ended = Some(Ended::Interrupted),
+                () = tokio::time::sleep(SETTLE), if self.cancel.is_stopped() => break,
+            }
+        }
+        // What is still in the air is cut off; its keys stay dirty.
+        let cut_off = Counts { sent: in_air, deferred: in_air, unknown: in_air, ..Counts::default() };
+        add(&mut progress.counts, &cut_off);
+        progress.counts.pending += batches.map(|items| items.len() as u64).sum::<u64>();
+    }
+
+    fn take(&self, end: BatchEnd, progress: &mut Progress) {
+        add(&mut progress.counts, &end.counts);
+        progress.firsts = (progress.firsts.0 + end.firsts.0, progress.firsts.1 + end.firsts.1);
+        progress.delivered.extend(end.delivered);
+        progress.settled += end.counts.sent;
+        progress.absent += end.absent;
+        self.observer.observe(&Event::Settled { sync: self.sync.to_owned(), changes: progress.settled });
+        if let Some(error) = end.stop {
+            progress.ended.get_or_insert(Ended::Stopped(error));
+        } else if let Some(error) = self.breaker(progress.firsts) {
+            progress.ended.get_or_insert(Ended::Broken(error));
+        }
+    }
+
+    /// `max_rejected`, judged over first attempts from 100 answers on.
+    fn breaker(&self, (answered, refused): (u64, u64)) -> Option<Error> {
+        let bound = self.shape.max_rejected?;
+        (answered >= 100 && bound.is_passed(refused, answered)).then(|| {
+            let message = format!("{refused} of {answered} rows were refused, but `max_rejected` is {bound}");
+            Error::new("OF-RUN-025", crate::error::ErrorKind::Destination, message)
+                .hint("look at `outflow errors`; the rows not sent yet go in the next run")
+        })
+    }
+
+    async fn batch(&self, verb: Verb, items: Vec<Item>) -> BatchEnd {
+        match self.send(verb, &items).await {
+            Ok((outcomes, stop)) => self.acknowledge(items, outcomes, stop),
+            // Nothing was sent: the intent did not become durable, or the lease is gone.
+            Err(error) => unsent(items.len(), error),
+        }
+    }
+
+    async fn send(&self, verb: Verb, items: &[Item]) -> Result<((BatchId, Answer), Option<Error>)> {
+        let intent = block_in_place(|| -> Result<Intent> {
+            self.lease.check()?;
+            let entries = items.iter().map(|item| self.records.intent(item)).collect::<Result<_>>()?;
+            Ok(Intent { run_id: self.keeping.run_id.clone(), verb, entries })
+        })?;
+        let batch_id = block_in_place(|| self.ledger.begin(&intent))?;
+        let batch = Batch { records: self.records, items: items.to_vec() };
+        let handles = StoredHandles { ledger: self.ledger, batch: batch_id };
+        let answer = match self.session.submit(&batch, &handles).await {
+            Ok(Submitted::Done(receipt)) => Ok(receipt),
+            Ok(Submitted::Pending(handle)) => self.session.settle(&handle, &batch).await,
+            Err(error) => Err(error),
+        };
+        let (answer, stop) = judge(answer, items.len());
+        Ok(((batch_id, answer), stop))
+    }
+
+    fn acknowledge(
+        &self,
+        items: Vec<Item>,
+        (batch, answer): (BatchId, Answer),
+        stop: Option<Error>,
+    ) -> BatchEnd {
+        let outcomes = match answer {
+            Answer::Outcomes(outcomes) => outcomes,
+            Answer::NotSent => {
+                let untouched = vec![Outcome::Deferred { reason: "not sent".into() }; items.len()];
+                let end = self.record(batch, &items, untouched, stop);
+                let pending = Counts { pending: items.len() as u64, ..Counts::default() };
+                return BatchEnd { counts: pending, ..end };
+            }
+        };
+        self.record(batch, &items, outcomes, stop)
+    }
+
+    fn absent(&self, settled: &[Settled]) -> u64 {
+        let absent =
+            |s: &&Settled| matches!(&s.result, Settlement::Refused(refusal) if is_absent(&refusal.code));
+        if self.keeping.mode == Mode::Update { settled.iter().filter(absent).count() as u64 } else { 0 }
+    }
+
+    fn record(
+        &self,
+        batch: BatchId,
+        items: &[Item],
+        outcomes: Vec<Outcome>,
+        stop: Option<Error>,
+    ) -> BatchEnd {
+        let firsts = first_attempts(items, &outcomes);
+        let delivered = items
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| matches!(outcome, Outcome::Applied { .. } | Outcome::Skipped { .. }))
+            .map(|(item, _)| item.key)
+            .collect();
+        let stored = block_in_place(|| {
+            let (settled, counts) = self.keeping.settle(&self.records, items, outcomes)?;
+            self.ledger.settle(batch, &settled)?;
+            Ok((counts, self.absent(&settled)))
+        });
+        match stored {
+            Ok((counts, absent)) => BatchEnd { counts, firsts, delivered, absent, stop },
+            // The answer is known, but not on disk: the keys stay dirty, so they count as unknown.
+            Err(error) => {
+                let rows = items.len() as u64;
+                let counts = Counts { sent: rows, deferred: rows, unknown: rows, ..Counts::default() };
+                BatchEnd { counts, firsts: (0, 0), delivered: Vec::new(), absent: 0, stop: Some(error) }
+            }
+        }
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+enum Answer {
+    Outcomes(Vec<Outcome>),
+    /// Known to have had no effect, for a reason that concerns no row.
+    NotSent,
+}
+
+/// What a batch's answer means for its rows and for the run.
+fn judge(answer: Result<Receipt, ConnectorError>, changes: usize) -> (Answer, Option<Error>) {
+    let error = match answer {
+        Ok(receipt) if receipt.outcomes().len() == changes => {
+            return (Answer::Outcomes(receipt.into_outcomes()), None);
+        }
+        Ok(receipt) => {
+            let message =
+                format!("{changes} changes were sent, but {} outcomes came", receipt.outcomes().len());
+            ConnectorError::new(Kind::Ambiguous, message)
+        }
+        Err(error) => error,
+    };
+    let all = |outcome: Outcome| Answer::Outcomes(vec![outcome; changes]);
+    match error.kind {
+        Kind::Ambiguous => (all(Outcome::Unknown { reason: error.message.clone() }), None),
+        Kind::Rejected => {
+            let code = error.code.clone().unwrap_or_else(|| "REJECTED".into());
+            (all(Outcome::Rejected { code, field: None, message: error.message.clone() }), None)
+        }
+        Kind::RateLimited | Kind::Unavailable => {
+            (all(Outcome::Deferred { reason: error.message.clone() }), Some(Error::destination(&error)))
+        }
+        // A defect on this side may have come after the bytes left.
+        Kind::Internal => {
+            (all(Outcome::Unknown { reason: error.message.clone() }), Some(Error::destination(&error)))
+        }
+        Kind::Config | Kind::Auth | Kind::Quota => (Answer::NotSent, Some(Error::destination(&error))),
+    }
+}
+
+fn unsent(rows: usize, error: Error) -> BatchEnd {
+    let counts = Counts { pending: rows as u64, ..Counts::default() };
+    BatchEnd { counts, firsts: (0, 0), delivered: Vec::new(), absent: 0, stop: Some(error) }
+}
+
+fn first_attempts(items: &[Item], outcomes: &[Outcome]) -> (u64, u64) {
+    let firsts = items.iter().zip(outcomes).filter(|(item, _)| item.first_attempt);
+    firsts.fold((0, 0), |(answered, refused), (_, outcome)| match outcome {
+        Outcome::Rejected { .. } => (answered + 1, refused + 1),
+        Outcome::Applied { .. } | Outcome::Skipped { .. } => (answered + 1, refused),
+        Outcome::Deferred { .. } | Outcome::Unknown { .. } => (answered, refused),
+    })
+}
+
+/// Adds the counts of a batch to those of the run.
+pub fn add(total: &mut Counts, part: &Counts) {
+    total.sent += part.sent;
+    total.delivered += part.delivered;
+    total.rejected += part.rejected;
+    total.deferred += part.deferred;
+    total.unknown += part.unknown;
+    total.pending += part.pending;
+}
+
+/// Batches of at most so many rows and, estimated by the spool, bytes; a single larger record goes alone.
+pub fn cut(items: Vec<Item>, shape: &Shape) -> Vec<Vec<Item>> {
+    let mut batches: Vec<Vec<Item>> = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        let size = item.place.map_or(64, |place| place.bytes()) as usize;
+        match batches.last_mut() {
+            Some(batch) if batch.len() < shape.batch_rows && bytes + size <= shape.batch_bytes => {
+                bytes += size;
+                batch.push(item);
+            }
+            _ => {
+                bytes = size;
+                batches.push(vec![item]);
+            }
+        }
+    }
+    batches
+}
+
+type Pace = governor::DefaultDirectRateLimiter;
+
+/// One request at a time, evenly spaced: a burst would let almost twice the rate through one window.
+fn pace(rate: RateLimit) -> Option<Pace> {
+    let spacing = rate.per.checked_div(rate.requests)?;
+    Some(RateLimiter::direct(Quota::with_period(spacing)?.allow_burst(NonZeroU32::MIN)))
+}
+
+async fn wait(pace: &Pace, cancel: &Cancel) {
+    while pace.check().is_err() && !cancel.is_stopped() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+struct StoredHandles<'a> {
+    ledger: &'a Ledger,
+    batch: BatchId,
+}
+
+#[async_trait]
+impl Handles for StoredHandles<'_> {
+    async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError> {
+        block_in_place(|| self.ledger.store_handle(self.batch, &handle.0))
+            .map_err(|error| ConnectorError::new(Kind::Internal, error.message))
+    }
+}

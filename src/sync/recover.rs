@@ -1,0 +1,183 @@
+//! What an earlier run left unsettled: jobs are looked up, creates are looked for, the rest stays dirty and is sent
+//! again with its current record.
+
+use std::collections::{HashMap, HashSet};
+
+use outflow_connectors::contract::{
+    BatchSource, Change, ConnectorError, Destination, Lookup, Outcome, RemoteHandle, Session, Target, Verb,
+};
+
+use super::batch::destination_key;
+use super::diff::Dirty;
+use crate::error::{Error, Result};
+use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, OpenIntent, RecordHash, Settled, Settlement};
+
+/// Keys most destinations take in one look-up.
+const LOOK_UP: usize = 100;
+
+/// What is known of the unsettled keys once jobs and creates were looked up.
+#[derive(Default)]
+pub struct Recovered {
+    pub dirty: HashMap<KeyHash, Dirty>,
+    /// Creates that the destination cannot tell about.
+    pub unclear: HashSet<KeyHash>,
+}
+
+/// Reads the unsettled keys and does nothing about them: for a preview.
+pub fn dirty(ledger: &Ledger) -> Result<HashMap<KeyHash, Dirty>> {
+    let mut dirty: HashMap<KeyHash, Dirty> = HashMap::new();
+    for intent in ledger.open_intents()? {
+        for entry in intent.entries {
+            dirty.entry(entry.key).or_insert(Dirty { intents: Vec::new() }).intents.push(entry);
+        }
+    }
+    Ok(dirty)
+}
+
+/// Settles what can be settled without the source.
+pub async fn recover(
+    ledger: &Ledger,
+    target: &Target,
+    destination: &dyn Destination,
+    session: &dyn Session,
+) -> Result<Recovered> {
+    let mut recovered = Recovered::default();
+    let intents = ledger.open_intents()?;
+    for (index, intent) in intents.iter().enumerate() {
+        if let Some(handle) = &intent.handle {
+            // A later batch may have overwritten what this job did: such keys stay dirty there.
+            let later = intents[index + 1..].iter().flat_map(|i| i.entries.iter().map(|e| e.key)).collect();
+            settle_job(ledger, (target, session), (intent, handle), &later).await?;
+        } else if !intent.verb.is_repeatable() {
+            let unclear = look_for(ledger, target, destination, intent).await?;
+            recovered.unclear.extend(unclear);
+        }
+    }
+    recovered.dirty = dirty(ledger)?;
+    Ok(recovered)
+}
+
+/// Takes the results of a job that outlived its run.
+async fn settle_job(
+    ledger: &Ledger,
+    (target, session): (&Target, &dyn Session),
+    (intent, handle): (&OpenIntent, &str),
+    later: &HashSet<KeyHash>,
+) -> Result<()> {
+    let batch = LostBatch { intent, target };
+    let receipt = session.settle(&RemoteHandle(handle.to_owned()), &batch).await;
+    let receipt = receipt.map_err(|error| Error::destination(&error))?;
+    let settled = intent.entries.iter().zip(receipt.into_outcomes());
+    let settled = settled.map(|(entry, outcome)| {
+        let result = settlement(entry, outcome);
+        let overtaken = later.contains(&entry.key) && !matches!(result, Settlement::Unknown);
+        Settled { key: entry.key, result: if overtaken { Settlement::Untouched } else { result } }
+    });
+    let settled: Vec<Settled> = settled.collect();
+    ledger.settle(intent.batch, &settled)
+}
+
+fn settlement(entry: &IntentEntry, outcome: Outcome) -> Settlement {
+    match outcome {
+        Outcome::Applied { .. } | Outcome::Skipped { .. } if entry.record == RecordHash::REMOVED => {
+            Settlement::Removed
+        }
+        Outcome::Applied { remote_id, created } => delivered(entry, remote_id, created),
+        Outcome::Skipped { .. } => delivered(entry, None, None),
+        // The row is tried again with its current record, and refused again if it must be.
+        Outcome::Rejected { .. } | Outcome::Deferred { .. } => Settlement::Untouched,
+        Outcome::Unknown { .. } => Settlement::Unknown,
+    }
+}
+
+fn delivered(entry: &IntentEntry, remote_id: Option<String>, created: Option<bool>) -> Settlement {
+    let detail = Detail {
+        key: Some(entry.key_text.clone()),
+        remote_id: remote_id.or_else(|| entry.remote_id.clone()),
+        created,
+        destination_hash: entry.destination_hash,
+        destination_key: Some(entry.destination_key.clone()),
+        ..Detail::default()
+    };
+    Settlement::Delivered { record: entry.record, detail: Box::new(detail) }
+}
+
+/// Creates whose answer was lost: found ones are done, absent ones were not, the rest is held.
+async fn look_for(
+    ledger: &Ledger,
+    target: &Target,
+    destination: &dyn Destination,
+    intent: &OpenIntent,
+) -> Result<Vec<KeyHash>> {
+    let mut unclear = Vec::new();
+    for entries in intent.entries.chunks(LOOK_UP) {
+        let answers = look_up(destination, target, entries).await?;
+        let mut settled = Vec::new();
+        for (entry, answer) in entries.iter().zip(answers) {
+            let result = match answer {
+                Lookup::Found { remote_id } => delivered(entry, Some(remote_id), None),
+                Lookup::Absent => Settlement::Untouched,
+                Lookup::Unclear => {
+                    unclear.push(entry.key);
+                    Settlement::Unknown
+                }
+            };
+            settled.push(Settled { key: entry.key, result });
+        }
+        ledger.settle(intent.batch, &settled)?;
+    }
+    Ok(unclear)
+}
+
+async fn look_up(
+    destination: &dyn Destination,
+    target: &Target,
+    entries: &[IntentEntry],
+) -> Result<Vec<Lookup>> {
+    let keys: Vec<_> =
+        entries.iter().map(|entry| destination_key(&target.match_on, Some(&entry.destination_key))).collect();
+    destination.look_up(target, &keys).await.map_err(|error| Error::destination(&error))
+}
+
+/// Objects that a lost answer may have left under a destination key that the row no longer has: their ids, by key.
+pub async fn find_moved(
+    target: &Target,
+    destination: &dyn Destination,
+    lost: &[(KeyHash, IntentEntry)],
+) -> Result<HashMap<KeyHash, String>> {
+    let mut found = HashMap::new();
+    for chunk in lost.chunks(LOOK_UP) {
+        let entries: Vec<IntentEntry> = chunk.iter().map(|(_, entry)| entry.clone()).collect();
+        let answers = look_up(destination, target, &entries).await?;
+        for ((key, _), answer) in chunk.iter().zip(answers) {
+            if let Lookup::Found { remote_id } = answer {
+                found.insert(*key, remote_id);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A batch of an earlier run: verbs, keys and ids, but no fields.
+struct LostBatch<'a> {
+    intent: &'a OpenIntent,
+    target: &'a Target,
+}
+
+impl BatchSource for LostBatch<'_> {
+    fn len(&self) -> usize {
+        self.intent.entries.len()
+    }
+
+    fn changes(&self) -> Box<dyn Iterator<Item = Result<Change, ConnectorError>> + Send + '_> {
+        let verb: Verb = self.intent.verb;
+        Box::new(self.intent.entries.iter().map(move |entry| {
+            Ok(Change {
+                verb,
+                destination_key: destination_key(&self.target.match_on, Some(&entry.destination_key)),
+                remote_id: entry.remote_id.clone(),
+                fields: Vec::new(),
+            })
+        }))
+    }
+}

@@ -1,0 +1,230 @@
+//! A mapping against reality: the query's columns, the destination's catalogue and abilities. All that is wrong, at
+//! once, before anything is sent.
+
+use std::sync::Arc;
+
+use outflow_connectors::contract::{
+    Capabilities, Catalog, Connected, DeleteKind, Destination, FieldType, Property, Query, Schema, Source,
+    Target, Value, Verb,
+};
+
+use super::check::DataTests;
+use super::map::{BindFault, Mapper, Normalise};
+use super::spec::MappingSpec;
+use crate::error::{Error, ErrorKind, Location};
+use crate::project::{Field, Mode, OnDelete, Sync};
+use crate::transform::encode::Hasher;
+
+/// A sync that can run: everything it names exists.
+pub struct Resolved {
+    pub target: Target,
+    pub capabilities: Capabilities,
+    pub connected: Connected,
+    pub schema: Arc<Schema>,
+    pub spec: Arc<MappingSpec>,
+    pub normalise: Normalise,
+}
+
+/// The destination's side of a mapping.
+pub fn target(sync: &Sync) -> Target {
+    Target {
+        object: sync.destination.object.clone(),
+        match_on: sync.destination.match_on.iter().map(|(field, _)| field.clone()).collect(),
+        fields: sync.fields.iter().map(|field| field.name.clone()).collect(),
+        options: sync.destination.options.clone(),
+    }
+}
+
+/// Asks both sides and holds the mapping against their answers.
+///
+/// # Errors
+/// All that was found; never empty.
+pub async fn resolve(
+    sync: &Sync,
+    source: &Arc<dyn Source>,
+    destination: &Arc<dyn Destination>,
+) -> Result<Resolved, Vec<Error>> {
+    let target = target(sync);
+    let place = &sync.destination.location;
+    let failed = |error| vec![Error::destination(&error).at(place.clone())];
+    let capabilities = destination.capabilities(&target).map_err(failed)?;
+    let mut errors = unsupported(sync, &capabilities);
+    let account = destination.account().await.map_err(failed)?;
+    let catalog = destination.catalog(&target).await.map_err(failed)?;
+    let query = Query { sql: sync.source.sql.clone() };
+    let at_query = |error| vec![Error::source(&error).at(sync.source.location.clone())];
+    let schema = source.shape(&query).await.map_err(at_query)?;
+    errors.extend(against_catalog(sync, &catalog));
+    let spec = Arc::new(MappingSpec::new(sync, &catalog));
+    let normalise = normaliser(destination.clone(), target.clone());
+    let hasher = Arc::new(Hasher::new(&[0; 32]));
+    if let Err(faults) = Mapper::bind(spec.clone(), &schema, &catalog, hasher, normalise.clone()) {
+        errors.extend(faults.into_iter().map(|fault| bind_error(sync, &schema, fault)));
+    }
+    if let Err(faults) = DataTests::bind(&sync.tests, &schema, None) {
+        errors.extend(faults);
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let connected = Connected { account, catalog: Arc::new(catalog) };
+    Ok(Resolved { target, capabilities, connected, schema, spec, normalise })
+}
+
+fn normaliser(destination: Arc<dyn Destination>, target: Target) -> Normalise {
+    Arc::new(move |field: &str, value: Value| destination.normalise(&target, field, value))
+}
+
+/// What the mapping asks for and the destination cannot do.
+pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
+    let at = |message: String| {
+        Error::new("OF-RUN-003", ErrorKind::Config, message).at(sync.destination.location.clone())
+    };
+    let object = &sync.destination.object;
+    let needed: &[Verb] = match sync.mode {
+        Mode::Upsert | Mode::Mirror | Mode::Audience => &[Verb::Upsert],
+        Mode::Update => &[Verb::Update],
+        Mode::Insert => &[Verb::Create],
+    };
+    let mut errors: Vec<Error> = needed
+        .iter()
+        .filter(|verb| !capabilities.supports(**verb))
+        .map(|verb| at(format!("`{object}` of this destination cannot {verb} records")))
+        .collect();
+    let removes = matches!(sync.on_delete, OnDelete::Delete | OnDelete::Archive);
+    if removes && (capabilities.deletes == DeleteKind::None || !capabilities.supports(Verb::Delete)) {
+        errors.push(at(format!(
+            "`{object}` of this destination cannot remove records; set `on_delete: ignore`"
+        )));
+    }
+    if sync.on_delete == OnDelete::Archive && capabilities.deletes == DeleteKind::Hard {
+        errors.push(at(format!("`{object}` of this destination deletes for good; it cannot archive")));
+    }
+    if sync.on_delete == OnDelete::Clear && !capabilities.supports(Verb::Update) {
+        errors.push(at(format!(
+            "`{object}` of this destination cannot update records, so `clear` cannot work"
+        )));
+    }
+    errors
+}
+
+/// Unknown, read-only and required fields, and a match key that isn't unique.
+pub fn against_catalog(sync: &Sync, catalog: &Catalog) -> Vec<Error> {
+    let mut errors: Vec<Error> = sync.fields.iter().filter_map(|field| field_error(field, catalog)).collect();
+    for (name, column) in &sync.destination.match_on {
+        if catalog.get(name).is_some_and(|property| !property.unique) {
+            let message =
+                format!("`{name}` cannot be matched on: its values are not unique in the destination");
+            let unique: Vec<&str> =
+                catalog.properties.iter().filter(|p| p.unique).map(|p| p.name.as_str()).collect();
+            let hint = match unique.is_empty() {
+                true => "make a property with unique values in the destination".to_owned(),
+                false => format!("fields with unique values: {}", quoted(&unique)),
+            };
+            errors.push(
+                Error::new("OF-MAP-004", ErrorKind::Config, message).at(column.location.clone()).hint(hint),
+            );
+        }
+    }
+    let sent = |property: &Property| sync.fields.iter().any(|field| field.name == property.name);
+    if sync.mode != Mode::Update {
+        let missing: Vec<&str> = catalog
+            .properties
+            .iter()
+            .filter(|p| p.required && !p.read_only && !sent(p))
+            .map(|p| p.name.as_str())
+            .collect();
+        if !missing.is_empty() {
+            let message =
+                format!("the destination requires {}, which the mapping does not send", quoted(&missing));
+            errors.push(
+                Error::new("OF-MAP-003", ErrorKind::Config, message).at(sync.destination.location.clone()),
+            );
+        }
+    }
+    errors
+}
+
+fn field_error(field: &Field, catalog: &Catalog) -> Option<Error> {
+    let at = |code, message: String| Error::new(code, ErrorKind::Config, message).at(field.location.clone());
+    let name = &field.name;
+    let Some(property) = catalog.get(name) else {
+        if catalog.open {
+            return None;
+        }
+        let names = catalog.properties.iter().map(|p| p.name.as_str());
+        let error = at("OF-MAP-001", format!("the destination has no field `{name}`"));
+        return Some(match closest(name, names) {
+            Some(near) => error.hint(format!("did you mean `{near}`? `outflow fields` lists them all")),
+            None => error.hint("`outflow fields` lists the fields there are"),
+        });
+    };
+    if property.read_only {
+        return Some(at("OF-MAP-002", format!("`{name}` is read-only in the destination")));
+    }
+    let kind = field.kind?;
+    (!fits(kind, property.kind)).then(|| {
+        let message =
+            format!("`{name}` is a {} in the destination, but the mapping makes it a {kind}", property.kind);
+        at("OF-MAP-005", message).hint(format!("leave `type` out, or use `type: {}`", property.kind))
+    })
+}
+
+/// Whether values of the mapping's type can be values of the destination's.
+fn fits(ours: FieldType, theirs: FieldType) -> bool {
+    ours == theirs
+        || theirs == FieldType::String
+        || matches!(
+            (ours, theirs),
+            (FieldType::Integer, FieldType::Number) | (FieldType::String, FieldType::List)
+        )
+}
+
+fn bind_error(sync: &Sync, schema: &Schema, fault: BindFault) -> Error {
+    let columns = || schema.columns.iter().map(|c| c.name.as_str());
+    let no_column = |column: &str, location: Location| {
+        let error =
+            Error::new("OF-MAP-010", ErrorKind::Config, format!("the query has no column `{column}`"));
+        let list = quoted(&columns().collect::<Vec<_>>());
+        let hint = match closest(column, columns()) {
+            Some(near) => format!("did you mean `{near}`? The columns are {list}"),
+            None => format!("the columns are {list}"),
+        };
+        error.at(location).hint(hint)
+    };
+    let place = |name: &str| {
+        let field = sync.fields.iter().find(|field| field.name == name);
+        field.map_or_else(|| sync.destination.location.clone(), |field| field.location.clone())
+    };
+    let at_field =
+        |code, field: &str, message: String| Error::new(code, ErrorKind::Config, message).at(place(field));
+    match fault {
+        BindFault::KeyColumn { column } => {
+            let key = sync.source.primary_key.iter().find(|k| k.column == column);
+            let location = key.map_or_else(|| sync.source.location.clone(), |k| k.location.clone());
+            no_column(&column, location)
+        }
+        BindFault::FieldColumn { field, column } => no_column(&column, place(&field)),
+        BindFault::Template { field, message } => {
+            at_field("OF-MAP-011", &field, format!("the template of `{field}` is wrong: {message}"))
+        }
+        BindFault::Constant { field, message } => {
+            at_field("OF-MAP-012", &field, format!("the value of `{field}` does not fit: {message}"))
+        }
+        BindFault::Timezone { name } => {
+            Error::new("OF-MAP-013", ErrorKind::Config, format!("there is no time zone `{name}`"))
+                .at(sync.source.location.clone())
+                .hint("use an IANA name such as `Europe/Berlin`")
+        }
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored =
+        names.map(|other| (strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()), other));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
+}

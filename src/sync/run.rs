@@ -1,0 +1,423 @@
+//! One sync, once: the stages in order, each end on record.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use outflow_connectors::contract::{Destination, RunContext, Session, Source};
+use tokio::task::block_in_place;
+
+use super::acknowledge::Keeping;
+use super::batch::Records;
+use super::check::DataTests;
+use super::connect::Connections;
+use super::deliver::{Delivered, Delivery, Ended, Shape};
+use super::diff::{Baseline, Delta, Differ};
+use super::event::{Counts, Event, Observer, Route, Status, SyncReport};
+use super::extract::{Intake, extract};
+use super::finish;
+use super::guards::{self, Volume};
+use super::known::{gather, rebase_covered};
+use super::map::Mapper;
+use super::plan::{Known, Plan, Rules, plan};
+use super::preview;
+use super::recover::{self, Recovered};
+use super::resolve::{Resolved, resolve};
+use super::spool::SpoolWriter;
+use super::state::{Mappings, OpenRun, RunState, mappings};
+use super::{Cancel, RunOptions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Identity, Ledger, Snapshot};
+use crate::project::{OnDelete, Project, Sync};
+use crate::transform::encode::Hasher;
+
+/// One sync and what it runs with.
+pub struct Context<'a> {
+    pub project: &'a Project,
+    pub sync: &'a Sync,
+    pub connections: &'a Connections,
+    pub options: &'a RunOptions,
+    pub observer: &'a dyn Observer,
+    pub cancel: &'a Cancel,
+}
+
+/// Runs the sync, or previews it; every end is a report.
+pub async fn run_one(context: &Context<'_>) -> SyncReport {
+    let clock = Instant::now();
+    let mut report = blank(context);
+    context.observer.observe(&Event::SyncStarted { sync: report.sync.clone() });
+    let result = match context.options.dry_run {
+        true => dry_run(context, &mut report).await,
+        false => recorded(context, &mut report, clock).await,
+    };
+    if let Err(error) = result {
+        fail(&mut report, error);
+    }
+    report.duration_ms = clock.elapsed().as_millis() as u64;
+    context.observer.observe(&Event::SyncFinished(Box::new(report.clone())));
+    report
+}
+
+fn blank(context: &Context<'_>) -> SyncReport {
+    let Context { sync, connections, .. } = context;
+    let mode = format!("{:?}", sync.mode).to_lowercase();
+    SyncReport {
+        sync: sync.name.clone(),
+        run_id: None,
+        status: Status::Ok,
+        counts: Counts::default(),
+        started_at: Timestamp::now(),
+        duration_ms: 0,
+        error: None,
+        sandbox: connections.is_sandbox(&sync.destination.connection),
+        route: Route {
+            source: sync.source.connection.clone(),
+            model: sync.source.label.clone(),
+            destination: context.connector_name(),
+            object: sync.destination.object.clone(),
+            mode,
+            match_on: sync.destination.match_on.iter().map(|(field, _)| field.clone()).collect(),
+        },
+        preview: None,
+        notes: Vec::new(),
+        faults: Vec::new(),
+    }
+}
+
+impl Context<'_> {
+    /// The type of the destination's connection.
+    fn connector_name(&self) -> String {
+        let connection = self.project.connections.get(&self.sync.destination.connection);
+        connection.map_or_else(String::new, |connection| connection.connector.name.to_owned())
+    }
+
+    fn limits(&self) -> outflow_connectors::registry::Limits {
+        let connection = self.project.connections.get(&self.sync.destination.connection);
+        connection.map(|connection| connection.settings.limits).unwrap_or_default()
+    }
+}
+
+fn fail(report: &mut SyncReport, error: Error) {
+    report.status = match error.kind {
+        ErrorKind::Held => Status::Held,
+        ErrorKind::Locked => Status::Locked,
+        ErrorKind::Quota => Status::Quota,
+        ErrorKind::Interrupted => Status::Interrupted,
+        _ => Status::Failed,
+    };
+    report.error = Some(error);
+}
+
+async fn dry_run(context: &Context<'_>, report: &mut SyncReport) -> Result<()> {
+    let state = block_in_place(|| RunState::read(context.project, context.sync))?;
+    let mut work = Work::connect(context, state, None).await?;
+    let result = work.all(report).await;
+    report.counts.reads = work.destination.traffic().reads;
+    result
+}
+
+async fn recorded(context: &Context<'_>, report: &mut SyncReport, clock: Instant) -> Result<()> {
+    let open = block_in_place(|| OpenRun::begin(context.project, context.sync, report.started_at))?;
+    report.run_id = Some(open.run_id.clone());
+    if let Err(error) = real_run(context, report, &open).await {
+        fail(report, error);
+    }
+    report.duration_ms = clock.elapsed().as_millis() as u64;
+    block_in_place(|| {
+        open.state.finish_run(&finish::record(context, report, &open))?;
+        open.lease.release()
+    })
+}
+
+async fn real_run(context: &Context<'_>, report: &mut SyncReport, open: &OpenRun) -> Result<()> {
+    let state = block_in_place(|| RunState::write(context.project, context.sync, open))?;
+    let ledger = state.ledger.clone();
+    let result = match Work::connect(context, state, Some(open)).await {
+        Ok(mut work) => {
+            let result = work.all(report).await;
+            let traffic = work.destination.traffic();
+            report.counts.requests = traffic.writes;
+            report.counts.reads = traffic.reads;
+            report.counts.bytes_sent = traffic.bytes;
+            report.counts.retries = traffic.retries;
+            result
+        }
+        Err(error) => Err(error),
+    };
+    let closed = block_in_place(|| ledger.map(Ledger::close).transpose());
+    result.and(closed.map(|_| ()))
+}
+
+/// A sync with both sides asked and its state open.
+struct Work<'a> {
+    context: &'a Context<'a>,
+    state: RunState,
+    open: Option<&'a OpenRun>,
+    source: Arc<dyn Source>,
+    destination: Arc<dyn Destination>,
+    resolved: Resolved,
+    mappings: Mappings,
+    hasher: Arc<Hasher>,
+    /// A `--full-refresh` is asked for, or one goes on.
+    full_refresh: bool,
+}
+
+impl<'a> Work<'a> {
+    async fn connect(context: &'a Context<'a>, state: RunState, open: Option<&'a OpenRun>) -> Result<Self> {
+        let sync = context.sync;
+        let source = context.connections.source(&sync.source.connection)?;
+        let destination = context.connections.destination(&sync.destination.connection)?;
+        let resolved = resolve(sync, &source, &destination).await.map_err(first)?;
+        let ledger = state.ledger.as_ref();
+        let mappings = block_in_place(|| mappings(ledger, &resolved.spec))?;
+        let pending = ledger.map(|ledger| ledger.note(finish::FULL_REFRESH)).transpose()?.flatten();
+        let hasher = Arc::new(Hasher::new(state.salt.bytes()));
+        let full_refresh = context.options.full_refresh || pending.is_some();
+        Ok(Work { context, state, open, source, destination, resolved, mappings, hasher, full_refresh })
+    }
+
+    fn identity(&self) -> Identity {
+        let sync = self.context.sync;
+        Identity {
+            sync: sync.name.clone(),
+            target: self.context.project.target.clone(),
+            account: self.resolved.connected.account.to_string(),
+            object: sync.destination.object.clone(),
+            match_on: self.resolved.target.match_on.clone(),
+            primary_key: self.resolved.spec.key.clone(),
+        }
+    }
+
+    async fn all(&mut self, report: &mut SyncReport) -> Result<()> {
+        self.state.check_identity(&self.identity(), self.context.sync, &self.context.options.allow)?;
+        let session = self.session().await?;
+        let recovered = self.recover(session.as_deref()).await?;
+        let (mut delta, failed_tests) = self.extract(&recovered).await?;
+        report.faults = finish::fault_samples(&delta);
+        let destination = &*self.destination;
+        let ledger = self.state.ledger.as_ref();
+        let mut known = gather(ledger, &delta, destination, &self.resolved.target, recovered.unclear).await?;
+        if !self.mappings.previous.is_empty() {
+            block_in_place(|| rebase_covered(&mut delta, &known))?;
+        }
+        let plan = plan(&delta, &known, &self.rules());
+        report.counts = plan.counts;
+        report.notes.extend(plan.notes.iter().cloned());
+        let clash = finish::clash(&delta)?;
+        let held = failed_tests.or_else(|| self.guard(&delta, &plan));
+        match (self.open, session) {
+            (Some(open), Some(session)) => {
+                if let Some(error) = clash.or(held) {
+                    block_in_place(|| finish::invalid_rows(self.ledger()?, &delta, &open.run_id))?;
+                    report.counts.pending += plan.changes();
+                    return Err(error);
+                }
+                self.deliver(Job { delta: &delta, known: &mut known, open, session: &*session }, plan, report)
+                    .await
+            }
+            _ => self.preview(&delta, &known, &plan, clash, held, report),
+        }
+    }
+
+    async fn session(&self) -> Result<Option<Box<dyn Session>>> {
+        let Some(open) = self.open else { return Ok(None) };
+        let context = RunContext { run_id: open.run_id.clone(), sync: self.context.sync.name.clone() };
+        let session = self.destination.open(&self.resolved.target, context).await;
+        session.map(Some).map_err(|error| Error::destination(&error))
+    }
+
+    async fn recover(&self, session: Option<&dyn Session>) -> Result<Recovered> {
+        match (&self.state.ledger, session) {
+            (None, _) => Ok(Recovered::default()),
+            (Some(ledger), None) => Ok(Recovered { dirty: recover::dirty(ledger)?, unclear: HashSet::new() }),
+            (Some(ledger), Some(session)) => {
+                recover::recover(ledger, &self.resolved.target, &*self.destination, session).await
+            }
+        }
+    }
+
+    fn ledger(&self) -> Result<&Ledger> {
+        self.state.ledger.as_ref().ok_or_else(|| {
+            Error::new(
+                "OF-INT-001",
+                ErrorKind::Internal,
+                "a run without a ledger; this is a defect of outflow",
+            )
+        })
+    }
+
+    fn mapper(&self, spec: Arc<super::spec::MappingSpec>) -> Option<Mapper> {
+        let catalog = &self.resolved.connected.catalog;
+        let normalise = self.resolved.normalise.clone();
+        Mapper::bind(spec, &self.resolved.schema, catalog, self.hasher.clone(), normalise).ok()
+    }
+
+    /// Reads the source to its end and holds it against the ledger; the second part is a failed data test.
+    async fn extract(&self, recovered: &Recovered) -> Result<(Delta, Option<Error>)> {
+        let Context { sync, project, cancel, observer, .. } = *self.context;
+        let baseline = Baseline {
+            snapshot: block_in_place(|| self.state.ledger.as_ref().map(Ledger::snapshot).transpose())?
+                .unwrap_or_else(Snapshot::empty),
+            dirty: recovered.dirty.clone(),
+            mode: sync.mode,
+            full_refresh: self.full_refresh,
+        };
+        let defect = || Error::new("OF-INT-001", ErrorKind::Internal, "the mapping does not bind twice");
+        let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
+        let previous = self.mappings.previous.iter().filter_map(|spec| self.mapper(Arc::new(spec.clone())));
+        let spool = match self.open {
+            Some(_) => SpoolWriter::create(&project.state)?,
+            None => SpoolWriter::create(&std::env::temp_dir())?,
+        };
+        let differ = Differ::new(baseline, mapper, previous.collect(), spool);
+        let timezone = sync.source.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
+        let tests = DataTests::bind(&sync.tests, &self.resolved.schema, timezone).map_err(first)?;
+        let mut intake = Intake { sync, differ, tests, observer, cancel, stopped: None };
+        extract(&self.source, &mut intake).await?;
+        let failures = intake.tests.judge(Timestamp::now());
+        let delta = block_in_place(|| intake.differ.finish(sync.on_duplicate_key))?;
+        Ok((delta, (!failures.is_empty()).then(|| first(failures))))
+    }
+
+    fn rules(&self) -> Rules {
+        let sync = self.context.sync;
+        Rules {
+            mode: sync.mode,
+            on_delete: sync.on_delete,
+            delete_scope: sync.delete_scope,
+            on_match_change: sync.on_match_change,
+            limit: self.context.options.limit,
+            run_number: self.state.run_number,
+            mapping: self.mappings.current.hash.clone(),
+        }
+    }
+
+    fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
+        let ledger = self.state.ledger.as_ref();
+        let let_through = ledger.and_then(|ledger| ledger.note(finish::QUERY).ok().flatten());
+        let volume = Volume {
+            rows: delta.rows,
+            added: plan.counts.added,
+            changed: plan.counts.changed,
+            vanished: delta.vanished.len() as u64,
+            deletes: if self.context.options.limit.is_some() { 0 } else { plan.deletes },
+            live: delta.live,
+            query_edited: let_through.is_some_and(|hash| hash != finish::query_hash(self.context.sync)),
+            full_refresh: self.full_refresh,
+        };
+        guards::judge(&self.context.sync.guards, &volume, &self.context.options.allow)
+    }
+
+    fn preview(
+        &self,
+        delta: &Delta,
+        known: &Known,
+        plan: &Plan,
+        clash: Option<Error>,
+        held: Option<Error>,
+        report: &mut SyncReport,
+    ) -> Result<()> {
+        let mut preview = block_in_place(|| preview::preview(delta, known, plan))?;
+        let limits = self.context.limits();
+        preview.forecast =
+            preview::forecast(plan, &self.shape(), &self.resolved.capabilities, limits.daily_calls);
+        preview.would_hold = held;
+        report.preview = Some(preview);
+        clash.map_or(Ok(()), Err)
+    }
+
+    fn shape(&self) -> Shape {
+        let (capabilities, delivery) = (&self.resolved.capabilities, &self.context.sync.delivery);
+        let most = |limit: usize, asked: Option<usize>| asked.map_or(limit, |asked| asked.min(limit)).max(1);
+        Shape {
+            batch_rows: most(capabilities.batch_rows, delivery.batch_rows),
+            batch_bytes: most(capabilities.batch_bytes.unwrap_or(8 << 20), delivery.batch_bytes),
+            in_flight: most(capabilities.in_flight, delivery.concurrency),
+            rate: delivery.rate,
+            max_rejected: self.context.sync.guards.max_rejected,
+        }
+    }
+
+    fn keeping(&self, open: &OpenRun, known: &mut Known) -> Keeping {
+        let sync = self.context.sync;
+        Keeping {
+            keep: sync.keep,
+            mode: sync.mode,
+            removes: sync.on_delete != OnDelete::Ignore,
+            max_attempts: sync.max_attempts,
+            run_id: open.run_id.clone(),
+            run_number: open.number,
+            mapping: self.mappings.current.hash.clone(),
+            refusals: std::mem::take(&mut known.refusals),
+            details: std::mem::take(&mut known.details),
+        }
+    }
+
+    async fn deliver(&self, job: Job<'_>, mut plan: Plan, report: &mut SyncReport) -> Result<()> {
+        let Job { delta, known, open, session } = job;
+        let ledger = self.ledger()?;
+        let keeping = self.keeping(open, known);
+        block_in_place(|| {
+            finish::before(ledger, &self.identity(), &self.mappings)?;
+            if self.context.options.full_refresh {
+                finish::mark_stale(ledger, delta)?;
+            }
+            Ok::<_, Error>(())
+        })?;
+        let cleared = finish::cleared_fields(self.context.sync, &self.resolved);
+        let records = Records { spool: &delta.spool, mapper: &delta.mapper, cleared: &cleared };
+        let phases = std::mem::take(&mut plan.phases);
+        let changes = phases.iter().map(|phase| phase.items.len() as u64).sum();
+        let Context { sync, observer, cancel, .. } = *self.context;
+        observer.observe(&Event::Planned { sync: sync.name.clone(), changes });
+        let delivery = Delivery {
+            sync: &sync.name,
+            session,
+            ledger,
+            lease: &open.lease,
+            records,
+            keeping: &keeping,
+            shape: self.shape(),
+            observer,
+            cancel,
+        };
+        let Delivered { counts, absent, ended } = delivery.run(phases).await;
+        super::deliver::add(&mut report.counts, &counts);
+        let ended = match (ended, session.finish().await) {
+            (Ended::Done, Err(error)) => Ended::Stopped(Error::destination(&error)),
+            (ended, _) => ended,
+        };
+        let complete = matches!(ended, Ended::Done);
+        block_in_place(|| {
+            finish::invalid_rows(ledger, delta, &open.run_id)?;
+            let after = finish::After { ledger, sync, delta, plan: &plan, keeping: &keeping, records };
+            after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
+        })?;
+        finish::conclude(report, ended, absent, plan.waiting)
+    }
+}
+
+/// What a delivery needs beside the plan.
+struct Job<'a> {
+    delta: &'a Delta,
+    known: &'a mut Known,
+    open: &'a OpenRun,
+    session: &'a dyn Session,
+}
+
+/// The first error, with the others as causes.
+pub fn first(errors: Vec<Error>) -> Error {
+    let mut errors = errors.into_iter();
+    match errors.next() {
+        None => Error::new("OF-INT-001", ErrorKind::Internal, "a failure without an error"),
+        Some(mut first) => {
+            first.causes.extend(errors.map(|error| match &error.location {
+                Some(at) => format!("also {}:{}:{}: {error}", at.file.display(), at.line, at.column),
+                None => format!("also {error}"),
+            }));
+            first
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The state a run works on: ledger, lease and history for a real one, the same read-only for a preview.
+
+use jiff::Timestamp;
+
+use super::Allow;
+use super::spec::MappingSpec;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Identity, Lease, Ledger, MappingVersion, Salt, State};
+use crate::project::{Mode, Project, Sync};
+
+/// What one run reads, and writes if it is no preview.
+pub struct RunState {
+    /// `None` for a preview where no run has been.
+    pub ledger: Option<Ledger>,
+    pub salt: Salt,
+    pub run_number: u64,
+    /// The ledger had no file before this run.
+    pub fresh: bool,
+    /// Earlier runs of this sync delivered something.
+    pub ran_before: bool,
+}
+
+/// A run on record, with the lease that keeps others out.
+pub struct OpenRun {
+    pub state: State,
+    pub lease: Lease,
+    pub run_id: String,
+    pub number: u64,
+}
+
+impl OpenRun {
+    /// Takes the lease and puts the run on record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] when another run holds the sync; [`ErrorKind::State`] for a folder that cannot be used.
+    pub fn begin(project: &Project, sync: &Sync, started_at: Timestamp) -> Result<Self> {
+        let state = State::open(&project.state)?;
+        let lease = state.acquire(&sync.name)?;
+        let (run_id, number) = state.begin_run(&sync.name, project.target.as_deref(), started_at)?;
+        Ok(OpenRun { state, lease, run_id, number })
+    }
+}
+
+impl RunState {
+    /// Opens the ledger for writing, under the run's lease.
+    pub fn write(project: &Project, sync: &Sync, open: &OpenRun) -> Result<Self> {
+        let path = Ledger::path(&project.state, &sync.name);
+        let fresh = !path.exists();
+        let ran_before = open.state.last_success(&sync.name)?.is_some();
+        let salt = Salt::open(&project.state)?;
+        let ledger = Ledger::open(&path, &open.lease)?;
+        ledger.bind_salt(&salt)?;
+        Ok(RunState { ledger: Some(ledger), salt, run_number: open.number, fresh, ran_before })
+    }
+
+    /// Reads what there is and creates nothing.
+    pub fn read(project: &Project, sync: &Sync) -> Result<Self> {
+        let state = State::read(&project.state)?;
+        let ledger = Ledger::read(&Ledger::path(&project.state, &sync.name))?;
+        let salt = Salt::read(&project.state)?.unwrap_or_else(Salt::throwaway);
+        let (run_number, ran_before) = match &state {
+            Some(state) => (state.next_run_number(&sync.name)?, state.last_success(&sync.name)?.is_some()),
+            None => (1, false),
+        };
+        let fresh = ledger.is_none();
+        Ok(RunState { ledger, salt, run_number, fresh, ran_before })
+    }
+
+    /// Holds the run where the ledger belongs to another destination, or is missing where it must not be.
+    pub fn check_identity(&self, identity: &Identity, sync: &Sync, allow: &Allow) -> Result<()> {
+        let risky = matches!(sync.mode, Mode::Insert | Mode::Mirror | Mode::Audience);
+        if self.fresh && self.ran_before && risky && !allow.first_run {
+            let message =
+                format!("the ledger of `{}` is missing, although the sync has run before", sync.name);
+            return Err(Error::new("OF-RUN-012", ErrorKind::Held, message).hint(
+                "restore `.outflow/ledger`, or start over with `--first-run`: every row is sent again",
+            ));
+        }
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let Some(known) = ledger.identity()? else { return Ok(()) };
+        match difference(&known, identity) {
+            Some(difference) if !allow.new_destination => {
+                let message =
+                    format!("the ledger of `{}` belongs to another destination: {difference}", sync.name);
+                let path = format!(".outflow/ledger/{}.db", sync.name);
+                Err(Error::new("OF-RUN-011", ErrorKind::Held, message).hint(format!(
+                    "to start over, delete `{path}`: every row is sent again; \
+                     if it holds the same objects, `--accept-new-destination` keeps the ledger"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn difference(old: &Identity, new: &Identity) -> Option<String> {
+    let text = |list: &[String]| list.join(", ");
+    let or_none = |target: &Option<String>| target.clone().unwrap_or_else(|| "none".into());
+    let pairs = [
+        ("target", or_none(&old.target), or_none(&new.target)),
+        ("account", old.account.clone(), new.account.clone()),
+        ("object", old.object.clone(), new.object.clone()),
+        ("match_on", text(&old.match_on), text(&new.match_on)),
+        ("primary_key", text(&old.primary_key), text(&new.primary_key)),
+    ];
+    let differing: Vec<String> = pairs
+        .into_iter()
+        .filter(|(_, old, new)| old != new)
+        .map(|(name, old, new)| format!("{name} was `{old}` and is `{new}`"))
+        .collect();
+    (!differing.is_empty()).then(|| differing.join("; "))
+}
+
+/// The mapping in force and the older ones that can still be read, oldest first.
+pub struct Mappings {
+    pub current: MappingVersion,
+    pub previous: Vec<MappingSpec>,
+    /// The ledger does not know the current one yet.
+    pub is_new: bool,
+}
+
+/// # Errors
+/// When the ledger cannot be read.
+pub fn mappings(ledger: Option<&Ledger>, spec: &MappingSpec) -> Result<Mappings> {
+    let current = spec.version();
+    let known = ledger.map(Ledger::mappings).transpose()?.unwrap_or_default();
+    let is_new = known.last().is_none_or(|last| last.hash != current.hash);
+    let older = known.iter().filter(|version| version.hash != current.hash);
+    let previous = older.filter_map(|version| serde_json::from_str(&version.spec).ok()).collect();
+    Ok(Mappings { current, previous, is_new })
+}
