@@ -2,40 +2,15 @@
 //! mixture of results and errors.
 
 use proptest::prelude::*;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
 
-use super::answers::{archived, lookups, outcomes};
-use super::client::ObjectType;
-use super::encode::{Input, trace_id};
-use super::errors::{VENDOR, judge};
-use super::playbook;
+use super::fixture;
 use crate::contract::{ConnectorError, FieldType, Kind, Lookup, Outcome, Retry};
-use crate::http::Answer;
-
-struct Case {
-    request: Json,
-    answer: Answer,
-}
-
-fn fixture(name: &str) -> Case {
-    let path = format!("{}/../fixtures/http/hubspot/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let case: Json = serde_json::from_str(&text).unwrap();
-    let response = &case["response"];
-    let headers = response["headers"].as_object().unwrap().iter();
-    let headers: HeaderMap = headers
-        .map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_str(v.as_str().unwrap()).unwrap()))
-        .collect();
-    let body = &response["body"];
-    let answer = Answer {
-        status: response["status"].as_u64().unwrap() as u16,
-        headers,
-        json: body.is_object().then(|| body.clone()),
-        body_is_empty: body == "",
-    };
-    Case { request: case["request"]["body"].clone(), answer }
-}
+use crate::hubspot::answers::{archived, lookups, outcomes};
+use crate::hubspot::client::ObjectType;
+use crate::hubspot::encode::{Input, trace_id};
+use crate::hubspot::errors::{VENDOR, judge};
+use crate::hubspot::playbook;
 
 /// The inputs of a fixture's request, matched on this property.
 fn inputs(request: &Json, key: &str) -> Vec<Input> {
@@ -215,7 +190,7 @@ fn real_properties_become_a_catalogue() {
     let catalog = |name: &str, object: &str| {
         let case = fixture(name);
         let results = case.answer.json.as_ref().unwrap()["results"].as_array().unwrap().clone();
-        super::properties::catalog(&ObjectType::parse(object).unwrap(), &results)
+        crate::hubspot::properties::catalog(&ObjectType::parse(object).unwrap(), &results)
     };
     let contacts = catalog("properties-contacts", "contacts");
     let get = |name: &str| contacts.get(name).unwrap_or_else(|| panic!("no {name}"));
