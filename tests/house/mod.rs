@@ -4,6 +4,7 @@
 mod bans;
 mod connectors;
 mod docs;
+mod readme;
 mod rooms;
 mod rust;
 mod sizes;

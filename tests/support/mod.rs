@@ -1,6 +1,9 @@
 //! What the areas share: running the binary in a folder of its own, with nothing of the machine around it.
 
+#![allow(dead_code, unused_imports)]
+
+mod quickstart;
 mod run;
 
-#[allow(unused_imports)]
+pub use quickstart::quickstart;
 pub use run::{Run, outflow, outflow_with};
