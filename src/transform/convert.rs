@@ -7,7 +7,7 @@ use outflow_connectors::contract::{Cell, FieldType, Number, NumberError, Value};
 use serde_json::Value as Json;
 
 use super::fault::{self, Fault, shorten};
-use super::{encode, json, time};
+use super::{json, list, time};
 
 /// What a field takes: its type, with what the mapping and the destination's catalogue add to it.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl Conversion {
     }
 }
 
-/// Converts a cell; null stays null. The result depends on the cell's meaning, not on the type the driver gave it:
+/// Converts a cell; null stays null, and so does JSON's `null`. The result depends on the cell's meaning, not on the type the driver gave it:
 /// `1`, `1.0` and the text `1` are one number.
 ///
 /// # Errors
@@ -50,6 +50,7 @@ impl Conversion {
 pub fn convert(cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> {
     match cell {
         Cell::Null => return Ok(Value::Null),
+        Cell::Json(s) if s.trim() == "null" => return Ok(Value::Null),
         Cell::Malformed(why) => {
             return Err(Fault::new(
                 fault::MALFORMED,
@@ -64,7 +65,7 @@ pub fn convert(cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> {
         _ => {}
     }
     if to.multiple && matches!(to.kind, FieldType::String | FieldType::List) {
-        return choices(cell, to);
+        return list::choices(cell, to);
     }
     let value = match to.kind {
         FieldType::String => Value::Text(text(cell, to)?.into_owned()),
@@ -74,7 +75,7 @@ pub fn convert(cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> {
         FieldType::Date => date(cell, to)?,
         FieldType::DateTime => datetime(cell, to)?,
         FieldType::Json => Value::Json(json_value(cell)?),
-        FieldType::List => Value::List(list(cell, to)?),
+        FieldType::List => Value::List(list::list(cell, to)?),
     };
     check(value, cell, to)
 }
@@ -106,8 +107,9 @@ pub fn constant(json: &Json, to: &Conversion) -> Result<Value, Fault> {
     convert(cell, to)
 }
 
-/// The one text of a cell: numbers canonical, times RFC 3339 in UTC, JSON compact with sorted keys.
-fn text<'a>(cell: Cell<'a>, to: &Conversion) -> Result<Cow<'a, str>, Fault> {
+/// The one text of a cell: numbers canonical, times RFC 3339 in UTC, JSON compact with sorted keys, a JSON string
+/// without its quotes.
+pub(super) fn text<'a>(cell: Cell<'a>, to: &Conversion) -> Result<Cow<'a, str>, Fault> {
     Ok(match cell {
         Cell::Text(s) => s.into(),
         Cell::Bool(b) => b.to_string().into(),
@@ -116,11 +118,14 @@ fn text<'a>(cell: Cell<'a>, to: &Conversion) -> Result<Cow<'a, str>, Fault> {
         Cell::Integer(_) | Cell::Float(_) | Cell::Decimal { .. } => number(cell, to)?.to_string().into(),
         Cell::Date(d) => d.to_string().into(),
         Cell::Timestamp(_) | Cell::DateTime(_) => datetime(cell, to)?.to_string().into(),
-        Cell::Json(_) | Cell::List(_) => {
-            let mut out = String::new();
-            json::write(&json_value(cell)?, &mut out);
-            out.into()
-        }
+        Cell::Json(_) | Cell::List(_) => match json_value(cell)? {
+            Json::String(s) => s.into(),
+            other => {
+                let mut out = String::new();
+                json::write(&other, &mut out);
+                out.into()
+            }
+        },
         Cell::Null | Cell::Bytes(_) | Cell::Malformed(_) => return Err(Fault::unrelated(cell, to.kind)),
     })
 }
@@ -189,7 +194,8 @@ fn boolean(cell: Cell<'_>) -> Result<bool, Fault> {
         Cell::Integer(i) => numeric(Ok(Number::from_integer(i))),
         Cell::Float(f) => numeric(Number::from_float(f)),
         Cell::Decimal { digits, scale } => numeric(Ok(Number::from_decimal(digits, scale))),
-        Cell::Text(s) | Cell::Json(s) => match s.trim().trim_matches('"').to_ascii_lowercase().as_str() {
+        Cell::Json(s) if s.starts_with('"') => return boolean_in_json(s, cell),
+        Cell::Text(s) | Cell::Json(s) => match s.trim().to_ascii_lowercase().as_str() {
             "t" | "true" | "y" | "yes" | "on" => Some(true),
             "f" | "false" | "n" | "no" | "off" => Some(false),
             other => numeric(Number::parse(other)),
@@ -199,6 +205,13 @@ fn boolean(cell: Cell<'_>) -> Result<bool, Fault> {
     read.ok_or_else(|| {
         Fault::value(fault::NOT_A_BOOLEAN, cell, "is not a boolean (true/false, t/f, yes/no, on/off, 1/0)")
     })
+}
+
+fn boolean_in_json(source: &str, cell: Cell<'_>) -> Result<bool, Fault> {
+    match serde_json::from_str::<String>(source) {
+        Ok(text) => boolean(Cell::Text(&text)),
+        Err(_) => Err(Fault::value(fault::NOT_A_BOOLEAN, cell, "is not a boolean")),
+    }
 }
 
 fn date(cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> {
@@ -219,7 +232,11 @@ fn datetime(cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> {
         time::Moment::Wall(w) => time::instant(w, to.timezone.as_ref()),
     };
     instant.map(Value::DateTime).ok_or_else(|| {
-        Fault::value(fault::OUT_OF_RANGE, cell, "lies outside the calendar, which ends with the year 9999")
+        Fault::value(
+            fault::OUT_OF_RANGE,
+            cell,
+            "is outside the times that can be held, which end at 9999-12-30 22:00 UTC",
+        )
     })
 }
 
@@ -267,80 +284,6 @@ fn json_value(cell: Cell<'_>) -> Result<Json, Fault> {
     }
 }
 
-fn list(cell: Cell<'_>, to: &Conversion) -> Result<Vec<Value>, Fault> {
-    let refusal =
-        || Fault::value(fault::NOT_A_LIST, cell, "is not a JSON array, and the field's type is list");
-    let items = match cell {
-        Cell::List(s) | Cell::Json(s) => json::parse(s),
-        Cell::Text(s) if s.trim_start().starts_with('[') => json::parse(s),
-        _ => return Err(refusal()),
-    };
-    match items.map_err(|problem| Fault::value(fault::NOT_JSON, cell, problem))? {
-        Json::Array(items) => Ok(arranged(items.into_iter().map(item).collect(), to.set)),
-        _ => Err(refusal()),
-    }
-}
-
-/// One item of a list, from its canonical JSON.
-fn item(json: Json) -> Value {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(b) => Value::Boolean(b),
-        Json::String(s) => Value::Text(s),
-        Json::Number(n) => match n.as_i64() {
-            Some(i) => Value::Integer(i),
-            None => Number::parse(&n.to_string()).map_or(Value::Json(Json::Number(n)), Value::Number),
-        },
-        Json::Array(items) => Value::List(items.into_iter().map(item).collect()),
-        Json::Object(_) => Value::Json(json),
-    }
-}
-
-/// A set has one order and no repeats.
-fn arranged(items: Vec<Value>, set: bool) -> Vec<Value> {
-    if !set {
-        return items;
-    }
-    let encoded = |value: &Value| {
-        let mut bytes = Vec::new();
-        encode::encode_value(value, &mut bytes);
-        bytes
-    };
-    let mut keyed: Vec<_> = items.into_iter().map(|value| (encoded(&value), value)).collect();
-    keyed.sort_by(|a, b| a.0.cmp(&b.0));
-    keyed.dedup_by(|a, b| a.0 == b.0);
-    keyed.into_iter().map(|(_, value)| value).collect()
-}
-
-/// Several options at once: a JSON array, or text as `a;b`. A string field gets them joined by `;`, a list field as list.
-fn choices(cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> {
-    let joined = match cell {
-        Cell::List(_) | Cell::Json(_) => None,
-        Cell::Text(s) if s.trim_start().starts_with('[') => None,
-        other => Some(text(other, to)?),
-    };
-    let chosen = match joined {
-        Some(joined) => {
-            let items = joined.split(';').filter(|s| !s.is_empty()).map(|s| Value::Text(s.to_owned()));
-            arranged(items.collect(), to.set)
-        }
-        None => list(cell, to)?.into_iter().map(|v| Value::Text(v.to_string())).collect(),
-    };
-    if let Some(wrong) = chosen.iter().find(|v| !is_option(&v.to_string(), to)) {
-        return Err(not_an_option(&wrong.to_string(), to));
-    }
-    if to.kind == FieldType::List {
-        return Ok(Value::List(chosen));
-    }
-    let names: Vec<String> = chosen.iter().map(Value::to_string).collect();
-    if let Some(name) = names.iter().find(|name| name.contains(';')) {
-        let problem = format!("the option `{}` contains `;`, which separates options", shorten(name));
-        return Err(Fault::new(fault::NOT_AN_OPTION, problem));
-    }
-    fits(&names.join(";"), to)?;
-    Ok(Value::Text(names.join(";")))
-}
-
 /// Options and length, which the type itself doesn't say.
 fn check(value: Value, cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> {
     match &value {
@@ -364,11 +307,11 @@ fn check(value: Value, cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> 
     Ok(value)
 }
 
-fn is_option(text: &str, to: &Conversion) -> bool {
+pub(super) fn is_option(text: &str, to: &Conversion) -> bool {
     to.options.is_empty() || to.options.iter().any(|option| option == text)
 }
 
-fn not_an_option(text: &str, to: &Conversion) -> Fault {
+pub(super) fn not_an_option(text: &str, to: &Conversion) -> Fault {
     const NAMED: usize = 8;
     let named: Vec<String> = to.options.iter().take(NAMED).map(|o| format!("`{}`", shorten(o))).collect();
     let more = if to.options.len() > NAMED {
@@ -380,7 +323,7 @@ fn not_an_option(text: &str, to: &Conversion) -> Fault {
     Fault::new(fault::NOT_AN_OPTION, message)
 }
 
-fn fits(text: &str, to: &Conversion) -> Result<(), Fault> {
+pub(super) fn fits(text: &str, to: &Conversion) -> Result<(), Fault> {
     let Some(most) = to.max_length.map(|n| n as usize).filter(|most| text.len() > *most) else {
         return Ok(());
     };

@@ -241,13 +241,25 @@ mod tests {
 
     #[test]
     fn hashes_never_change() {
+        // Computed by another program from the table above: the first block, the domain's letter, the parts.
         let hasher = Hasher::new(b"salt");
         let key = hasher.key(&[Value::Integer(42), Value::Text("ß".into())]);
-        assert_eq!(hex(&key), "");
         let fields = [("email", &Value::Text("a@b.c".into())), ("ltv", &Value::Null)];
-        assert_eq!(hex(&hasher.record(&key, fields)), "");
-        assert_eq!(format!("{:016x}", hasher.field(&key, "ltv", &Value::Null)), "");
-        assert_eq!(format!("{:016x}", hasher.destination(&[Value::Text("a@b.c".into())])), "");
+        let found = [
+            hex(&key),
+            hex(&hasher.record(&key, fields)),
+            format!("{:016x}", hasher.field(&key, "ltv", &Value::Null)),
+            format!("{:016x}", hasher.destination(&[Value::Text("a@b.c".into())])),
+        ];
+        assert_eq!(
+            found,
+            [
+                "12c5cd4b10596a1b6007d32bb289d309",
+                "e85b9c841f97d5e51534458b9583bff6",
+                "b1d54cd1c4bcd963",
+                "ed2420c6638b5037"
+            ]
+        );
     }
 
     fn hex(bytes: &[u8]) -> String {

@@ -8,8 +8,16 @@ pub mod display;
 pub mod encode;
 pub mod fault;
 mod json;
+mod list;
 pub mod template;
 mod time;
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod properties;
 
 pub use convert::{Conversion, constant, convert};
 pub use fault::Fault;

@@ -1,8 +1,9 @@
 //! Text from a row by a Jinja template: strict, bounded, and the same for the same row always.
 
 use std::fmt;
+use std::sync::Arc;
 
-use minijinja::value::{Value as Jinja, ValueKind};
+use minijinja::value::{Object, ObjectRepr, Value as Jinja, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, escape_formatter};
 use outflow_connectors::contract::{Cell, FieldType, Number, Row};
 use serde_json::Value as Json;
@@ -46,12 +47,23 @@ impl Template {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
         environment.set_formatter(print);
+        environment.add_test("none", |value: &Jinja| is_null(value));
         environment.remove_global("debug");
-        environment
-            .add_template_owned(NAME, source.to_owned())
-            .map_err(|e| TemplateError { message: described(&e), line: e.line().unwrap_or(1) })?;
-        let columns = columns(&environment);
-        Ok(Template { environment, columns })
+        let wrong =
+            |e: minijinja::Error| TemplateError { message: described(&e), line: e.line().unwrap_or(1) };
+        environment.add_template_owned(NAME, source.to_owned()).map_err(wrong)?;
+        compares_with_none(source)?;
+        let template = Template { columns: columns(&environment), environment };
+        match template.probe() {
+            Err(e) if matches!(e.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest) => Err(wrong(e)),
+            _ => Ok(template),
+        }
+    }
+
+    /// Renders over empty texts: filters and tests that don't exist show only when they are reached.
+    fn probe(&self) -> Result<String, minijinja::Error> {
+        let empty = self.columns.iter().map(|name| (name.as_str(), Jinja::from("")));
+        self.environment.get_template(NAME)?.render(Jinja::from_pairs(empty))
     }
 
     /// The names it takes from the row, sorted; each must be a column.
@@ -83,6 +95,41 @@ impl fmt::Debug for Template {
     }
 }
 
+/// A null column. It prints as nothing also where a filter or `~` takes it as text, as Jinja's own `none` does not.
+#[derive(Debug)]
+struct Null;
+
+impl Object for Null {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn is_true(self: &Arc<Self>) -> bool {
+        false
+    }
+
+    fn render(self: &Arc<Self>, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+fn is_null(value: &Jinja) -> bool {
+    value.is_none() || value.downcast_object_ref::<Null>().is_some()
+}
+
+/// `x == none` would never hold for a null column; `x is none` does.
+fn compares_with_none(source: &str) -> Result<(), TemplateError> {
+    for (index, line) in source.lines().enumerate() {
+        let joined: String = line.to_lowercase().split_whitespace().collect();
+        if ["==none", "!=none", "none==", "none!="].iter().any(|comparison| joined.contains(comparison)) {
+            let message =
+                "a null column is not compared by `==`; write `is none` or `is not none`".to_owned();
+            return Err(TemplateError { message, line: index + 1 });
+        }
+    }
+    Ok(())
+}
+
 fn columns(environment: &Environment<'_>) -> Vec<String> {
     let Ok(template) = environment.get_template(NAME) else { return Vec::new() };
     let is_function = |name: &String| environment.globals().any(|(global, _)| global == name);
@@ -107,14 +154,19 @@ fn described(error: &minijinja::Error) -> String {
     }
 }
 
-/// Prints null as nothing, and the floats that a template computed as any other number.
+/// Prints null as nothing, booleans as `true` and `false`, floats that the template computed as any other number,
+/// structures as JSON.
 fn print(
     out: &mut minijinja::Output<'_>,
     state: &mut minijinja::State<'_, '_>,
     value: &Jinja,
 ) -> Result<(), minijinja::Error> {
-    if value.is_none() {
+    if is_null(value) {
         return Ok(());
+    }
+    if value.kind() == ValueKind::Bool {
+        let word = if value.is_true() { "true" } else { "false" };
+        return fmt::Write::write_str(out, word).map_err(minijinja::Error::from);
     }
     if value.kind() == ValueKind::Number && !value.is_integer() {
         let float = f64::try_from(value.clone())?;
@@ -122,13 +174,37 @@ fn print(
             .map_err(|e| minijinja::Error::new(ErrorKind::InvalidOperation, format!("the result is {e}")))?;
         return fmt::Write::write_str(out, number.as_str()).map_err(minijinja::Error::from);
     }
+    if matches!(value.kind(), ValueKind::Map | ValueKind::Seq) {
+        let mut text = String::new();
+        json::write(&to_json(value), &mut text);
+        return fmt::Write::write_str(out, &text).map_err(minijinja::Error::from);
+    }
     escape_formatter(out, state, value)
+}
+
+fn to_json(value: &Jinja) -> Json {
+    let items = || value.try_iter().into_iter().flatten();
+    match value.kind() {
+        _ if is_null(value) => Json::Null,
+        ValueKind::Bool => value.is_true().into(),
+        ValueKind::Number => match i64::try_from(value.clone()) {
+            Ok(whole) if value.is_integer() => whole.into(),
+            _ => f64::try_from(value.clone()).map_or(Json::Null, Json::from),
+        },
+        ValueKind::Seq => items().map(|item| to_json(&item)).collect(),
+        ValueKind::Map => {
+            let field =
+                |name: Jinja| (name.to_string(), value.get_item(&name).map_or(Json::Null, |v| to_json(&v)));
+            Json::Object(items().map(field).collect())
+        }
+        _ => value.to_string().into(),
+    }
 }
 
 /// A cell for a template: numbers to calculate with where they are exact, else their text; times as text.
 fn value(cell: Cell<'_>) -> Result<Jinja, Fault> {
     Ok(match cell {
-        Cell::Null => Jinja::from(()),
+        Cell::Null => Jinja::from_object(Null),
         Cell::Bool(b) => b.into(),
         Cell::Integer(i) => i.into(),
         Cell::Text(s) => s.into(),
@@ -156,7 +232,7 @@ fn number(number: &Number) -> Jinja {
 
 fn structure(json: &Json) -> Jinja {
     match json {
-        Json::Null => Jinja::from(()),
+        Json::Null => Jinja::from_object(Null),
         Json::Bool(b) => (*b).into(),
         Json::String(s) => s.as_str().into(),
         Json::Number(n) => match (n.as_i64(), n.as_u64()) {
@@ -167,6 +243,124 @@ fn structure(json: &Json) -> Jinja {
         Json::Array(items) => items.iter().map(structure).collect::<Vec<_>>().into(),
         Json::Object(fields) => {
             Jinja::from_pairs(fields.iter().map(|(name, v)| (name.clone(), structure(v))))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use outflow_connectors::contract::{Column, RowBatch, RowBatchBuilder, Schema};
+
+    use super::*;
+
+    /// A batch of one row.
+    pub(in crate::transform) fn row(cells: &[(&str, Cell<'_>)]) -> RowBatch {
+        let column = |(name, _): &(&str, _)| Column { name: (*name).to_owned(), declared: String::new() };
+        let mut builder =
+            RowBatchBuilder::new(Arc::new(Schema { columns: cells.iter().map(column).collect() }));
+        cells.iter().for_each(|(_, cell)| builder.push(*cell));
+        builder.take()
+    }
+
+    fn rendered(source: &str, cells: &[(&str, Cell<'_>)]) -> Result<String, Fault> {
+        Template::parse(source).unwrap().render(row(cells).rows().next().unwrap())
+    }
+
+    #[test]
+    fn prints_each_cell_in_its_one_form() {
+        for (cell, text) in [
+            (Cell::Null, ""),
+            (Cell::Bool(true), "true"),
+            (Cell::Float(1.0), "1"),
+            (Cell::Float(-0.0), "0"),
+            (Cell::Float(0.1 + 0.2), "0.3"),
+            (Cell::Decimal { digits: 1250, scale: 2 }, "12.5"),
+            (Cell::Decimal { digits: 12_345_678_901_234_567_890, scale: 2 }, "123456789012345678.9"),
+            (Cell::Text("<é>"), "<é>"),
+            (Cell::Date(jiff::civil::date(2009, 1, 1)), "2009-01-01"),
+            (Cell::Timestamp("2009-01-01T09:00:00+09".parse().unwrap()), "2009-01-01T00:00:00Z"),
+            (Cell::Json(r#"{"a":{"b":2.0}}"#), r#"{"a":{"b":2}}"#),
+            (Cell::List(r#"["x", null, 1.5]"#), r#"["x",null,1.5]"#),
+        ] {
+            assert_eq!(rendered("{{ c }}", &[("c", cell)]).as_deref(), Ok(text), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn calculates_and_composes() {
+        let cells = [
+            ("plan", Cell::Text("pro")),
+            ("country", Cell::Text("JP")),
+            ("ltv", Cell::Float(39.6)),
+            ("company", Cell::Null),
+            ("tags", Cell::List(r#"["x","y"]"#)),
+        ];
+        for (source, text) in [
+            ("{{ plan | upper }}-{{ country }}", "PRO-JP"),
+            ("{{ ltv * 3 }}", "118.8"),
+            ("{{ 'ltv ' ~ ltv }}", "ltv 39.6"),
+            ("{{ company or 'private' }}", "private"),
+            ("{% if company is none %}-{% else %}+{% endif %}", "-"),
+            ("{% if company %}+{% else %}-{% endif %}", "-"),
+            ("{% if plan is not none %}{{ plan is none }}{% endif %}", "false"),
+            ("{{ tags | join(';') }} {{ tags[1] }}", "x;y y"),
+            ("{{ PLAN }}", "pro"),
+        ] {
+            assert_eq!(rendered(source, &cells).as_deref(), Ok(text), "{source}");
+        }
+    }
+
+    #[test]
+    fn null_is_never_the_word_none() {
+        for source in
+            ["{{ c | upper }}", "{{ c | trim }}", "{{ c ~ '' }}", "{{ c | string }}", "{{ [c] | join('-') }}"]
+        {
+            let text = rendered(source, &[("c", Cell::Null)]);
+            assert!(!text.clone().unwrap_or_default().to_lowercase().contains("none"), "{source}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn names_its_columns() {
+        let template =
+            Template::parse("{% set x = a %}{% for i in range(3) %}{{ i }}{{ b.c }}{% endfor %}{{ x }}")
+                .unwrap();
+        assert_eq!(template.columns(), ["a", "b"]);
+    }
+
+    #[test]
+    fn faults_name_the_line_and_the_reason() {
+        for (source, cell, part) in [
+            ("a\n{{ missing }}", Cell::Null, "in line 2: undefined value"),
+            ("{{ c }}", Cell::Bytes(b"x"), "column `c`: a value of 1 bytes"),
+            ("{{ c }}", Cell::Malformed("invalid UTF-8 at byte 0"), "invalid UTF-8 at byte 0"),
+            ("{{ c }}", Cell::Float(f64::NAN), "`NaN` is not a finite number"),
+            ("{{ c + 1 }}", Cell::Text("x"), "the template failed in line 1"),
+            ("{{ debug() }}", Cell::Null, "the template failed in line 1"),
+            (
+                "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+                Cell::Null,
+                "steps",
+            ),
+        ] {
+            let fault = rendered(source, &[("c", cell)]).unwrap_err();
+            assert!(fault.message.contains(part), "{source}: {fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_template_says_where() {
+        for (source, line, part) in [
+            ("a\n{{ b", 2, "syntax error"),
+            ("{{ b | uper }}", 1, "uper"),
+            ("{% now %}", 1, "now"),
+            ("\n{{ b  !=  None }}", 2, "is none"),
+        ] {
+            let error = Template::parse(source).unwrap_err();
+            assert_eq!(error.line, line, "{error}");
+            assert!(error.message.contains(part), "{error}");
         }
     }
 }
