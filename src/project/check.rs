@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Problems};
-use super::shape::{Key, Shape};
+use super::shape::{CONNECTION_KEYS, DESTINATION_KEYS, Key, Shape};
 use super::yaml::{self, Data, Node, Pos};
 use super::{codes, units};
 use crate::error::Location;
@@ -31,12 +31,19 @@ impl File<'_> {
     /// Holds `node` against `shape`; `path` names it in messages, empty for the whole file.
     pub fn check(&self, node: &Node, shape: Shape, path: &str) {
         match shape {
-            Shape::Block(keys) => self.block(node, keys, path, Rules { closed: true, required: true }),
-            Shape::Open(keys) => self.block(node, keys, path, Rules { closed: false, required: true }),
-            Shape::Overlay(keys) => self.block(node, keys, path, Rules { closed: false, required: false }),
+            Shape::Block(keys) => self.block(node, keys, path, CLOSED),
+            Shape::Connection => self.block(node, CONNECTION_KEYS, path, OPEN),
+            Shape::ConnectionOverlay => {
+                self.block(node, CONNECTION_KEYS, path, Rules { required: false, ..OPEN })
+            }
+            Shape::Destination => self.block(node, DESTINATION_KEYS, path, OPEN),
             Shape::Tagged(keys) => self.tagged(node, keys, path),
-            Shape::TextOr(keys) => match node.data {
-                Data::Map(_) => self.block(node, keys, path, Rules { closed: true, required: true }),
+            Shape::Choice(keys, choices) => {
+                self.block(node, keys, path, CLOSED);
+                self.choice(node, keys, choices, path);
+            }
+            Shape::TextOr(block) => match node.data {
+                Data::Map(_) => self.check(node, *block, path),
                 _ => self.scalar(node, Shape::Text, path),
             },
             Shape::Map(inner) => self.map(node, *inner, path),
@@ -78,8 +85,8 @@ impl File<'_> {
 
     fn tagged(&self, node: &Node, keys: &'static [Key], path: &str) {
         match node.entries() {
-            [_] => self.block(node, keys, path, Rules { closed: true, required: true }),
-            _ => self.expected(node, path, &format!("one of {}", names(keys))),
+            [_] => self.block(node, keys, path, CLOSED),
+            _ => self.expected(node, path, &format!("one of {}", quoted(keys.iter().map(|k| k.name)))),
         }
     }
 
@@ -106,6 +113,22 @@ impl File<'_> {
         }
         for key in keys.iter().filter(|k| rules.required && k.required && node.get(k.name).is_none()) {
             self.missing(node.pos, key.name, path);
+        }
+    }
+
+    fn choice(&self, node: &Node, keys: &[Key], choices: &[&str], path: &str) {
+        if !matches!(node.data, Data::Map(_)) {
+            return;
+        }
+        let given: Vec<&str> = choices.iter().copied().filter(|name| node.get(name).is_some()).collect();
+        if given.len() > 1 {
+            let message = format!("`{path}` takes only one of {}", quoted(given.into_iter()));
+            self.error(node.pos, codes::CONTRADICTION, message);
+        } else if given.is_empty() {
+            let built =
+                keys.iter().filter(|k| choices.contains(&k.name) && !matches!(k.shape, Shape::Unsupported));
+            let message = format!("`{path}` needs one of {}", quoted(built.map(|k| k.name)));
+            self.error(node.pos, codes::MISSING_KEY, message);
         }
     }
 
@@ -174,7 +197,7 @@ impl File<'_> {
         if node.text().is_some_and(|t| words.contains(&t)) {
             return;
         }
-        let list = words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ");
+        let list = quoted(words.iter().copied());
         let message = format!("`{path}` must be one of {list}, not {}", node.describe());
         let hint = node.text().filter(|_| !node.filled).and_then(|t| did_you_mean(t, words.iter().copied()));
         self.report(node.pos, Diagnostic::error(codes::WRONG_VALUE, message).maybe_hint(hint));
@@ -190,13 +213,16 @@ struct Rules {
     required: bool,
 }
 
+const CLOSED: Rules = Rules { closed: true, required: true };
+const OPEN: Rules = Rules { closed: false, required: true };
+
 pub(super) fn join(path: &str, key: &str) -> String {
     let key = yaml::shorten(key);
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
-fn names(keys: &[Key]) -> String {
-    keys.iter().map(|k| format!("`{}`", k.name)).collect::<Vec<_>>().join(", ")
+fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Letters, digits, `_` and `-`, with inner dots: safe as a part of a file name everywhere.

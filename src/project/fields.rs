@@ -79,15 +79,7 @@ fn from(key: &Key, node: &Node, file: &File<'_>) -> Option<FieldFrom> {
     }
     let kinds = ["column", "template", "value"];
     let given: Vec<&str> = kinds.into_iter().filter(|kind| node.get(kind).is_some()).collect();
-    let [kind] = given[..] else {
-        let message = match given.len() {
-            0 => format!("`fields.{}` needs one of `column`, `template` or `value`", key.name),
-            _ => format!("`fields.{}` takes only one of `{}`", key.name, given.join("`, `")),
-        };
-        let code = if given.is_empty() { codes::MISSING_KEY } else { codes::CONTRADICTION };
-        file.error(node.pos, code, message);
-        return None;
-    };
+    let [kind] = given[..] else { return None };
     let value = node.get(kind)?;
     match kind {
         "column" => Some(FieldFrom::Column(value.text()?.to_owned())),

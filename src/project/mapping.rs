@@ -146,15 +146,7 @@ fn query(
 ) -> Option<(String, String, crate::error::Location)> {
     let kinds = ["model", "query", "table", "dbt", "file"];
     let given: Vec<&str> = kinds.into_iter().filter(|kind| node.get(kind).is_some()).collect();
-    let [kind] = given[..] else {
-        let message = match given.len() {
-            0 => "`source` needs one of `model`, `query` or `table`".to_owned(),
-            _ => format!("`source` takes only one of `{}`", given.join("`, `")),
-        };
-        let code = if given.is_empty() { codes::MISSING_KEY } else { codes::CONTRADICTION };
-        file.error(node.pos, code, message);
-        return None;
-    };
+    let [kind] = given[..] else { return None };
     let value = node.get(kind)?;
     let text = value.text().filter(|t| !t.trim().is_empty())?;
     match kind {

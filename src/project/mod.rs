@@ -11,7 +11,9 @@ mod mapping;
 mod models;
 mod order;
 mod overlay;
+pub mod schema;
 mod secrets;
+mod select;
 mod shape;
 mod spec;
 #[cfg(test)]
@@ -23,4 +25,5 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use files::{PROJECT_FILE, find_root};
 pub use load::{LoadOptions, Loaded};
 pub use secrets::{Environment, process_environment};
+pub use select::select;
 pub use spec::*;

@@ -26,14 +26,18 @@ pub(super) enum Shape {
     /// Keys of the user's choice.
     Map(&'static Shape),
     Block(&'static [Key]),
-    /// As `Block`; further keys are judged elsewhere.
-    Open(&'static [Key]),
-    /// As `Open`, with nothing required: it is laid over another block.
-    Overlay(&'static [Key]),
+    /// The common keys of a connection; its settings are its connector's.
+    Connection,
+    /// As `Connection`, with nothing required: it is laid over another.
+    ConnectionOverlay,
+    /// The common keys of a destination; its options are its connector's.
+    Destination,
     /// A block with exactly one of these keys.
     Tagged(&'static [Key]),
-    /// A text of the first form, or a block of these keys.
-    TextOr(&'static [Key]),
+    /// A block in which exactly one of the named keys stands.
+    Choice(&'static [Key], &'static [&'static str]),
+    /// A text, or a block of this shape.
+    TextOr(&'static Shape),
     /// Known, but not built yet.
     Unsupported,
 }
@@ -72,7 +76,7 @@ pub(super) const PROJECT: Shape = Shape::Block(&[
     key("vars", VARS, "Values for the models: `{{ var('country') }}`. `--vars country=JP` goes before them."),
     required(
         "connections",
-        Shape::Map(&CONNECTION),
+        Shape::Map(&Shape::Connection),
         "The systems to read from and to write to, by a name of yours.",
     ),
     key("targets", Shape::Map(&TARGET), "Overlays chosen with `--target NAME`."),
@@ -88,12 +92,10 @@ pub(super) const TARGET: Shape = Shape::Block(&[
     key("vars", VARS, "Values for the models."),
     key(
         "connections",
-        Shape::Map(&Shape::Overlay(CONNECTION_KEYS)),
+        Shape::Map(&Shape::ConnectionOverlay),
         "Settings laid over those of the same connection.",
     ),
 ]);
-
-pub(super) const CONNECTION: Shape = Shape::Open(CONNECTION_KEYS);
 
 /// Keys every connection takes; the others are the connector's settings.
 pub(super) const CONNECTION_KEYS: &[Key] = &[
@@ -137,7 +139,7 @@ pub(super) const MAPPING: Shape = Shape::Block(&[
     key("owner", Shape::Text, "Who answers for it."),
     key("tags", Shape::OneOrMore(&Shape::Text), "For `--select tag:NAME`."),
     required("source", SOURCE, "What to read."),
-    required("destination", DESTINATION, "Where to write."),
+    required("destination", Shape::Destination, "Where to write."),
     key("mode", Shape::Word(MODES), "What happens to rows; `upsert` unless set. `mirror` also deletes."),
     key(
         "on_delete",
@@ -173,7 +175,7 @@ pub(super) const MAPPING: Shape = Shape::Block(&[
         )]),
         "What the ledger keeps.",
     ),
-    key("fields", Shape::Map(&Shape::TextOr(FIELD_KEYS)), "Destination field: source column, or a block."),
+    key("fields", Shape::Map(&Shape::TextOr(&FIELD)), "Destination field: source column, or a block."),
     key("tests", Shape::List(&Shape::Tagged(TEST_KEYS)), "Tests of the data, before anything is sent."),
     key("guards", GUARDS, "Bounds on what one run may change."),
     key("delivery", DELIVERY, "How records are sent."),
@@ -185,19 +187,20 @@ pub(super) const MAPPING: Shape = Shape::Block(&[
     later("priority"),
 ]);
 
-const SOURCE: Shape = Shape::Block(&[
-    required("connection", Shape::Text, "A connection of `outflow.yml`."),
-    key("model", Shape::Text, "`models/NAME.sql`."),
-    key("query", Shape::Text, "SQL."),
-    key("table", Shape::Text, "`table` or `schema.table`."),
-    required("primary_key", Shape::OneOrMore(&Shape::Text), "The column or columns that identify a row."),
-    key("timezone", Shape::TimeZone, "The zone of times without one; UTC unless set."),
-    later("dbt"),
-    later("file"),
-    later("cursor"),
-]);
-
-const DESTINATION: Shape = Shape::Open(DESTINATION_KEYS);
+const SOURCE: Shape = Shape::Choice(
+    &[
+        required("connection", Shape::Text, "A connection of `outflow.yml`."),
+        key("model", Shape::Text, "`models/NAME.sql`."),
+        key("query", Shape::Text, "SQL."),
+        key("table", Shape::Text, "`table` or `schema.table`."),
+        required("primary_key", Shape::OneOrMore(&Shape::Text), "The column or columns that identify a row."),
+        key("timezone", Shape::TimeZone, "The zone of times without one; UTC unless set."),
+        later("dbt"),
+        later("file"),
+        later("cursor"),
+    ],
+    &["model", "query", "table", "dbt", "file"],
+);
 
 pub(super) const DESTINATION_KEYS: &[Key] = &[
     required("connection", Shape::Text, "A connection of `outflow.yml`."),
@@ -225,16 +228,19 @@ pub(super) const DESTINATION_OPTIONS: &[&str] = &[
     "partition_by",
 ];
 
-const FIELD_KEYS: &[Key] = &[
-    key("column", Shape::Text, "The source column."),
-    key("template", Shape::Text, "A Jinja template over the row's columns."),
-    key("value", Shape::Any, "The same value for every row."),
-    key("type", Shape::Word(FIELD_TYPES), "The field's type; the destination's own unless set."),
-    key("scale", Shape::Integer(0), "Digits after the point of a number."),
-    key("on_null", Shape::Word(&["clear", "skip", "error"]), "What a null does; `clear` unless set."),
-    key("diff", Shape::Bool, "`false`: sent along, but never by itself a change."),
-    key("set", Shape::Bool, "`true`: a list whose order does not matter."),
-];
+const FIELD: Shape = Shape::Choice(
+    &[
+        key("column", Shape::Text, "The source column."),
+        key("template", Shape::Text, "A Jinja template over the row's columns."),
+        key("value", Shape::Any, "The same value for every row."),
+        key("type", Shape::Word(FIELD_TYPES), "The field's type; the destination's own unless set."),
+        key("scale", Shape::Integer(0), "Digits after the point of a number."),
+        key("on_null", Shape::Word(&["clear", "skip", "error"]), "What a null does; `clear` unless set."),
+        key("diff", Shape::Bool, "`false`: sent along, but never by itself a change."),
+        key("set", Shape::Bool, "`true`: a list whose order does not matter."),
+    ],
+    &["column", "template", "value"],
+);
 
 const TEST_KEYS: &[Key] = &[
     key("unique", Shape::Text, "No two rows share this column's value."),

@@ -1,0 +1,131 @@
+//! The JSON Schemas accept what the loader accepts and refuse what it refuses.
+
+use serde_json::{Value as Json, json};
+
+use super::support::REGISTRY;
+use crate::project::schema;
+
+fn yaml(text: &str) -> Json {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+fn accepts(schema: &Json, document: &Json) -> bool {
+    jsonschema::validator_for(schema).unwrap().is_valid(document)
+}
+
+const PROJECT: &str = r#"
+name: acme
+state: .outflow
+vars: {country: JP}
+connections:
+  warehouse: {type: sqlite, path: fixtures/chinook.sqlite}
+  marketing: {type: hubspot, token: "${HUBSPOT_TOKEN}", limits: {requests: 190/10s}}
+targets:
+  dev:  {connections: {marketing: {base_url: https://example.com}}}
+"#;
+
+const MAPPING: &str = r#"
+sync: contacts_to_hubspot
+owner: "@growth-data"
+tags: [crm, hourly]
+source:
+  connection: warehouse
+  model: customers
+  primary_key: customer_id
+destination:
+  connection: marketing
+  object: contacts
+  match_on: {email: email}
+mode: upsert
+on_delete: ignore
+fields:
+  firstname: first_name
+  lifetime_value: {column: ltv, type: number, scale: 2, on_null: clear}
+  segment: {template: "{{ plan | upper }}-{{ country }}"}
+  source_system: {value: outflow}
+  last_seen: {column: last_seen_at, type: datetime, diff: false}
+tests:
+  - unique: customer_id
+  - not_null: [email]
+  - freshness: {column: updated_at, max_age: 24h}
+guards: {max_change: 50%, max_delete: 5%, min_rows: 1, max_rejected: 10%}
+delivery: {batch_rows: 100, batch_bytes: 4MB, concurrency: 4, rate: 15/s}
+depends_on: [companies_to_hubspot]
+sla: {finish_by: "08:00", timezone: Asia/Tokyo, max_age: 2h}
+"#;
+
+#[test]
+fn both_are_schemas_and_accept_the_examples() {
+    let (project, mapping) = (schema::project(REGISTRY), schema::mapping(REGISTRY));
+    for schema in [&project, &mapping] {
+        jsonschema::meta::validate(schema).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = |path: &str| yaml(&std::fs::read_to_string(root.join(path)).unwrap());
+    for document in [yaml(PROJECT), file("outflow.yml")] {
+        assert!(accepts(&project, &document), "{document}");
+    }
+    for document in
+        [yaml(MAPPING), file("mappings/contacts_to_hubspot.yml"), file("mappings/companies_to_hubspot.yml")]
+    {
+        assert!(accepts(&mapping, &document), "{document}");
+    }
+}
+
+/// Replaces the value at a pointer, or takes it out.
+fn with(document: &Json, pointer: &str, value: Option<Json>) -> Json {
+    let mut document = document.clone();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let object = document.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    match value {
+        Some(value) => object.insert(key.to_owned(), value),
+        None => object.remove(key),
+    };
+    document
+}
+
+#[test]
+fn both_refuse_what_is_wrong() {
+    let (project, mapping) = (schema::project(REGISTRY), schema::mapping(REGISTRY));
+    for (pointer, value) in [
+        ("/name", None),
+        ("/nmae", Some(json!("x"))),
+        ("/connections/warehouse/path", None),
+        ("/connections/warehouse/token", Some(json!("x"))),
+        ("/connections/warehouse/type", Some(json!("sqllite"))),
+        ("/connections/marketing/limits/requests", Some(json!("190 per 10s"))),
+        ("/targets/dev/connections/marketing/limits", Some(json!(3))),
+        ("/policies", Some(json!([]))),
+    ] {
+        let document = with(&yaml(PROJECT), pointer, value);
+        assert!(!accepts(&project, &document), "{pointer}");
+    }
+    for (pointer, value) in [
+        ("/source", None),
+        ("/mode", Some(json!("upsrt"))),
+        ("/source/query", Some(json!("select 1"))),
+        ("/source/model", None),
+        ("/destination/lists", Some(json!([1]))),
+        ("/fields/segment/column", Some(json!("a"))),
+        ("/fields/firstname", Some(json!(3))),
+        ("/guards/max_delete", Some(json!("101%"))),
+        ("/delivery/rate", Some(json!("15"))),
+        ("/delivery/batch_bytes", Some(json!("4 XB"))),
+        ("/sla/finish_by", Some(json!("8 o'clock"))),
+        ("/tests", Some(json!([{"unique": "a", "not_null": "b"}]))),
+        ("/associations", Some(json!([]))),
+    ] {
+        let document = with(&yaml(MAPPING), pointer, value);
+        assert!(!accepts(&mapping, &document), "{pointer}");
+    }
+}
+
+#[test]
+fn a_variable_may_stand_for_any_value() {
+    let mapping = schema::mapping(REGISTRY);
+    for (pointer, value) in
+        [("/mode", "${MODE}"), ("/guards/min_rows", "${MIN:-3}"), ("/delivery/rate", "${RATE}/s")]
+    {
+        assert!(accepts(&mapping, &with(&yaml(MAPPING), pointer, Some(json!(value)))), "{pointer}");
+    }
+}
