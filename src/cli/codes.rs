@@ -108,7 +108,8 @@ const DEFECT: [ErrorEntry; 1] = [entry(
 
 /// All entries: outflow's own, then each connector's, each room in its order.
 pub fn all() -> Vec<&'static ErrorEntry> {
-    let rooms: [&'static [ErrorEntry]; 3] = [&OWN, &DEFECT, crate::transform::fault::CODES];
+    let rooms: [&'static [ErrorEntry]; 4] =
+        [&OWN, &DEFECT, crate::project::codes::CODES, crate::transform::fault::CODES];
     let connectors = REGISTRY.0.iter().map(|connector| connector.errors);
     rooms.into_iter().chain(connectors).flatten().collect()
 }
