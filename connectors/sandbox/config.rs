@@ -1,12 +1,11 @@
 //! What the emulated accounts hold, allow and break: the `sandbox:` block of a connection.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
 use super::faults::FaultSpec;
-use super::vendor;
+use super::{limits, vendor};
 use crate::contract::RateLimit;
 
 /// The type a property is declared with.
@@ -260,8 +259,8 @@ fn parse_limits(limits: &Json) -> Result<LimitsSpec, String> {
     known_keys(entries, &["requests", "daily_calls"], "limits.")?;
     let requests = match entries.get("requests") {
         None | Some(Json::Null) => None,
-        Some(Json::String(text)) => Some(parse_rate(text)?),
-        Some(_) => return Err(rate_message("")),
+        Some(Json::String(text)) => Some(limits::parse_rate(text)?),
+        Some(_) => return Err(limits::rate_message("")),
     };
     let daily_calls = match entries.get("daily_calls") {
         None | Some(Json::Null) => None,
@@ -270,30 +269,6 @@ fn parse_limits(limits: &Json) -> Result<LimitsSpec, String> {
         }
     };
     Ok(LimitsSpec { requests, daily_calls })
-}
-
-fn rate_message(text: &str) -> String {
-    format!("`limits.requests: {text}` must look like `190/10s`: requests, a slash, and a time in s, m or h")
-}
-
-fn parse_rate(text: &str) -> Result<RateLimit, String> {
-    let parse = || {
-        let (requests, per) = text.split_once('/')?;
-        let requests = requests.trim().parse().ok().filter(|n| *n > 0)?;
-        let per = per.trim();
-        let seconds = match per.chars().next_back()? {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            _ => return None,
-        };
-        let count = match &per[..per.len() - 1] {
-            "" => 1,
-            digits => digits.trim().parse::<u64>().ok().filter(|n| (1..=1_000_000).contains(n))?,
-        };
-        Some(RateLimit { requests, per: Duration::from_secs(count * seconds) })
-    };
-    parse().ok_or_else(|| rate_message(text))
 }
 
 pub(super) fn object<'a>(value: &'a Json, place: &str) -> Result<&'a Map<String, Json>, String> {
@@ -313,6 +288,8 @@ pub(super) fn list(words: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::*;

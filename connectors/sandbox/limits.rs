@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::contract::RateLimit;
 
@@ -36,10 +36,33 @@ impl Window {
     }
 }
 
+pub(super) fn rate_message(text: &str) -> String {
+    format!("`limits.requests: {text}` must look like `190/10s`: requests, a slash, and a time in s, m or h")
+}
+
+/// Reads `190/10s`.
+pub(super) fn parse_rate(text: &str) -> Result<RateLimit, String> {
+    let parse = || {
+        let (requests, per) = text.split_once('/')?;
+        let requests = requests.trim().parse().ok().filter(|n| *n > 0)?;
+        let per = per.trim();
+        let seconds = match per.chars().next_back()? {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            _ => return None,
+        };
+        let count = match &per[..per.len() - 1] {
+            "" => 1,
+            digits => digits.trim().parse::<u64>().ok().filter(|n| (1..=1_000_000).contains(n))?,
+        };
+        Some(RateLimit { requests, per: Duration::from_secs(count * seconds) })
+    };
+    parse().ok_or_else(|| rate_message(text))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

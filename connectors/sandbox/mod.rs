@@ -4,6 +4,7 @@
 //! Each emulator is written from the vendor's facts and refuses what the vendor refuses; where the facts are silent it
 //! takes the stricter reading, and says so. The frame here is the same for all: state, limits, faults, counters.
 
+mod account;
 mod config;
 mod connection;
 mod faults;
@@ -16,7 +17,7 @@ mod store;
 pub(crate) mod vendor;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use config::{LimitsSpec, Objects, PropertySpec, PropertyType, SandboxConfig, VendorConfig};
 pub use faults::{FaultKind, FaultSpec};

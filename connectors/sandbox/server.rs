@@ -1,10 +1,10 @@
 //! The HTTP server: from a request to an account, past its limits and faults, to the emulator and back.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Query, State as Shared};
 use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, Response, StatusCode, header};
 use futures_util::stream;
@@ -14,58 +14,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::account::{Account, MAX_BODY};
 use super::config::{SandboxConfig, list};
 use super::connection::{Cut, Sockets};
-use super::faults::{FaultKind, Faults};
-use super::limits::Window;
+use super::faults::FaultKind;
 use super::state::State;
 use super::stats::{Counted, Stats};
 use super::store::{Storage, Store};
-use super::vendor::{self, Answer, Exhausted, Request, Usage, Vendor};
+use super::vendor::{self, Answer, Exhausted, Request, Usage};
 use crate::contract::{ConnectorError, Kind};
-
-/// Larger bodies are refused. No vendor states its limit for all paths, so this is the sandbox's own.
-const MAX_BODY: usize = 16 << 20;
-
-/// One emulated account.
-struct Account {
-    vendor: Box<dyn Vendor>,
-    window: Window,
-    narrow: Option<(Window, fn(&str) -> bool)>,
-    daily: u64,
-    faults: Faults,
-}
-
-impl Account {
-    fn new(name: &str, config: &SandboxConfig) -> Result<Self, String> {
-        let config = config.vendor(name);
-        let vendor = vendor::make(name, &config)?;
-        let (usual, daily) = vendor.limits();
-        Ok(Account {
-            window: Window::new(config.limits.requests.unwrap_or(usual)),
-            narrow: vendor.narrow_window().map(|(limit, applies)| (Window::new(limit), applies)),
-            daily: config.limits.daily_calls.unwrap_or(daily),
-            faults: Faults::new(config.faults),
-            vendor,
-        })
-    }
-
-    fn is_narrow(&self, path: &str) -> bool {
-        self.narrow.as_ref().is_some_and(|(_, applies)| applies(path))
-    }
-
-    /// The rest of the rolling window, or the window that is used up.
-    fn accept(&self, path: &str) -> Result<u32, Exhausted> {
-        let now = Instant::now();
-        if let Some((window, applies)) = &self.narrow
-            && applies(path)
-            && window.accept(now).is_none()
-        {
-            return Err(Exhausted::NarrowWindow);
-        }
-        self.window.accept(now).ok_or(Exhausted::Window)
-    }
-}
 
 struct Server {
     accounts: Vec<Arc<Account>>,
@@ -299,55 +256,33 @@ impl Server {
     }
 }
 
-impl Account {
-    fn answer(
-        &self,
-        request: &Request,
-        usage: &Usage,
-        effects: &rusqlite::Connection,
-    ) -> rusqlite::Result<Answer> {
-        if !request.whole {
-            let message = format!("The request's body broke off, or is longer than {MAX_BODY} bytes");
-            return Ok(self.vendor.error(StatusCode::BAD_REQUEST, &message));
-        }
-        self.vendor.answer(request, usage, &State::new(effects, self.vendor.name()))
-    }
-
-    fn usage(&self, path: &str, remaining: u32, daily_remaining: u64) -> Usage {
-        Usage {
-            window: self.window.limit(),
-            remaining,
-            daily: self.daily,
-            daily_remaining,
-            narrow: self.is_narrow(path),
-        }
-    }
-
-    fn used_up(&self, path: &str) -> Usage {
-        self.usage(path, 0, 0)
-    }
-
-    fn fault_answer(&self, code: u16) -> Answer {
-        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        match code {
-            429 => self.vendor.exhausted(Exhausted::Window),
-            _ => self.vendor.error(status, "a fault that the sandbox was asked for"),
-        }
-    }
-}
-
 async fn read(path: String, request: HttpRequest<Body>) -> Request {
     let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).map(|query| query.0);
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, MAX_BODY).await;
+    let body = collect(body).await;
     Request {
         method: parts.method,
         path: if path.is_empty() { "/".to_owned() } else { path },
         query: query.unwrap_or_default(),
         headers: parts.headers,
-        whole: body.is_ok(),
+        whole: body.is_some(),
         body: body.unwrap_or_default(),
     }
+}
+
+/// The body, or `None` if it breaks off or is too long. It is read to its end in any case, so that the answer arrives.
+async fn collect(body: Body) -> Option<Bytes> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut length = 0;
+    while let Some(part) = stream::StreamExt::next(&mut stream).await {
+        let part = part.ok()?;
+        length += part.len();
+        if length <= MAX_BODY {
+            bytes.extend_from_slice(&part);
+        }
+    }
+    (length <= MAX_BODY).then(|| bytes.into())
 }
 
 fn respond(answer: Answer) -> Response<Body> {

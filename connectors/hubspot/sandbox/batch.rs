@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
+use super::failure::Failure;
 use super::properties::{Kind, ObjectType};
 use super::validate::{self, Invalid};
-use super::{BATCH, Route, comparable, error, find, format, id_property, invalid, missing, parse, show};
+use super::{BATCH, Route, comparable, find, format, id_property, invalid, parse, show};
 use crate::sandbox::vendor::{Answer, Request};
 use crate::sandbox::{Object, State};
 
@@ -44,11 +45,11 @@ struct ById {
 }
 
 /// One input of a call that creates or changes.
-struct Input {
+pub(super) struct Input {
     /// Empty for a create.
-    id: String,
+    pub(super) id: String,
     properties: BTreeMap<String, String>,
-    trace: Option<String>,
+    pub(super) trace: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,16 +68,6 @@ impl<'a> Call<'a> {
             Call::Upsert(property) => Some(property),
         }
     }
-}
-
-/// Why one input was not done.
-enum Failure {
-    Invalid(Vec<Invalid>),
-    /// Required properties that a new object lacks.
-    Incomplete(Vec<String>),
-    /// The id of the contact that has the e-mail.
-    Exists(String),
-    Missing,
 }
 
 /// Parses the inputs and checks their number.
@@ -376,53 +367,4 @@ pub(super) fn archive(kind: &ObjectType, request: &Request, state: &State<'_>) -
         state.save(&kind.name, &object)?;
     }
     Ok(Answer::empty(StatusCode::NO_CONTENT))
-}
-
-impl Failure {
-    fn words(&self, kind: &ObjectType) -> (StatusCode, &'static str, String) {
-        match self {
-            Failure::Invalid(invalid) => {
-                (StatusCode::BAD_REQUEST, "VALIDATION_ERROR", validate::message(invalid))
-            }
-            Failure::Incomplete(_) => {
-                let message =
-                    format!("Error creating {}. Some required properties were not set.", kind.label);
-                (StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message)
-            }
-            Failure::Exists(id) => {
-                (StatusCode::CONFLICT, "CONFLICT", format!("Contact already exists. Existing ID: {id}"))
-            }
-            Failure::Missing => (StatusCode::NOT_FOUND, "OBJECT_NOT_FOUND", missing(kind)),
-        }
-    }
-
-    fn context(&self) -> Map<String, Json> {
-        match self {
-            Failure::Incomplete(names) => Map::from_iter([("properties".to_owned(), json!(names))]),
-            _ => Map::new(),
-        }
-    }
-
-    /// The answer that refuses the whole batch.
-    fn refuse(&self, kind: &ObjectType) -> Answer {
-        let (status, category, message) = self.words(kind);
-        let answer = error(status, category, &message);
-        match self.context() {
-            context if context.is_empty() => answer,
-            context => super::with(answer, "context", context.into()),
-        }
-    }
-
-    /// The entry in `errors` of a batch that was done in part.
-    fn describe(&self, kind: &ObjectType, input: &Input) -> Json {
-        let (_, category, message) = self.words(kind);
-        let mut context = self.context();
-        if matches!(self, Failure::Missing) {
-            context.insert("ids".into(), json!([input.id]));
-        }
-        if let Some(trace) = &input.trace {
-            context.insert("objectWriteTraceId".into(), json!([trace]));
-        }
-        json!({"status": "error", "category": category, "message": message, "context": context})
-    }
 }

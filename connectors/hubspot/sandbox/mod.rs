@@ -7,6 +7,7 @@
 //! Tokens: `invalid` is refused (401), `no-write-scope` may only read (403), any other is good.
 
 mod batch;
+mod failure;
 mod properties;
 mod read;
 #[cfg(test)]

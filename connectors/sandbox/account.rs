@@ -1,0 +1,89 @@
+//! One emulated account: its emulator, limits and faults.
+
+use std::time::Instant;
+
+use axum::http::StatusCode;
+
+use super::config::SandboxConfig;
+use super::faults::Faults;
+use super::limits::Window;
+use super::state::State;
+use super::vendor::{self, Answer, Exhausted, Request, Usage, Vendor};
+
+/// Larger bodies are refused. No vendor states its limit for all paths, so this is the sandbox's own.
+pub(super) const MAX_BODY: usize = 16 << 20;
+
+/// One emulated account.
+pub(super) struct Account {
+    pub(super) vendor: Box<dyn Vendor>,
+    window: Window,
+    narrow: Option<(Window, fn(&str) -> bool)>,
+    pub(super) daily: u64,
+    pub(super) faults: Faults,
+}
+
+impl Account {
+    pub(super) fn new(name: &str, config: &SandboxConfig) -> Result<Self, String> {
+        let config = config.vendor(name);
+        let vendor = vendor::make(name, &config)?;
+        let (usual, daily) = vendor.limits();
+        Ok(Account {
+            window: Window::new(config.limits.requests.unwrap_or(usual)),
+            narrow: vendor.narrow_window().map(|(limit, applies)| (Window::new(limit), applies)),
+            daily: config.limits.daily_calls.unwrap_or(daily),
+            faults: Faults::new(config.faults),
+            vendor,
+        })
+    }
+
+    fn is_narrow(&self, path: &str) -> bool {
+        self.narrow.as_ref().is_some_and(|(_, applies)| applies(path))
+    }
+
+    /// The rest of the rolling window, or the window that is used up.
+    pub(super) fn accept(&self, path: &str) -> Result<u32, Exhausted> {
+        let now = Instant::now();
+        if let Some((window, applies)) = &self.narrow
+            && applies(path)
+            && window.accept(now).is_none()
+        {
+            return Err(Exhausted::NarrowWindow);
+        }
+        self.window.accept(now).ok_or(Exhausted::Window)
+    }
+
+    pub(super) fn answer(
+        &self,
+        request: &Request,
+        usage: &Usage,
+        effects: &rusqlite::Connection,
+    ) -> rusqlite::Result<Answer> {
+        if !request.whole {
+            let message = format!("The request's body broke off, or is longer than {MAX_BODY} bytes");
+            return Ok(self.vendor.error(StatusCode::BAD_REQUEST, &message));
+        }
+        self.vendor.answer(request, usage, &State::new(effects, self.vendor.name()))
+    }
+
+    pub(super) fn usage(&self, path: &str, remaining: u32, daily_remaining: u64) -> Usage {
+        Usage {
+            window: self.window.limit(),
+            remaining,
+            daily: self.daily,
+            daily_remaining,
+            narrow: self.is_narrow(path),
+        }
+    }
+
+    pub(super) fn used_up(&self, path: &str) -> Usage {
+        self.usage(path, 0, 0)
+    }
+
+    pub(super) fn fault_answer(&self, code: u16) -> Answer {
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        match code {
+            429 => self.vendor.exhausted(Exhausted::Window),
+            _ => self.vendor.error(status, "a fault that the sandbox was asked for"),
+        }
+    }
+}
