@@ -1,12 +1,22 @@
 //! HubSpot's connector against recorded answers and against a server that says what a test tells it.
 
 mod answers;
+mod emulator;
 mod session;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value as Json;
+use std::time::Duration;
 
-use crate::http::Answer;
+use async_trait::async_trait;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value as Json, json};
+
+use super::HubSpot;
+use crate::contract::{
+    Change, ConnectorError, Destination, FieldValue, Handles, Outcome, RemoteHandle, RunContext, Submitted,
+    Target, Value, Verb,
+};
+use crate::http::{Answer, Policy};
+use crate::registry::{Limits, Settings};
 
 /// One file of `fixtures/http/hubspot`.
 struct Case {
@@ -32,4 +42,79 @@ fn fixture(name: &str) -> Case {
         body_is_empty: body == "",
     };
     Case { request: case["request"]["body"].clone(), answer }
+}
+
+/// A connection of the token `pat-test`, with short pauses and three attempts.
+fn hubspot(base_url: &str, sandbox: bool, timeout: Duration) -> HubSpot {
+    connected("pat-test", base_url, sandbox, timeout)
+}
+
+fn connected(token: &str, base_url: &str, sandbox: bool, timeout: Duration) -> HubSpot {
+    let settings = Settings {
+        connection: "marketing".to_owned(),
+        values: json!({"token": token}).as_object().unwrap().clone(),
+        base_url: Some(base_url.to_owned()),
+        sandbox,
+        limits: Limits::default(),
+    };
+    let policy = Policy {
+        timeout,
+        attempts: 3,
+        first_pause: Duration::from_millis(1),
+        longest_pause: Duration::from_millis(2),
+        ..Policy::default()
+    };
+    HubSpot::with_policy(&settings, policy).unwrap()
+}
+
+struct NoHandles;
+
+#[async_trait]
+impl Handles for NoHandles {
+    async fn store(&self, _: &RemoteHandle) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+}
+
+fn target() -> Target {
+    Target {
+        object: "contacts".to_owned(),
+        match_on: vec!["email".to_owned()],
+        fields: vec!["email".to_owned(), "firstname".to_owned()],
+        options: serde_json::Map::new(),
+    }
+}
+
+fn field(name: &str, value: &str) -> FieldValue {
+    FieldValue { name: name.into(), value: Value::Text(value.to_owned()) }
+}
+
+fn change(verb: Verb, email: &str, remote_id: Option<&str>) -> Change {
+    let fields =
+        if verb == Verb::Delete { vec![] } else { vec![field("email", email), field("firstname", "Ann")] };
+    Change {
+        verb,
+        destination_key: vec![field("email", email)],
+        remote_id: remote_id.map(str::to_owned),
+        fields,
+    }
+}
+
+async fn submit(hubspot: &HubSpot, changes: Vec<Change>) -> Result<Vec<Outcome>, ConnectorError> {
+    let context = RunContext { run_id: "run".to_owned(), sync: "contacts".to_owned() };
+    let session = hubspot.open(&target(), context).await?;
+    let Submitted::Done(receipt) = session.submit(&changes, &NoHandles).await? else { panic!("no job") };
+    session.finish().await?;
+    Ok(receipt.into_outcomes())
+}
+
+fn rejected(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Rejected { code, .. } => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_applied(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Applied { .. })
 }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -11,14 +10,12 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 use tokio::task::AbortHandle;
 
-use super::fixture;
-use crate::contract::{
-    AccountId, Change, ConnectorError, Destination, FieldValue, Handles, Kind, Lookup, Outcome, RemoteHandle,
-    RunContext, Submitted, Target, Value, Verb,
-};
-use crate::http::Policy;
+use super::{change, field, fixture, hubspot, is_applied, rejected, submit, target};
+use crate::contract::{AccountId, Destination, Kind, Lookup, Outcome, Target, Value, Verb};
 use crate::hubspot::HubSpot;
-use crate::registry::{Limits, Settings};
+
+/// Far longer than any answer of these tests takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A request as the server saw it: path and body.
 type Seen = (String, Json);
@@ -50,20 +47,7 @@ impl Server {
     }
 
     fn with(&self, sandbox: bool) -> HubSpot {
-        let settings = Settings {
-            connection: "marketing".to_owned(),
-            values: json!({"token": "pat-test"}).as_object().unwrap().clone(),
-            base_url: Some(format!("{}/hubspot", self.url)),
-            sandbox,
-            limits: Limits::default(),
-        };
-        let policy = Policy {
-            attempts: 3,
-            first_pause: Duration::from_millis(1),
-            longest_pause: Duration::from_millis(2),
-            ..Policy::default()
-        };
-        HubSpot::with_policy(&settings, policy).unwrap()
+        hubspot(&format!("{}/hubspot", self.url), sandbox, PATIENCE)
     }
 }
 
@@ -96,58 +80,6 @@ async fn serve(answer: impl Fn(&str, &Json) -> (u16, Json) + Clone + Send + Sync
 fn answer(name: &str) -> (u16, Json) {
     let answer = fixture(name).answer;
     (answer.status, answer.json.unwrap_or_default())
-}
-
-struct NoHandles;
-
-#[async_trait]
-impl Handles for NoHandles {
-    async fn store(&self, _: &RemoteHandle) -> Result<(), ConnectorError> {
-        Ok(())
-    }
-}
-
-fn target() -> Target {
-    Target {
-        object: "contacts".to_owned(),
-        match_on: vec!["email".to_owned()],
-        fields: vec!["email".to_owned(), "firstname".to_owned()],
-        options: serde_json::Map::new(),
-    }
-}
-
-fn field(name: &str, value: &str) -> FieldValue {
-    FieldValue { name: name.into(), value: Value::Text(value.to_owned()) }
-}
-
-fn change(verb: Verb, email: &str, remote_id: Option<&str>) -> Change {
-    let fields =
-        if verb == Verb::Delete { vec![] } else { vec![field("email", email), field("firstname", "Ann")] };
-    Change {
-        verb,
-        destination_key: vec![field("email", email)],
-        remote_id: remote_id.map(str::to_owned),
-        fields,
-    }
-}
-
-async fn submit(hubspot: &HubSpot, changes: Vec<Change>) -> Result<Vec<Outcome>, ConnectorError> {
-    let context = RunContext { run_id: "run".to_owned(), sync: "contacts".to_owned() };
-    let session = hubspot.open(&target(), context).await?;
-    let Submitted::Done(receipt) = session.submit(&changes, &NoHandles).await? else { panic!("no job") };
-    session.finish().await?;
-    Ok(receipt.into_outcomes())
-}
-
-fn rejected(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Rejected { code, .. } => code,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn is_applied(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Applied { .. })
 }
 
 #[tokio::test]
