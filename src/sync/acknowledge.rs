@@ -8,7 +8,7 @@ use outflow_connectors::contract::Outcome;
 use super::batch::{Records, destination_text, key_text};
 use super::event::Counts;
 use super::map::{Mapper, Record};
-use super::plan::{Item, Purpose};
+use super::planned::{Item, Purpose};
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash, Refusal, Settled, Settlement};
 use crate::project::{Keep, Mode};

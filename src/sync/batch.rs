@@ -6,7 +6,7 @@ use outflow_connectors::contract::{BatchSource, Change, ConnectorError, FieldVal
 use serde_json::Value as Json;
 
 use super::map::{Mapper, Record};
-use super::plan::{Item, Purpose};
+use super::planned::{Item, Purpose};
 use super::spool::Spool;
 use crate::error::Result;
 use crate::ledger::IntentEntry;

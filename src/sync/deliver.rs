@@ -18,7 +18,7 @@ use super::Cancel;
 use super::acknowledge::{Keeping, is_absent};
 use super::batch::{Batch, Records};
 use super::event::{Counts, Event, Observer};
-use super::plan::{Item, Phase};
+use super::planned::{Item, Phase};
 use crate::error::{Error, Result};
 use crate::ledger::{BatchId, Intent, KeyHash, Lease, Ledger, Settled, Settlement};
 use crate::project::{Bound, Mode};

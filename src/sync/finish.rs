@@ -15,7 +15,7 @@ use super::diff::{Candidate, Class, Delta};
 use super::event::{Counts, FaultSample, Status, SyncReport};
 use super::extract::interrupted;
 use super::map::DUPLICATE;
-use super::plan::{HeldRow, Plan};
+use super::planned::{HeldRow, Plan};
 use super::resolve::Resolved;
 use super::run::Context;
 use super::spec::digest;

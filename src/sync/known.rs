@@ -6,7 +6,7 @@ use outflow_connectors::contract::{Destination, Target};
 use tokio::task::block_in_place;
 
 use super::diff::{Candidate, Class, Delta};
-use super::plan::Known;
+use super::planned::Known;
 use super::recover::find_moved;
 use crate::error::Result;
 use crate::ledger::{IntentEntry, KeyHash, Ledger, RecordHash};

@@ -63,7 +63,7 @@ struct BoundField {
 
 enum BoundFrom {
     Column(usize),
-    Template(Template),
+    Template(Box<Template>),
     /// Converted once; a fault was reported when the mapping was bound.
     Value(Value),
 }
@@ -255,7 +255,7 @@ fn bind_field(field: &FieldSpec, schema: &Schema, conversion: Conversion) -> Res
             if let Some(column) = template.columns().iter().find(|c| schema.position(c).is_none()) {
                 return Err(BindFault::FieldColumn { field: name(), column: column.clone() });
             }
-            BoundFrom::Template(template)
+            BoundFrom::Template(Box::new(template))
         }
         FromSpec::Value(json) => BoundFrom::Value(
             transform::constant(json, &conversion)

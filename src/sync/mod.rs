@@ -17,6 +17,7 @@ mod guards;
 mod known;
 mod map;
 mod plan;
+mod planned;
 mod preview;
 mod recover;
 mod resolve;

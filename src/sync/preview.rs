@@ -7,7 +7,7 @@ use super::acknowledge::record_text;
 use super::deliver::{Shape, cut};
 use super::diff::{Candidate, Class, Delta};
 use super::event::{Forecast, Op, Preview, SampleChange};
-use super::plan::{Known, Plan};
+use super::planned::{Known, Plan};
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash};
 

@@ -15,13 +15,14 @@ use super::check::DataTests;
 use super::connect::Connections;
 use super::deliver::{Delivered, Delivery, Ended, Shape};
 use super::diff::{Baseline, Delta, Differ};
-use super::event::{Counts, Event, Observer, Route, Status, SyncReport};
+use super::event::{Counts, Event, Observer, Preview, Route, Status, SyncReport};
 use super::extract::{Intake, extract};
 use super::finish;
 use super::guards::{self, Volume};
 use super::known::{gather, rebase_covered};
 use super::map::Mapper;
-use super::plan::{Known, Plan, Rules, plan};
+use super::plan::plan;
+use super::planned::{Known, Plan, Rules};
 use super::preview;
 use super::recover::{self, Recovered};
 use super::resolve::{Resolved, resolve};
@@ -217,7 +218,12 @@ impl<'a> Work<'a> {
                 self.deliver(Job { delta: &delta, known: &mut known, open, session: &*session }, plan, report)
                     .await
             }
-            _ => self.preview(&delta, &known, &plan, clash, held, report),
+            _ => {
+                let mut preview = self.preview(&delta, &known, &plan)?;
+                preview.would_hold = held;
+                report.preview = Some(preview);
+                clash.map_or(Ok(()), Err)
+            }
         }
     }
 
@@ -310,22 +316,12 @@ impl<'a> Work<'a> {
         guards::judge(&self.context.sync.guards, &volume, &self.context.options.allow)
     }
 
-    fn preview(
-        &self,
-        delta: &Delta,
-        known: &Known,
-        plan: &Plan,
-        clash: Option<Error>,
-        held: Option<Error>,
-        report: &mut SyncReport,
-    ) -> Result<()> {
+    fn preview(&self, delta: &Delta, known: &Known, plan: &Plan) -> Result<Preview> {
         let mut preview = block_in_place(|| preview::preview(delta, known, plan))?;
         let limits = self.context.limits();
         preview.forecast =
             preview::forecast(plan, &self.shape(), &self.resolved.capabilities, limits.daily_calls);
-        preview.would_hold = held;
-        report.preview = Some(preview);
-        clash.map_or(Ok(()), Err)
+        Ok(preview)
     }
 
     fn shape(&self) -> Shape {
