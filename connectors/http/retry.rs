@@ -101,27 +101,30 @@ pub(super) fn after_loss(error: ConnectorError, lost: Option<&str>) -> Connector
 /// What an answer means by its HTTP status alone; `None` for a sound success.
 pub(super) fn by_status(title: &str, answer: &Answer) -> Option<ConnectorError> {
     let status = answer.status;
-    let error = |kind, what: String| ConnectorError::new(kind, format!("{title} answered {status}{what}"));
     let said = answer.text("message").map(|m| format!(": {m}")).unwrap_or_default();
+    let error = |kind, code: &str, what: &str| {
+        ConnectorError::new(kind, format!("{title} answered {status}{what}")).code(code)
+    };
     let result = match status {
         200..=299 if answer.json.is_some() || answer.body_is_empty => return None,
-        200..=299 => error(Kind::Ambiguous, ", but not with JSON".to_owned()).retry(Retry::Backoff),
+        200..=299 => error(Kind::Ambiguous, "NOT_JSON", ", but not with JSON").retry(Retry::Backoff),
         300..=399 => {
             let to = answer.header("location").map(|l| format!(", a redirect to `{l}`")).unwrap_or_default();
-            error(Kind::Config, to).hint("set the connection's `base_url` to the API itself")
+            error(Kind::Config, "REDIRECTED", &to).hint("set the connection's `base_url` to the API itself")
         }
-        401 | 403 => error(Kind::Auth, said).hint("check the connection's credentials and their permissions"),
-        404 | 405 | 410 => error(Kind::Config, said).hint("check the object and the connection's `base_url`"),
-        408 => error(Kind::Unavailable, said),
-        429 => error(Kind::RateLimited, said),
+        401 | 403 => error(Kind::Auth, "NOT_AUTHORIZED", &said)
+            .hint("check the connection's credentials and their permissions"),
+        404 | 405 | 410 => error(Kind::Config, "NOT_FOUND", &said)
+            .hint("check the object in the mapping and the connection's `base_url`"),
+        408 => error(Kind::Unavailable, "SERVER_ERROR", &said),
+        429 => error(Kind::RateLimited, "RATE_LIMITS", &said),
         // Cloudflare's codes for an origin that was never reached.
-        521 | 523 | 525 | 526 => error(Kind::Unavailable, said),
+        521 | 523 | 525 | 526 => error(Kind::Unavailable, "SERVER_ERROR", &said),
         // "Come back later" is a refusal to start; a bare 503 also comes from proxies that lost the answer.
-        503 if answer.retry_after().is_some() => error(Kind::Unavailable, said),
-        500..=599 => error(Kind::Ambiguous, said).retry(Retry::Backoff),
-        _ => error(Kind::Rejected, said),
+        503 if answer.retry_after().is_some() => error(Kind::Unavailable, "SERVER_ERROR", &said),
+        500..=599 => error(Kind::Ambiguous, "SERVER_ERROR", &said).retry(Retry::Backoff),
+        _ => error(Kind::Rejected, "REFUSED", &said),
     };
-    let result = result.code(format!("HTTP_{status}"));
     Some(match (result.retry, answer.retry_after()) {
         (Retry::Backoff, Some(wait)) => result.retry(Retry::After(wait)),
         _ => result,
@@ -134,4 +137,65 @@ pub(super) fn for_access(mut error: ConnectorError, request: &Request) -> Connec
         error.kind = Kind::Unavailable;
     }
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(status: u16, retry_after: Option<&str>) -> Answer {
+        let mut headers = HeaderMap::new();
+        if let Some(text) = retry_after {
+            headers.insert("retry-after", text.parse().unwrap());
+        }
+        Answer { status, headers, json: Some(json!({})), body_is_empty: false }
+    }
+
+    #[test]
+    fn a_status_says_who_must_act_and_whether_anything_happened() {
+        for (status, retry_after, kind, retry) in [
+            (302, None, Kind::Config, Retry::Never),
+            (400, None, Kind::Rejected, Retry::Never),
+            (401, Some("1"), Kind::Auth, Retry::Never),
+            (403, None, Kind::Auth, Retry::Never),
+            (404, None, Kind::Config, Retry::Never),
+            (408, None, Kind::Unavailable, Retry::Backoff),
+            (429, None, Kind::RateLimited, Retry::Backoff),
+            (429, Some("2.5"), Kind::RateLimited, Retry::After(Duration::from_millis(2500))),
+            (500, None, Kind::Ambiguous, Retry::Backoff),
+            (503, None, Kind::Ambiguous, Retry::Backoff),
+            (503, Some("7"), Kind::Unavailable, Retry::After(Duration::from_secs(7))),
+            (504, Some("7"), Kind::Ambiguous, Retry::After(Duration::from_secs(7))),
+            (521, None, Kind::Unavailable, Retry::Backoff),
+        ] {
+            let error = by_status("Acme", &answer(status, retry_after)).unwrap();
+            assert_eq!((error.kind, error.retry), (kind, retry), "{status}");
+            assert!(error.code.is_some() && error.message.contains(&status.to_string()), "{error}");
+        }
+        assert!(by_status("Acme", &answer(207, None)).is_none());
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let past = answer(503, Some("Fri, 31 Dec 1999 23:59:59 GMT")).retry_after();
+        assert_eq!(past, Some(Duration::ZERO));
+        let far = answer(503, Some("Fri, 31 Dec 2100 23:59:59 GMT")).retry_after().unwrap();
+        assert!(far > Duration::from_secs(365 * 24 * 3600));
+        for nonsense in ["", "soon", "-5", "NaN", "1e300"] {
+            assert_eq!(answer(503, Some(nonsense)).retry_after(), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn a_pause_is_a_part_of_its_bound() {
+        for _ in 0..100 {
+            assert!(full_jitter(Duration::from_millis(80)) <= Duration::from_millis(80));
+        }
+        let policy = Policy { attempts: 4, ..Policy::default() };
+        let bounds: Vec<u128> = policy.pauses().map(|p| p.as_millis()).collect();
+        assert_eq!(bounds, [500, 1000, 2000]);
+    }
 }

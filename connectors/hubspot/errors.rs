@@ -154,21 +154,25 @@ pub(super) fn refusal(error: &Json) -> Refusal {
 fn embedded(message: &str) -> Option<Refusal> {
     let (_, list) = message.split_once("not valid: ")?;
     let list: Vec<Json> = serde_json::from_str(list.trim()).ok()?;
-    let first = list.iter().find(|p| p.get("isValid") != Some(&Json::Bool(true)))?;
-    let text = |name| first.get(name).and_then(Json::as_str);
-    Some(Refusal {
-        code: text("error").unwrap_or("VALIDATION_ERROR").to_owned(),
-        field: text("name").map(str::to_owned),
-        message: text("message")
-            .or(text("localizedErrorMessage"))
-            .unwrap_or("the value is not valid")
-            .to_owned(),
-    })
+    let mut invalid = list.iter().filter(|p| p.get("isValid") != Some(&Json::Bool(true)));
+    let text = |property: &Json, name| property.get(name).and_then(Json::as_str).map(str::to_owned);
+    let words = |property| {
+        let said = text(property, "message").or_else(|| text(property, "localizedErrorMessage"));
+        first_sentence(&said.unwrap_or_else(|| "the value is not valid".to_owned()))
+    };
+    let first = invalid.next()?;
+    let mut message = words(first);
+    for other in invalid {
+        let name = text(other, "name").unwrap_or_else(|| "another property".to_owned());
+        message.push_str(&format!("; `{name}`: {}", words(other)));
+    }
+    let code = text(first, "error").unwrap_or_else(|| "VALIDATION_ERROR".to_owned());
+    Some(Refusal { code, field: text(first, "name"), message: first_sentence(&message) })
 }
 
 fn property_name(error: &Json) -> Option<String> {
     let context = error.get("context")?;
-    let names = context.get("propertyName").or_else(|| context.get("propertyNames"))?;
+    let names = ["propertyName", "propertyNames", "properties"].iter().find_map(|n| context.get(n))?;
     let name = names.as_str().or_else(|| names.get(0)?.as_str())?;
     Some(name.to_owned())
 }

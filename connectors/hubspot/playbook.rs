@@ -54,6 +54,32 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         "Take the field out of the mapping.",
     ),
     entry(
+        "INVALID_VALUE",
+        "The property does not take this value.",
+        "Read the message; mend the value in the source or the mapping.",
+    ),
+    entry("INVALID_JSON", "The property takes JSON text.", "Give the field `type: json`."),
+    entry(
+        "LEADING_TRAILING_WHITESPACE",
+        "The value begins or ends with white space, which this property does not take.",
+        "Trim it in the query, or with a template: `{{ column | trim }}`.",
+    ),
+    entry(
+        "PROPERTY_VALUE_TOO_LONG",
+        "The text is longer than HubSpot keeps (65,536 characters).",
+        "Shorten it in the query.",
+    ),
+    entry(
+        "REQUIRED_FIELD",
+        "The object has a property that must be set, and this row leaves it empty.",
+        "Map the property, or fill it in the source.",
+    ),
+    entry(
+        "CONFLICTING_UNIQUE_VALUE",
+        "Another object already holds this value of a property whose values are unique.",
+        "Find the other object in HubSpot; merge the two, or mend the value in the source.",
+    ),
+    entry(
         "DUPLICATE_UNIQUE_PROPERTY_VALUE",
         "Another object already holds this value of a property whose values are unique.",
         "Find the other object in HubSpot; merge the two, or mend the value in the source.",
@@ -144,4 +170,35 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         "HubSpot refused the row without a code.",
         "Read the message; mend the row in the source.",
     ),
+    entry(
+        "SERVER_ERROR",
+        "HubSpot, or something before it, failed to handle the request (a status of 500 or more).",
+        "Nothing at first: it is tried again, now and in the next run. See HubSpot's status page if it stays.",
+    ),
+    entry(
+        "INTERNAL_ERROR",
+        "HubSpot failed to handle the row.",
+        "Nothing at first: the row is tried again. See HubSpot's status page if it stays.",
+    ),
+    entry(
+        "NOT_JSON",
+        "The answer was a page, not an API's answer; a proxy or a wrong address is likely.",
+        "Check the connection's `base_url` and the proxy.",
+    ),
+    entry(
+        "REDIRECTED",
+        "The address answered with a redirect, which is not followed.",
+        "Set the connection's `base_url` to the API itself.",
+    ),
+    entry(
+        "NOT_AUTHORIZED",
+        "The request was refused for its credentials, by HubSpot or by a proxy before it.",
+        "Check the connection's `token` and the proxy.",
+    ),
+    entry(
+        "NOT_FOUND",
+        "There is nothing at this address.",
+        "Check the object in the mapping and the connection's `base_url`.",
+    ),
+    entry("REFUSED", "The request was refused without a code.", "Read the message; mend what it names."),
 ];

@@ -9,7 +9,7 @@ use crate::contract::{ConnectorError, FieldType, Kind, Lookup, Outcome, Retry};
 use crate::hubspot::answers::{archived, lookups, outcomes};
 use crate::hubspot::client::ObjectType;
 use crate::hubspot::encode::{Input, trace_id};
-use crate::hubspot::errors::{VENDOR, judge};
+use crate::hubspot::errors::{VENDOR, judge, refusal};
 use crate::hubspot::playbook;
 
 /// The inputs of a fixture's request, matched on this property.
@@ -35,7 +35,7 @@ fn applied(id: &str, created: Option<bool>) -> Outcome {
     Outcome::Applied { remote_id: Some(id.to_owned()), created }
 }
 
-fn refusal(name: &str) -> ConnectorError {
+fn judged(name: &str) -> ConnectorError {
     judge(&fixture(name).answer).unwrap_or_else(|| panic!("{name} is no success"))
 }
 
@@ -162,15 +162,15 @@ fn every_refusal_says_who_must_act_and_when_to_come_back() {
         ("limit-ten-secondly", Kind::RateLimited, Retry::Backoff, "TEN_SECONDLY_ROLLING"),
         ("search-secondly-limit", Kind::RateLimited, Retry::After(second), "SECONDLY"),
     ] {
-        let error = refusal(name);
+        let error = judged(name);
         assert_eq!((error.kind, error.retry, error.code.as_deref()), (kind, retry, Some(code)), "{name}");
         assert!(playbook::ENTRIES.iter().any(|e| e.code == code), "{code} has no entry");
         assert!(error.kind != Kind::Auth || error.hint.is_some(), "{name}");
     }
-    assert!(refusal("missing-scopes").message.contains("`crm.objects.contacts.write`"));
-    assert!(refusal("create-conflict").message.contains("291401"));
+    assert!(judged("missing-scopes").message.contains("`crm.objects.contacts.write`"));
+    assert!(judged("create-conflict").message.contains("291401"));
     let field = ("field", "email".to_owned());
-    assert!(refusal("refused-whole").context.contains(&field));
+    assert!(judged("refused-whole").context.contains(&field));
     for name in ["server-error", "bad-gateway-page"] {
         assert!(judge(&fixture(name).answer).is_none(), "{name} is left to its status");
     }
@@ -223,7 +223,41 @@ fn objects_are_safe_in_a_path() {
 }
 
 #[test]
-fn playbook_codes_are_unique() {
+fn all_invalid_properties_of_a_row_are_told() {
+    let list = r#"Property values were not valid: [{"isValid":true,"name":"ok"},
+        {"isValid":false,"message":"C is not an option","error":"INVALID_OPTION","name":"plan"},
+        {"isValid":false,"message":"x is no number","error":"INVALID_NUMBER","name":"value"}]"#;
+    let error = refusal(&json!({"message": list, "category": "VALIDATION_ERROR"}));
+    assert_eq!((error.code.as_str(), error.field.as_deref()), ("INVALID_OPTION", Some("plan")));
+    assert_eq!(error.message, "C is not an option; `value`: x is no number");
+    let lacking = json!({"message": "Some required properties were not set.", "category": "VALIDATION_ERROR",
+        "context": {"properties": ["name"]}});
+    assert_eq!(refusal(&lacking).field.as_deref(), Some("name"));
+    let throttled = json!({"message": "slow down", "category": "RATE_LIMITS"});
+    assert!(matches!(refusal(&throttled).outcome(), Outcome::Deferred { .. }));
+    assert_eq!(refusal(&json!(7)).code, "UNKNOWN");
+}
+
+#[test]
+fn our_own_codes_have_one_entry_each() {
+    for code in [
+        "NOT_JSON",
+        "REDIRECTED",
+        "NOT_AUTHORIZED",
+        "NOT_FOUND",
+        "SERVER_ERROR",
+        "REFUSED",
+        "RATE_LIMITS",
+        "UNREACHABLE",
+        "NO_ANSWER",
+        "DAILY_BUDGET",
+        "KEY_EMPTY",
+        "LIST_SEPARATOR",
+        "REJECTED",
+        "UNKNOWN",
+    ] {
+        assert!(playbook::ENTRIES.iter().any(|e| e.code == code), "{code}");
+    }
     let mut codes: Vec<_> = playbook::ENTRIES.iter().map(|e| e.code).collect();
     codes.sort_unstable();
     let all = codes.len();

@@ -136,6 +136,9 @@ async fn any_unique_property_is_a_key() {
     assert!(catalog.get("code").unwrap().unique && catalog.get("email").unwrap().unique);
     assert_eq!(catalog.get("plan").unwrap().options, ["A", "B"]);
     assert_eq!(catalog.get("plan").unwrap().kind, FieldType::String);
+    let unknown = rig.hubspot.catalog(&Target { object: "pets".to_owned(), ..target() }).await.unwrap_err();
+    assert_eq!(unknown.kind, Kind::Config, "{unknown:?}");
+    assert!(unknown.message.contains("`pets`"), "{unknown}");
     let coded = |code: &str| Change {
         destination_key: vec![field("code", code)],
         fields: vec![field("code", code), field("email", &format!("{code}@example.com"))],
