@@ -9,7 +9,7 @@ use super::errors;
 use crate::contract::{ConnectorError, Kind};
 
 /// How long to wait for a writer that holds the file.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 5_000 });
 
 /// An open database, with what is needed to know afterwards that it held still.
 #[derive(Debug)]
@@ -121,4 +121,58 @@ fn stamp(path: &Path) -> Result<Stamp, ConnectorError> {
 /// A path for a URI file name.
 fn escaped(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_without_locks_must_have_held_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it's 100%? #1.sqlite");
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch("pragma journal_mode = wal; create table t (c)")
+            .unwrap();
+        assert!(is_wal(&path) && !has_log(&path));
+        let connection = Connection::open_with_flags(
+            format!("file:{}?immutable=1", escaped(&path)),
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+        );
+        let database = Database {
+            connection: prepared(connection.unwrap()).unwrap(),
+            unlocked: Some(stamp(&path).unwrap()),
+        };
+        assert!(database.held_still().is_ok());
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("insert into t values (1)").unwrap();
+        let error = database.held_still().unwrap_err();
+        assert!(
+            error.kind == Kind::Unavailable && error.message.contains("written to while it was read"),
+            "{error}"
+        );
+        drop(writer);
+        assert!(database.held_still().is_err(), "the log is gone, but the file has changed");
+    }
+
+    #[test]
+    fn only_a_database_in_wal_mode_without_a_log_is_read_without_locks() {
+        let folder = tempfile::tempdir().unwrap();
+        let cannot_open =
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), None);
+        let busy =
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
+        let (plain, wal) = (folder.path().join("plain"), folder.path().join("wal"));
+        Connection::open(&plain).unwrap().execute_batch("create table t (c)").unwrap();
+        Connection::open(&wal)
+            .unwrap()
+            .execute_batch("pragma journal_mode = wal; create table t (c)")
+            .unwrap();
+        assert!(!may_be_unlocked(&cannot_open, &plain));
+        assert!(!may_be_unlocked(&busy, &wal));
+        assert!(may_be_unlocked(&cannot_open, &wal));
+        std::fs::write(folder.path().join("wal-wal"), "log").unwrap();
+        assert!(!may_be_unlocked(&cannot_open, &wal));
+    }
 }

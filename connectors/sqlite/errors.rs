@@ -9,7 +9,7 @@ use crate::contract::{ConnectorError, Kind, Retry};
 /// Maps by SQLite's primary result code (<https://www.sqlite.org/rescode.html>); an unknown one is never retried.
 pub(super) fn failure(error: rusqlite::Error, path: &Path) -> ConnectorError {
     let file = path.display();
-    let Some(code) = error.sqlite_error_code() else {
+    let Some(code) = code(&error) else {
         return ConnectorError::new(Kind::Internal, format!("reading `{file}` failed: {error}"))
             .source(error);
     };
@@ -47,6 +47,14 @@ pub(super) fn failure(error: rusqlite::Error, path: &Path) -> ConnectorError {
         .hint(hint)
         .retry(retry)
         .source(error)
+}
+
+/// SQLite's primary result code.
+pub(super) fn code(error: &rusqlite::Error) -> Option<ErrorCode> {
+    match error {
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.code),
+        other => other.sqlite_error_code(),
+    }
 }
 
 /// SQLite's own message, without the query that rusqlite appends.

@@ -9,6 +9,9 @@ mod query;
 mod source;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::contract::{ConnectorError, Source};

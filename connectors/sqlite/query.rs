@@ -29,7 +29,6 @@ pub(super) fn prepare<'c>(
         {
             wrong_sql(error, connection)
         }
-        rusqlite::Error::NulError(_) => refused("the query contains a NUL byte"),
         other => errors::failure(other, path),
     })?;
     if !statement.readonly() {
@@ -96,7 +95,7 @@ fn first_word(sql: &str) -> &str {
 
 /// `SQLITE_ERROR`: the SQL itself is wrong; other codes are about the file.
 fn is_sql_error(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown)
+    errors::code(error) == Some(rusqlite::ErrorCode::Unknown)
 }
 
 fn wrong_sql(error: rusqlite::Error, connection: &Connection) -> ConnectorError {
