@@ -1,9 +1,13 @@
 //! The only printer: results on stdout as text or JSON, everything else on stderr, and the exit codes.
 
+pub mod arrived;
+pub mod catalog;
+pub mod checked;
 pub mod connectors;
 pub mod error;
 pub mod exit;
 pub mod format;
+pub mod history;
 pub mod json;
 pub mod logs;
 mod mask;
@@ -11,6 +15,7 @@ pub mod panic;
 pub mod playbook;
 mod preview;
 pub mod progress;
+pub mod refused;
 #[cfg(test)]
 pub(crate) mod samples;
 mod screen;
