@@ -24,3 +24,9 @@ pub use bisect::{bisect, default_budget};
 pub use client::{HttpClient, Setup};
 pub use request::{Access, Answer, Observed, Request, Vendor};
 pub use retry::Policy;
+
+/// Makes aws-lc-rs the TLS provider of this process; a later call changes nothing.
+pub fn install_crypto() {
+    // It fails only where a provider is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

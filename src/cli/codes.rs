@@ -7,7 +7,7 @@ const fn entry(code: &'static str, meaning: &'static str, action: &'static str) 
 }
 
 /// Codes of the command line, and those into which the answers of sources and destinations are sorted.
-const OWN: [ErrorEntry; 18] = [
+const OWN: [ErrorEntry; 19] = [
     entry(
         "OF-CLI-001",
         "The command line could not be understood.",
@@ -42,6 +42,11 @@ const OWN: [ErrorEntry; 18] = [
         "OF-CLI-007",
         "The command names something that does not exist: a run, a code, a connector, an object.",
         "Correct the name; the hint says where the list is.",
+    ),
+    entry(
+        "OF-CFG-090",
+        "What a `sandbox:` block or the file of `--config` declares is not an account: a wrong key, type or limit.",
+        "Write `{objects: {contacts: {plan: string}}, limits: {requests: 190/10s}, faults: [...]}` as the message says.",
     ),
     entry(
         "OF-DST-001",
@@ -106,10 +111,74 @@ const DEFECT: [ErrorEntry; 1] = [entry(
     "What was acknowledged is kept; run it again. Please report the line on stderr with `outflow --version`.",
 )];
 
+/// Codes of the ledger and the state folder.
+const STATE: [ErrorEntry; 12] = [
+    entry(
+        "OF-STA-001",
+        "The state folder, or a file in it, could not be opened or made.",
+        "Check that the folder of `state` in `outflow.yml` exists on a local disk and that its parent can be written.",
+    ),
+    entry(
+        "OF-STA-002",
+        "A file of the state folder may not be read or written by this user.",
+        "Run outflow as the user who owns the folder, or give it to this one: `chown -R USER .outflow`.",
+    ),
+    entry(
+        "OF-STA-003",
+        "A file stands where outflow keeps its own, and it is not outflow's.",
+        "Move the file away, or name another folder with `state` in `outflow.yml`.",
+    ),
+    entry(
+        "OF-STA-004",
+        "A file of the state folder is damaged. It was left as it is, and nothing was sent.",
+        "Restore it from a backup. Without one, move it away and run `outflow diff`: every row counts as new again.",
+    ),
+    entry(
+        "OF-STA-005",
+        "A file of the state folder was written by a newer outflow.",
+        "Use that version or a later one; `outflow --version` tells which this is.",
+    ),
+    entry(
+        "OF-STA-006",
+        "The disk with the state folder is full. The run stopped before anything more was sent.",
+        "Make room and run it again: what was acknowledged is kept.",
+    ),
+    entry(
+        "OF-STA-007",
+        "Another program holds a file of the state folder locked.",
+        "Close it, a database browser for instance, and run it again.",
+    ),
+    entry(
+        "OF-STA-008",
+        "Reading or writing a file of the state folder failed.",
+        "Check the disk, then run it again: what was acknowledged is kept.",
+    ),
+    entry(
+        "OF-STA-009",
+        "Several runs begin with the id that was given.",
+        "Give more of it; `outflow runs` lists them.",
+    ),
+    entry(
+        "OF-STA-010",
+        "Another run of this sync is going on, and two never overlap.",
+        "Wait for it. If its process was killed on another machine, its lease ends by itself after some minutes.",
+    ),
+    entry(
+        "OF-STA-011",
+        "This run lost its lease, because the machine slept or another run took over. It stopped at once.",
+        "Run it again: what was in flight is looked at first.",
+    ),
+    entry(
+        "OF-STA-012",
+        "The secret with which keys are hashed, `.outflow/salt`, is missing, damaged or another than the ledger's.",
+        "Restore `.outflow/salt` together with the ledger; they belong together.",
+    ),
+];
+
 /// All entries: outflow's own, then each connector's, each room in its order.
 pub fn all() -> Vec<&'static ErrorEntry> {
-    let rooms: [&'static [ErrorEntry]; 4] =
-        [&OWN, &DEFECT, crate::project::codes::CODES, crate::transform::fault::CODES];
+    let rooms: [&'static [ErrorEntry]; 5] =
+        [&OWN, &DEFECT, crate::project::codes::CODES, crate::transform::fault::CODES, &STATE];
     let connectors = REGISTRY.0.iter().map(|connector| connector.errors);
     rooms.into_iter().chain(connectors).flatten().collect()
 }

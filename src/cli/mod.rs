@@ -4,10 +4,20 @@ mod absent;
 mod codes;
 mod completions;
 mod connectors;
+mod errors;
 mod explain;
+mod given;
 mod global;
 mod help;
+mod history;
 mod man;
+mod retry;
+mod running;
+mod runs;
+mod sandbox;
+mod show;
+mod sla;
+mod status;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +26,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind as Usage;
 use clap::{Parser, Subcommand};
 
+pub use self::given::Given;
 use self::global::Global;
 use crate::error::{Error, ErrorKind};
 use crate::report::{self, Answer, Exit, Failure, Format, Screen, logs};
@@ -39,7 +50,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Status(status::Status),
+    Runs(runs::Runs),
+    Show(show::Show),
+    Errors(errors::Errors),
+    Retry(retry::Retry),
     Explain(explain::Explain),
+    Sandbox(sandbox::Sandbox),
     Connectors(connectors::Connectors),
     Completions(completions::Completions),
     Man(man::Man),
@@ -57,15 +74,10 @@ enum Command {
     Dbt(absent::Absent),
 }
 
-/// What a command is given besides its own arguments.
-pub struct Given {
-    pub global: Global,
-    pub screen: Screen,
-}
-
 /// The whole program: arguments in, exit code out.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     report::panic::install();
+    outflow_connectors::http::install_crypto();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let json = wants_json(&arguments);
     let exit = catch_unwind(AssertUnwindSafe(|| parse_and_run(&arguments))).unwrap_or_else(|_| {
@@ -120,7 +132,13 @@ impl Given {
 impl Command {
     fn name(&self) -> &'static str {
         match self {
+            Command::Status(_) => "status",
+            Command::Runs(_) => "runs",
+            Command::Show(_) => "show",
+            Command::Errors(_) => "errors",
+            Command::Retry(_) => "retry",
             Command::Explain(_) => "explain",
+            Command::Sandbox(_) => "sandbox",
             Command::Connectors(_) => "connectors",
             Command::Completions(_) => "completions",
             Command::Man(_) => "man",
@@ -135,7 +153,13 @@ impl Command {
 
     fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
         match self {
+            Command::Status(command) => command.run(given),
+            Command::Runs(command) => command.run(given),
+            Command::Show(command) => command.run(given),
+            Command::Errors(command) => command.run(given),
+            Command::Retry(command) => command.run(given),
             Command::Explain(command) => command.run(given),
+            Command::Sandbox(command) => command.run(given),
             Command::Connectors(command) => command.run(given),
             Command::Completions(command) => command.run(given),
             Command::Man(command) => command.run(given),

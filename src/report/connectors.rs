@@ -57,7 +57,7 @@ pub fn one(connector: &Connector) -> Answer {
 fn abilities(capabilities: &Capabilities) -> String {
     let mut text = format!("writes: {}\n", verbs(capabilities).join(", "));
     let _ = writeln!(text, "removes by: {}", removal(capabilities));
-    let _ = writeln!(text, "batch: {} in flight at once: {}", batch(capabilities), capabilities.in_flight);
+    let _ = writeln!(text, "batch: {}; {} in flight at once", batch(capabilities), capabilities.in_flight);
     if let Some(limit) = capabilities.rate {
         let _ = writeln!(text, "rate without `limits`: {}", rate(limit));
     }

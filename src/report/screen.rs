@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::error::{Finding, render};
 use super::exit::Exit;
 use super::json;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -29,11 +29,32 @@ pub struct Answer {
     pub json: Map<String, Json>,
     /// For stderr in text format; JSON bodies carry their own.
     pub findings: Vec<Finding>,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Text, or an object with version, command and exit code.
+    Usual,
+    /// The JSON object alone, in either format.
+    Document,
+    /// It was shown already.
+    Printed,
 }
 
 impl Answer {
     pub fn new(text: impl Into<String>, json: Map<String, Json>) -> Self {
-        Answer { exit: Exit::Done, text: text.into(), json, findings: Vec::new() }
+        Answer { exit: Exit::Done, text: text.into(), json, findings: Vec::new(), form: Form::Usual }
+    }
+
+    /// An object that is itself the result, in either format.
+    pub fn document(object: Map<String, Json>) -> Self {
+        Answer { form: Form::Document, ..Self::new("", object) }
+    }
+
+    /// Nothing more is to be printed.
+    pub fn printed() -> Self {
+        Answer { form: Form::Printed, ..Self::new("", Map::new()) }
     }
 
     pub fn exit(mut self, exit: Exit) -> Self {
@@ -74,9 +95,13 @@ pub struct Screen {
 impl Screen {
     /// Prints the answer; the exit code is another only if stdout could not be written.
     pub fn answer(&self, command: &str, answer: &Answer) -> Exit {
-        match self.format {
-            Format::Json => self.object(command, answer.exit, &answer.json),
-            Format::Text => {
+        match (answer.form, self.format) {
+            (Form::Printed, _) => answer.exit,
+            (Form::Document, _) => {
+                settle(out(&format!("{:#}\n", Json::Object(answer.json.clone()))), answer.exit)
+            }
+            (Form::Usual, Format::Json) => self.object(command, answer.exit, &answer.json),
+            (Form::Usual, Format::Text) => {
                 let written = out(&answer.text);
                 self.findings(&answer.findings);
                 settle(written, answer.exit)
@@ -102,6 +127,30 @@ impl Screen {
         for finding in findings.iter().filter(|finding| !(self.quiet && finding.warning)) {
             message(&render(finding, self.root.as_deref()));
         }
+    }
+
+    /// As [`Self::findings`], but in JSON format nothing is said.
+    pub fn warn(&self, findings: &[Finding]) {
+        if self.format == Format::Text {
+            self.findings(findings);
+        }
+    }
+
+    /// Says where a server listens, as soon as it does.
+    ///
+    /// # Errors
+    /// Where stdout cannot be written.
+    pub fn serving(&self, command: &str, url: &str) -> Result<(), Error> {
+        let text = match self.format {
+            Format::Text => format!("{url}\n"),
+            Format::Json => {
+                let body = Map::from_iter([("url".to_owned(), Json::from(url))]);
+                format!("{}\n", json::envelope(command, 0, &body))
+            }
+        };
+        out(&text).map_err(|cause| {
+            Error::new("OF-CLI-004", ErrorKind::State, "stdout cannot be written").because(&cause)
+        })
     }
 
     /// A line of advice on stderr, for people only.
