@@ -2,12 +2,14 @@
 
 use outflow_connectors::registry::{ErrorEntry, REGISTRY};
 
+use crate::{project, sync, transform};
+
 const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
     ErrorEntry { code, meaning, action }
 }
 
-/// Codes of the command line, and those into which the answers of sources and destinations are sorted.
-const OWN: [ErrorEntry; 19] = [
+/// Codes of the command line.
+const OWN: [ErrorEntry; 7] = [
     entry(
         "OF-CLI-001",
         "The command line could not be understood.",
@@ -43,73 +45,7 @@ const OWN: [ErrorEntry; 19] = [
         "The command names something that does not exist: a run, a code, a connector, an object.",
         "Correct the name; the hint says where the list is.",
     ),
-    entry(
-        "OF-CFG-090",
-        "What a `sandbox:` block or the file of `--config` declares is not an account: a wrong key, type or limit.",
-        "Write `{objects: {contacts: {plan: string}}, limits: {requests: 190/10s}, faults: [...]}` as the message says.",
-    ),
-    entry(
-        "OF-DST-001",
-        "The destination refused the settings or the mapping.",
-        "Correct what the message names in `outflow.yml` or in the mapping; `outflow fields` lists the fields there are.",
-    ),
-    entry(
-        "OF-DST-002",
-        "The destination did not accept the credentials, or they lack a permission. It was not tried again.",
-        "Check the token and its scopes in the destination's settings; `outflow check --connect` tries it out.",
-    ),
-    entry(
-        "OF-DST-003",
-        "The destination's rate limit was still exceeded after every wait it asked for.",
-        "Run it again later, or set `limits: {requests: ...}` lower: something else may be using the same limit.",
-    ),
-    entry(
-        "OF-DST-004",
-        "A daily quota of the destination is used up. The run stopped cleanly.",
-        "Run it again when the quota is new; what was not sent goes then.",
-    ),
-    entry(
-        "OF-DST-005",
-        "The destination could not be reached, or answered with errors of its own until the retries ran out.",
-        "Check the network and the vendor's status page, then run the sync again: it goes on where it stopped.",
-    ),
-    entry(
-        "OF-DST-006",
-        "The destination refused a request as a whole, with no effect.",
-        "Read its words; they usually name a field of the mapping. `outflow errors SYNC` lists the rows.",
-    ),
-    entry(
-        "OF-DST-007",
-        "The answer to a request was lost, so it may or may not have had an effect.",
-        "Run the sync again: the rows in question are sent again or looked up, whichever is safe.",
-    ),
-    entry(
-        "OF-SRC-001",
-        "The source refused the query, or could not read its result.",
-        "Correct the SQL that is named; it helps to try it in the database's own client.",
-    ),
-    entry(
-        "OF-SRC-002",
-        "The source did not accept the credentials.",
-        "Check the connection in `outflow.yml` and the user's permissions in the database.",
-    ),
-    entry(
-        "OF-SRC-003",
-        "The source could not be reached, or could not be opened.",
-        "Check the path, or the host and the network, then run it again. Nothing was sent.",
-    ),
-    entry(
-        "OF-INT-001",
-        "Something that cannot happen did: a defect, or a damaged file on this machine.",
-        "What was acknowledged is kept. Please report the message with `outflow --version`.",
-    ),
 ];
-
-const DEFECT: [ErrorEntry; 1] = [entry(
-    crate::report::panic::CODE,
-    "outflow has a defect and stopped in the middle.",
-    "What was acknowledged is kept; run it again. Please report the line on stderr with `outflow --version`.",
-)];
 
 /// Codes of the ledger and the state folder.
 const STATE: [ErrorEntry; 12] = [
@@ -178,7 +114,7 @@ const STATE: [ErrorEntry; 12] = [
 /// All entries: outflow's own, then each connector's, each room in its order.
 pub fn all() -> Vec<&'static ErrorEntry> {
     let rooms: [&'static [ErrorEntry]; 5] =
-        [&OWN, &DEFECT, crate::project::codes::CODES, crate::transform::fault::CODES, &STATE];
+        [&OWN, project::codes::CODES, transform::fault::CODES, sync::codes::CODES, &STATE];
     let connectors = REGISTRY.0.iter().map(|connector| connector.errors);
     rooms.into_iter().chain(connectors).flatten().collect()
 }

@@ -41,15 +41,7 @@ impl Given {
 
     /// Positions of the syncs that the command line names: its own arguments, `--select` and `--exclude`.
     pub fn selected(&self, project: &Project, named: &[String]) -> Result<Vec<usize>, Failure> {
-        let position = |name: &String| {
-            let found = project.syncs.iter().position(|sync| sync.name == *name);
-            found.ok_or_else(|| Failure::from(unknown_sync(project, name)))
-        };
-        let wanted: Vec<&String> = named.iter().chain(&self.global.select).collect();
-        match wanted.as_slice() {
-            [] => Ok((0..project.syncs.len()).collect()),
-            names => names.iter().map(|name| position(name)).collect(),
-        }
+        project::select(project, named, &self.global.select, &self.global.exclude).map_err(Failure::from)
     }
 
     /// The one sync of this name.

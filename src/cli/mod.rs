@@ -1,11 +1,15 @@
 //! The command line: one thin file per command.
 
 mod absent;
+mod allow;
+mod check;
 mod codes;
 mod completions;
 mod connectors;
+mod diff;
 mod errors;
 mod explain;
+mod fields;
 mod given;
 mod global;
 mod help;
@@ -15,9 +19,11 @@ mod retry;
 mod running;
 mod runs;
 mod sandbox;
+mod schema;
 mod show;
 mod sla;
 mod status;
+mod sync;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,6 +56,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Check),
+    Diff(diff::Diff),
+    Sync(sync::Sync),
     Status(status::Status),
     Runs(runs::Runs),
     Show(show::Show),
@@ -58,6 +67,8 @@ enum Command {
     Explain(explain::Explain),
     Sandbox(sandbox::Sandbox),
     Connectors(connectors::Connectors),
+    Fields(fields::Fields),
+    Schema(schema::Schema),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(hide = true)]
@@ -132,6 +143,9 @@ impl Given {
 impl Command {
     fn name(&self) -> &'static str {
         match self {
+            Command::Check(_) => "check",
+            Command::Diff(_) => "diff",
+            Command::Sync(command) => command.name(),
             Command::Status(_) => "status",
             Command::Runs(_) => "runs",
             Command::Show(_) => "show",
@@ -140,6 +154,8 @@ impl Command {
             Command::Explain(_) => "explain",
             Command::Sandbox(_) => "sandbox",
             Command::Connectors(_) => "connectors",
+            Command::Fields(_) => "fields",
+            Command::Schema(_) => "schema",
             Command::Completions(_) => "completions",
             Command::Man(_) => "man",
             Command::Backfill(_) => "backfill",
@@ -153,6 +169,9 @@ impl Command {
 
     fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
         match self {
+            Command::Check(command) => command.run(given),
+            Command::Diff(command) => command.run(given),
+            Command::Sync(command) => command.run(given),
             Command::Status(command) => command.run(given),
             Command::Runs(command) => command.run(given),
             Command::Show(command) => command.run(given),
@@ -161,6 +180,8 @@ impl Command {
             Command::Explain(command) => command.run(given),
             Command::Sandbox(command) => command.run(given),
             Command::Connectors(command) => command.run(given),
+            Command::Fields(command) => command.run(given),
+            Command::Schema(command) => command.run(given),
             Command::Completions(command) => command.run(given),
             Command::Man(command) => command.run(given),
             _ => Err(absent::refusal(self.name()).into()),

@@ -84,7 +84,9 @@ fn change_lines(change: &SampleChange) -> Vec<Line> {
         Op::Remove => paint(REMOVE, "-"),
     };
     let mut lines = vec![Line { mark, key: key(&change.key), field: String::new(), text: String::new() }];
-    for (position, (name, both)) in change.fields.iter().enumerate() {
+    // What an add leaves empty is no news.
+    let told = change.fields.iter().filter(|(_, both)| change.op != Op::Add || !both["new"].is_null());
+    for (position, (name, both)) in told.enumerate() {
         let text = field_text(change, both);
         if position == 0 {
             lines[0].field = clean(name);

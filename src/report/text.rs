@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::Finding;
 use super::format::{bytes, clean, duration, key, plural, thousands};
 use super::preview;
 use super::style::{ADD, BAD, CHANGE, DIM, REMOVE, STRONG, paint};
@@ -14,6 +15,18 @@ pub fn syncs(reports: &[SyncReport]) -> String {
         None => run(report),
     });
     blocks.collect::<Vec<_>>().join("")
+}
+
+/// Why syncs failed, for stderr; each names its sync.
+pub fn errors(reports: &[SyncReport]) -> Vec<Finding> {
+    let failed = reports.iter().filter_map(|report| Some((report, report.error.clone()?)));
+    let named = failed.map(|(report, mut error)| {
+        if !error.message.contains(&report.sync) {
+            error.message = format!("{}: {}", report.sync, error.message);
+        }
+        Finding::from(error)
+    });
+    named.collect()
 }
 
 /// `contacts_to_hubspot   warehouse: customers → hubspot: contacts   upsert on email`.

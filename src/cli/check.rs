@@ -1,0 +1,63 @@
+use clap::Args;
+use serde_json::{Map, Value as Json};
+
+use super::{Given, help};
+use crate::error::Error;
+use crate::project::Project;
+use crate::report::checked::{self, Checked};
+use crate::report::{Answer, Failure, Finding};
+use crate::sync::connect::{Access, Connections};
+use crate::sync::{check_abilities, preflight};
+
+/// Checks every file and mapping of the project, and names all mistakes at once
+///
+/// With --connect it also logs in, asks for the query's columns and compares the mapping with the destination's fields.
+#[derive(Debug, Args)]
+#[command(after_help = help::after(&[
+    ("outflow check", "the files alone; needs no network"),
+    ("outflow check --connect", "the systems too; sends nothing"),
+    ("outflow check --format json", "for CI"),
+]))]
+pub struct Check {
+    /// Log in and compare with the destination's real fields
+    #[arg(long)]
+    connect: bool,
+}
+
+impl Check {
+    pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
+        let (project, mut findings) = match given.load() {
+            Ok(loaded) => loaded,
+            Err(failure) => return Ok(checked::check(Checked::default(), failure.findings)),
+        };
+        let selected = given.selected(&project, &[]).map_err(with_no_diagnostics)?;
+        let runtime = given.runtime()?;
+        let errors =
+            runtime.block_on(self.errors(&project, &selected)).map_err(|e| with_no_diagnostics(e.into()))?;
+        findings.extend(errors.into_iter().map(Finding::from));
+        let checked = Checked {
+            syncs: selected.len(),
+            connections: project.connections.len(),
+            connected: self.connect,
+        };
+        Ok(checked::check(checked, findings))
+    }
+
+    async fn errors(&self, project: &Project, selected: &[usize]) -> Result<Vec<Error>, Error> {
+        let connections = Connections::open(project, Access::ReadOnly).await?;
+        let mut errors = Vec::new();
+        for sync in selected.iter().map(|index| &project.syncs[*index]) {
+            errors.extend(check_abilities(&connections, sync));
+            if self.connect {
+                errors.extend(preflight(project, &connections, sync).await);
+            }
+        }
+        connections.close().await;
+        Ok(errors)
+    }
+}
+
+fn with_no_diagnostics(mut failure: Failure) -> Failure {
+    failure.json = Map::from_iter([("diagnostics".to_owned(), Json::Array(Vec::new()))]);
+    failure
+}
