@@ -47,74 +47,10 @@ const OWN: [ErrorEntry; 7] = [
     ),
 ];
 
-/// Codes of the ledger and the state folder.
-const STATE: [ErrorEntry; 12] = [
-    entry(
-        "OF-STA-001",
-        "The state folder, or a file in it, could not be opened or made.",
-        "Check that the folder of `state` in `outflow.yml` exists on a local disk and that its parent can be written.",
-    ),
-    entry(
-        "OF-STA-002",
-        "A file of the state folder may not be read or written by this user.",
-        "Run outflow as the user who owns the folder, or give it to this one: `chown -R USER .outflow`.",
-    ),
-    entry(
-        "OF-STA-003",
-        "A file stands where outflow keeps its own, and it is not outflow's.",
-        "Move the file away, or name another folder with `state` in `outflow.yml`.",
-    ),
-    entry(
-        "OF-STA-004",
-        "A file of the state folder is damaged. It was left as it is, and nothing was sent.",
-        "Restore it from a backup. Without one, move it away and run `outflow diff`: every row counts as new again.",
-    ),
-    entry(
-        "OF-STA-005",
-        "A file of the state folder was written by a newer outflow.",
-        "Use that version or a later one; `outflow --version` tells which this is.",
-    ),
-    entry(
-        "OF-STA-006",
-        "The disk with the state folder is full. The run stopped before anything more was sent.",
-        "Make room and run it again: what was acknowledged is kept.",
-    ),
-    entry(
-        "OF-STA-007",
-        "Another program holds a file of the state folder locked.",
-        "Close it, a database browser for instance, and run it again.",
-    ),
-    entry(
-        "OF-STA-008",
-        "Reading or writing a file of the state folder failed.",
-        "Check the disk, then run it again: what was acknowledged is kept.",
-    ),
-    entry(
-        "OF-STA-009",
-        "Several runs begin with the id that was given.",
-        "Give more of it; `outflow runs` lists them.",
-    ),
-    entry(
-        "OF-STA-010",
-        "Another run of this sync is going on, and two never overlap.",
-        "Wait for it. If its process was killed on another machine, its lease ends by itself after some minutes.",
-    ),
-    entry(
-        "OF-STA-011",
-        "This run lost its lease, because the machine slept or another run took over. It stopped at once.",
-        "Run it again: what was in flight is looked at first.",
-    ),
-    entry(
-        "OF-STA-012",
-        "The secret with which keys are hashed, `.outflow/salt`, is missing, damaged or another than the ledger's.",
-        "Restore `.outflow/salt` together with the ledger; they belong together.",
-    ),
-];
-
 /// All entries: outflow's own, then each connector's, each room in its order.
 pub fn all() -> Vec<&'static ErrorEntry> {
     let rooms: [&'static [ErrorEntry]; 5] =
-        [&OWN, project::codes::CODES, transform::fault::CODES, sync::codes::CODES, &STATE];
+        [&OWN, project::codes::CODES, transform::fault::CODES, sync::codes::CODES, ledger::codes::CODES];
     let connectors = REGISTRY.0.iter().map(|connector| connector.errors);
     rooms.into_iter().chain(connectors).flatten().collect()
 }

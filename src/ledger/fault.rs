@@ -5,32 +5,8 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
+use super::codes::{BUSY, CANNOT_OPEN, DAMAGED, FAILED, FULL, LEASE_LOST, NO_PERMISSION, NOT_OURS};
 use crate::error::{Error, ErrorKind};
-
-/// The state folder or a file in it cannot be created or opened.
-pub const CANNOT_OPEN: &str = "OF-STA-001";
-/// The file or folder may not be written.
-pub const NO_PERMISSION: &str = "OF-STA-002";
-/// The file is something else.
-pub const NOT_OURS: &str = "OF-STA-003";
-/// A checksum, a count or SQLite's own check failed.
-pub const DAMAGED: &str = "OF-STA-004";
-/// Written by a newer outflow, or by an older one where it may not be migrated.
-pub const VERSION: &str = "OF-STA-005";
-/// No space left on the disk.
-pub const FULL: &str = "OF-STA-006";
-/// Another program holds the SQLite file locked.
-pub const BUSY: &str = "OF-STA-007";
-/// SQLite or the disk failed in another way.
-pub const FAILED: &str = "OF-STA-008";
-/// The start of a run id that fits several runs.
-pub const AMBIGUOUS_RUN: &str = "OF-STA-009";
-/// Another run holds the sync.
-pub const LEASE_HELD: &str = "OF-STA-010";
-/// This run held the sync and has lost it.
-pub const LEASE_LOST: &str = "OF-STA-011";
-/// The salt is damaged, or isn't the one the ledger was made with.
-pub const SALT: &str = "OF-STA-012";
 
 /// What a piece of work on a file's owning thread failed with; becomes an [`Error`] once the file's name is known.
 #[derive(Debug)]

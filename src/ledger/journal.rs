@@ -66,30 +66,19 @@ impl Ledger {
             // Clean everywhere, and clean in this batch only.
             let (mut proven, mut without_effect) = (HashSet::new(), HashSet::new());
             let mut details = detail::Writer::new(tx)?;
-            for one in &settled {
-                let key = &one.key;
-                match &one.result {
-                    Settlement::Delivered { record, detail } => {
-                        logged.push(Entry { key: *key, record: *record });
-                        details.put(key, &Detail { gone: false, ..(**detail).clone() })?;
-                    }
-                    Settlement::Removed => {
-                        logged.push(Entry { key: *key, record: RecordHash::REMOVED });
-                        details.delete(key)?;
-                    }
-                    Settlement::Gone { detail } => {
-                        logged.push(Entry { key: *key, record: RecordHash::REMOVED });
-                        details.put(key, &Detail { gone: true, ..(**detail).clone() })?;
-                    }
-                    Settlement::Refused(refusal) => refusals::put(tx, refusal)?,
-                    Settlement::Untouched | Settlement::Unknown => {}
-                }
-                match &one.result {
-                    Settlement::Unknown => {}
-                    Settlement::Refused(_) | Settlement::Untouched => {
+            for Settled { key, result } in &settled {
+                match result {
+                    Settlement::Refused(refusal) => {
+                        refusals::put(tx, refusal)?;
                         without_effect.insert(*key);
                     }
+                    Settlement::Untouched => {
+                        without_effect.insert(*key);
+                    }
+                    Settlement::Unknown => {}
                     _ => {
+                        let record = keep_detail(&mut details, key, result)?;
+                        logged.push(Entry { key: *key, record });
                         refusals::forget(tx, key)?;
                         proven.insert(*key);
                     }
@@ -121,6 +110,23 @@ impl Ledger {
         let keys: HashSet<_> = keys.iter().copied().collect();
         self.write(move |tx| clean(tx, |_, key| keys.contains(key)))
     }
+}
+
+/// Stores the detail that an acknowledgement leaves; returns what to log.
+fn keep_detail(
+    details: &mut detail::Writer<'_>,
+    key: &KeyHash,
+    acknowledged: &Settlement,
+) -> Attempt<RecordHash> {
+    match acknowledged {
+        Settlement::Delivered { record, detail } => {
+            details.put(key, &Detail { gone: false, ..(**detail).clone() })?;
+            return Ok(*record);
+        }
+        Settlement::Gone { detail } => details.put(key, &Detail { gone: true, ..(**detail).clone() })?,
+        _ => details.delete(key)?,
+    }
+    Ok(RecordHash::REMOVED)
 }
 
 /// Cleans the keys that `is_clean(batch, key)` names, and closes the intents that have no dirty key left.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::codes;
 use super::fault::{self, Attempt};
 use super::refusals::{time, time_text};
 use super::state::State;
@@ -183,7 +184,7 @@ impl Held {
 
     fn lost(&self) -> Error {
         Error::new(
-            fault::LEASE_LOST,
+            codes::LEASE_LOST,
             ErrorKind::Locked,
             format!("this run of `{}` lost its lease: it was not renewed for {} seconds", self.sync, LASTS.as_secs()),
         )
@@ -306,7 +307,7 @@ impl Row {
 
 fn held_by_another(sync: &str, row: &Row) -> Error {
     Error::new(
-        fault::LEASE_HELD,
+        codes::LEASE_HELD,
         ErrorKind::Locked,
         format!(
             "another run of `{sync}` is going on: process {} on `{}`, since {:.0}",

@@ -4,6 +4,7 @@
 //! Each SQLite file has one owning thread; every call blocks until that thread is done with it.
 
 mod codec;
+pub mod codes;
 mod compact;
 mod detail;
 mod entry;
@@ -25,10 +26,6 @@ mod sum;
 mod world;
 
 pub use entry::*;
-pub use fault::{
-    AMBIGUOUS_RUN, BUSY, CANNOT_OPEN, DAMAGED, FAILED, FULL, LEASE_HELD, LEASE_LOST, NO_PERMISSION, NOT_OURS,
-    SALT, VERSION,
-};
 pub use lease::Lease;
 pub use salt::Salt;
 pub use snapshot::Snapshot;

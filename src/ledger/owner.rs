@@ -48,6 +48,7 @@ impl Owner {
             refuse_empty(&at)?;
             let mut conn = connect(&at, OpenFlags::SQLITE_OPEN_READ_WRITE, "")?;
             schema.migrate(&mut conn, &at)?;
+            conn.pragma_update(None, "journal_mode", "WAL")?;
             conn.pragma_update(None, "synchronous", "FULL")?;
             Ok(Held { conn, quiet: None })
         })

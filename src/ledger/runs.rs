@@ -3,8 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::codes;
 use super::entry::RunRecord;
-use super::fault::{self, Attempt};
+use super::fault::Attempt;
 use super::lease;
 use super::refusals::{time, time_text};
 use super::salt::hex;
@@ -34,7 +35,7 @@ impl State {
         let mut tail = [0; 3];
         getrandom::fill(&mut tail).map_err(|error| {
             let message = format!("the operating system gives no random numbers: {error}");
-            Error::new(fault::FAILED, ErrorKind::State, message)
+            Error::new(codes::FAILED, ErrorKind::State, message)
         })?;
         let run_id = format!("{}-{}", started_at.strftime("%Y%m%dT%H%M%SZ"), hex(&tail));
         let (sync, target, id) = (sync.to_owned(), target.map(str::to_owned), run_id.clone());
@@ -113,7 +114,7 @@ impl State {
             }
             match found.as_slice() {
                 [first, second] if first.run_id != wanted => Err(Error::new(
-                    fault::AMBIGUOUS_RUN,
+                    codes::AMBIGUOUS_RUN,
                     ErrorKind::Usage,
                     format!(
                         "several runs begin with `{wanted}`, such as `{}` and `{}`",

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::codes;
 use super::fault;
 use super::file;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,7 +31,7 @@ impl Salt {
         file::create_folder(dir)?;
         let fresh = random().map_err(|error| {
             Error::new(
-                fault::SALT,
+                codes::SALT,
                 ErrorKind::State,
                 format!("the operating system gives no random numbers: {error}"),
             )
@@ -51,7 +52,7 @@ impl Salt {
         match parse(&text) {
             Some(bytes) => Ok(Some(Salt(bytes))),
             None => Err(Error::new(
-                fault::SALT,
+                codes::SALT,
                 ErrorKind::State,
                 format!("`{}` is damaged: a salt is 64 hexadecimal digits", path.display()),
             )

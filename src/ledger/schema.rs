@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::fault::{self, Attempt, Fault, damaged};
+use super::codes;
+use super::fault::{Attempt, Fault, damaged};
 use crate::error::{Error, ErrorKind};
 
 /// The tables of one kind of file.
@@ -62,7 +63,7 @@ impl Schema {
         if version < self.latest() {
             return Err(Fault::Other(
                 Error::new(
-                    fault::VERSION,
+                    codes::VERSION,
                     ErrorKind::State,
                     format!(
                         "`{}` has version {version}, written by an older outflow; this one reads version {}",
@@ -82,7 +83,7 @@ impl Schema {
         if application != self.application || version < 1 {
             return Err(Fault::Other(
                 Error::new(
-                    fault::NOT_OURS,
+                    codes::NOT_OURS,
                     ErrorKind::State,
                     format!("`{}` is not a {} of outflow", file.display(), self.what),
                 )
@@ -92,7 +93,7 @@ impl Schema {
         if version > self.latest() {
             return Err(Fault::Other(
                 Error::new(
-                    fault::VERSION,
+                    codes::VERSION,
                     ErrorKind::State,
                     format!(
                         "`{}` has version {version}, written by a newer outflow; this one ({}) knows up to version {}",

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::codes;
 use super::compact;
 use super::entry::{Identity, KeyHash, MappingVersion, RecordHash};
-use super::fault::{self, Attempt, Fault, damaged};
+use super::fault::{Attempt, Fault, damaged};
 use super::lease::Lease;
 use super::meta;
 use super::owner::Owner;
@@ -130,7 +131,7 @@ impl Ledger {
         match known {
             Some(known) if known == mark => Ok(()),
             Some(_) => Err(Error::new(
-                fault::SALT,
+                codes::SALT,
                 ErrorKind::State,
                 format!(
                     "`{}` was made with another salt than the one in `salt`",

@@ -1,4 +1,10 @@
 //! Tests of the room as a whole.
 
+mod damage;
+mod files;
 mod journal;
+mod lease;
+mod model;
+mod runs;
 mod support;
+mod versions;

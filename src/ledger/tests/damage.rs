@@ -1,0 +1,122 @@
+//! A damaged file is an error or makes no difference; it never gives wrong data and never a panic.
+
+use std::fs;
+
+use outflow_connectors::contract::Verb;
+
+use super::support::*;
+use crate::error::{Error, ErrorKind};
+use crate::ledger::*;
+
+const ROWS: u64 = 60;
+
+/// A ledger with something in every table, as bytes.
+fn bytes() -> Vec<u8> {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    ledger.add_mapping(&MappingVersion { hash: "h".into(), spec: "{}".into() }).unwrap();
+    ledger.set_note("query", Some("abc")).unwrap();
+    ledger.rebase(&(0..ROWS).map(|n| (key(n), record(n), Some(detail(n)))).collect::<Vec<_>>()).unwrap();
+    ledger.compact().unwrap();
+    let entries: Vec<_> = (0..20).map(entry).collect();
+    let batch = ledger.begin(&Intent { run_id: "r".into(), verb: Verb::Upsert, entries }).unwrap();
+    ledger.store_handle(batch, "job").unwrap();
+    let refused = Settled { key: key(1), result: Settlement::Refused(Box::new(refusal(1))) };
+    ledger.settle(batch, &[delivered(0), refused]).unwrap();
+    ledger.close().unwrap();
+    fs::read(home.file()).unwrap()
+}
+
+/// Everything that can be read of a ledger.
+fn contents(home: &Home) -> Result<String, Error> {
+    let ledger = Ledger::open_at(&home.file(), 2)?;
+    let snapshot = ledger.snapshot()?;
+    let live: Vec<_> = snapshot.unmarked().collect();
+    let mut details: Vec<_> = ledger.details(&(0..ROWS).map(key).collect::<Vec<_>>())?.into_iter().collect();
+    details.sort_by_key(|(key, _)| *key);
+    let mut holders: Vec<_> = ledger
+        .destination_holders(&(0..ROWS).map(|n| u64::MAX - n).collect::<Vec<_>>())?
+        .into_iter()
+        .collect();
+    holders.sort();
+    let rest = (ledger.open_intents()?, ledger.refusals()?, ledger.mappings()?, ledger.note("query")?);
+    ledger.settle(BatchId(1), &[delivered(5)])?;
+    Ok(format!("{live:?} {details:?} {holders:?} {rest:?} {}", ledger.entries()?))
+}
+
+fn put(home: &Home, bytes: &[u8]) {
+    fs::create_dir_all(home.path().join("ledger")).unwrap();
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{end}", home.file().display()));
+    }
+    fs::write(home.file(), bytes).unwrap();
+}
+
+/// Whether the damage was noticed.
+fn judge(home: &Home, damaged: &[u8], whole: &str, what: &str) -> bool {
+    put(home, damaged);
+    match contents(home) {
+        Ok(found) => {
+            assert!(found == whole, "{what}: wrong data was read");
+            false
+        }
+        Err(error) => {
+            assert_eq!(error.kind, ErrorKind::State, "{what}: {error}");
+            assert!(error.message.contains("contacts.db"), "{what}: {error}");
+            true
+        }
+    }
+}
+
+#[test]
+fn a_shorter_file_is_refused() {
+    let (home, good) = (Home::new(), bytes());
+    put(&home, &good);
+    let whole = contents(&home).unwrap();
+    let cuts = (0..good.len()).step_by(9_973).chain([1, 99, 100, good.len() - 1]);
+    for cut in cuts {
+        let noticed = judge(&home, &good[..cut], &whole, &format!("cut at {cut}"));
+        // The last pages may be free ones, which nobody misses.
+        assert!(noticed || cut > good.len() / 4 * 3, "a file cut at {cut} was taken for whole");
+    }
+}
+
+#[test]
+fn a_flipped_bit_gives_an_error_or_changes_nothing() {
+    let (home, good) = (Home::new(), bytes());
+    put(&home, &good);
+    let whole = contents(&home).unwrap();
+    // Only bytes that are in use can matter, and the first hundreds of each page hold its structure.
+    let used = |i: &usize| good[*i] != 0 || i % 16_384 < 120;
+    let places: Vec<_> = (0..good.len()).filter(used).collect();
+    let mut noticed = 0;
+    for (turn, &place) in places.iter().step_by(places.len() / 250).enumerate() {
+        let mut bad = good.clone();
+        bad[place] ^= 1 << (turn % 8);
+        noticed += usize::from(judge(&home, &bad, &whole, &format!("bit {} of byte {place}", turn % 8)));
+    }
+    assert!(noticed > 150, "only {noticed} of 250 flips were noticed");
+}
+
+#[test]
+fn a_lost_row_is_noticed() {
+    for sql in [
+        "DELETE FROM part",
+        "DELETE FROM log",
+        "UPDATE log SET run = 'x'",
+        "UPDATE part SET id = id + 1",
+        "UPDATE detail SET remote_id = 'r5' WHERE remote_id = 'r4'",
+        "UPDATE intent SET dirty = zeroblob(n)",
+        "UPDATE meta SET value = 0 WHERE name = 'epoch'",
+        "UPDATE note SET value = 'x'",
+        "DROP INDEX detail_by_destination",
+        "UPDATE refusal SET parked = 1 - parked",
+        "UPDATE mapping SET spec = 'x'",
+    ] {
+        let home = Home::new();
+        put(&home, &bytes());
+        rusqlite::Connection::open(home.file()).unwrap().execute_batch(sql).unwrap();
+        let error = contents(&home).expect_err(sql);
+        assert_eq!(error.code, codes::DAMAGED, "{sql}: {error}");
+    }
+}
