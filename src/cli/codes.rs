@@ -2,7 +2,7 @@
 
 use outflow_connectors::registry::{ErrorEntry, REGISTRY};
 
-use crate::{project, sync, transform};
+use crate::{ledger, project, sync, transform};
 
 const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
     ErrorEntry { code, meaning, action }
