@@ -3,5 +3,6 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::unwrap_used, clippy::panic)]
 
 mod cli;
+mod engine;
 mod house;
 mod support;

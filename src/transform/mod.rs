@@ -15,8 +15,6 @@ mod time;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
-mod golden;
-#[cfg(test)]
 mod properties;
 
 pub use convert::{Conversion, constant, convert};

@@ -8,8 +8,8 @@ use std::fmt::Write;
 use jiff::civil;
 use outflow_connectors::contract::{Cell, FieldType};
 
-use super::convert::{Conversion, convert};
-use super::encode::{encode_value, key_value};
+use outflow::transform::encode::{encode_value, key_value};
+use outflow::transform::{Conversion, Fault, convert};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rows/golden.tsv");
 
@@ -117,7 +117,7 @@ fn table() -> String {
                     (value.to_string(), hex)
                 }
                 Err(fault) => {
-                    let fault: super::Fault = fault;
+                    let fault: Fault = fault;
                     (fault.code.to_owned(), "-".to_owned())
                 }
             };
