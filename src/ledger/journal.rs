@@ -143,7 +143,7 @@ fn clean(conn: &Connection, is_clean: impl Fn(i64, &KeyHash) -> bool) -> Attempt
                 (*dirty, touched) = (0, true);
             }
         }
-        if touched {
+        if touched || !dirty.contains(&1) {
             changed.push((batch, dirty_sum(batch, &keys, &dirty), dirty));
         }
     }

@@ -146,7 +146,7 @@ pub(super) fn each_part(conn: &Connection, mut each: impl FnMut(Part<'_>) -> Att
         {
             return damaged(format!("part {id} is out of order"));
         }
-        last = part.entries().last().map(|entry| entry.key).or(last);
+        last = part.last_key().or(last);
         parts += 1;
         entries += n as u64;
         each(part)?;
@@ -168,6 +168,11 @@ impl<'a> Part<'a> {
             return damaged(format!("part {id} has a wrong checksum"));
         }
         Ok(Part { data })
+    }
+
+    fn last_key(&self) -> Option<KeyHash> {
+        let last = self.data.get(self.data.len().checked_sub(WIDTH)?..)?;
+        unpack(last).next().map(|entry| entry.key)
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> + 'a {

@@ -132,6 +132,21 @@ impl Schema {
     }
 }
 
+/// Files up to this size are checked by SQLite as a whole when they are opened.
+const SMALL: u64 = 16 << 20;
+
+/// SQLite's own check of a small file; false where it was too large for that.
+pub(super) fn check_small(conn: &Connection, file: &Path) -> Attempt<bool> {
+    if std::fs::metadata(file).is_ok_and(|file| file.len() > SMALL) {
+        return Ok(false);
+    }
+    let verdict: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    match verdict.as_str() {
+        "ok" => Ok(true),
+        fault => damaged(format!("SQLite's check says: {}", fault.replace('\n', " "))),
+    }
+}
+
 type Table = (String, String, Option<String>);
 
 fn tables(conn: &Connection) -> Attempt<Vec<Table>> {

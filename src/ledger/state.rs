@@ -8,7 +8,7 @@ use rusqlite::{Transaction, TransactionBehavior, params};
 use super::fault::Attempt;
 use super::file;
 use super::owner::Owner;
-use super::schema::STATE;
+use super::schema::{self, STATE};
 use super::world::{Machine, World};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -34,7 +34,9 @@ impl State {
 
     pub(super) fn open_in(dir: &Path, world: Arc<dyn World>) -> Result<State> {
         file::create_folder(dir)?;
-        let owner = Owner::open(&dir.join(FILE), STATE)?;
+        let path = dir.join(FILE);
+        let owner = Owner::open(&path, STATE)?;
+        owner.look(move |conn| schema::check_small(conn, &path))?;
         Ok(State { dir: dir.to_path_buf(), owner, world, writable: true })
     }
 

@@ -13,7 +13,7 @@ use super::meta;
 use super::owner::Owner;
 use super::packed;
 use super::salt::Salt;
-use super::schema::LEDGER;
+use super::schema::{self, LEDGER};
 use super::snapshot::Snapshot;
 use super::sum::Sum;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,9 +21,6 @@ use crate::error::{Error, ErrorKind, Result};
 const IDENTITY: &str = "ledger.identity";
 const SALT: &str = "ledger.salt";
 const NOTE: &str = "run.";
-
-/// Files up to this size are checked by SQLite as a whole when they are opened.
-const SMALL: u64 = 16 << 20;
 
 /// What one destination has acknowledged for one sync. A handle: clones share one file and one thread; calls block.
 #[derive(Clone)]
@@ -283,12 +280,8 @@ fn mapping_sum(seq: i64, mapping: &MappingVersion) -> i64 {
 fn check(conn: &Connection, file: &Path) -> Attempt<()> {
     meta::get(conn, meta::EPOCH)?;
     packed::check_counts(conn)?;
-    if std::fs::metadata(file).is_ok_and(|file| file.len() > SMALL) {
-        return Ok(());
-    }
-    let verdict: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    match verdict.as_str() {
-        "ok" => packed::each_live(conn, |_| {}),
-        fault => damaged(format!("SQLite's check says: {}", fault.replace('\n', " "))),
+    match schema::check_small(conn, file)? {
+        true => packed::each_live(conn, |_| {}),
+        false => Ok(()),
     }
 }

@@ -170,6 +170,21 @@ fn a_state_folder_that_is_a_file_is_named() {
 }
 
 #[test]
+fn a_damaged_state_file_is_named() {
+    let home = Home::new();
+    drop(State::open(home.path()).unwrap());
+    let path = home.path().join("state.db");
+    let whole = fs::read(&path).unwrap();
+    for damage in [&whole[..whole.len() / 2], &[], &[b'x'; 5_000]] {
+        fs::write(&path, damage).unwrap();
+        let error = State::open(home.path()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::State);
+        assert!(error.message.contains("state.db"), "{error}");
+        assert!(State::read(home.path()).is_err());
+    }
+}
+
+#[test]
 fn a_folder_without_permission_is_named() {
     let home = Home::new();
     let dir = home.path().join("closed");

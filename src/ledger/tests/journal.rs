@@ -156,6 +156,15 @@ fn a_destination_key_is_held_by_a_live_row_only() {
 }
 
 #[test]
+fn a_batch_of_nothing_does_not_stay_open() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let batch = ledger.begin(&intent([])).unwrap();
+    ledger.settle(batch, &[]).unwrap();
+    assert!(ledger.open_intents().unwrap().is_empty());
+}
+
+#[test]
 fn a_ledger_opened_for_reading_refuses_to_write() {
     let home = Home::new();
     home.ledger(1).close().unwrap();

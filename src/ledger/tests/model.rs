@@ -149,6 +149,31 @@ fn load(ledger: &Ledger, rows: std::ops::Range<u64>, version: u64) {
     ledger.rebase(&rows.map(|n| (key(n), record(version), None)).collect::<Vec<_>>()).unwrap();
 }
 
+#[test]
+fn a_log_cut_off_anywhere_gives_an_earlier_state_and_never_a_mixed_one() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let mut states = vec![live(&ledger)];
+    for version in 1..6 {
+        load(&ledger, version * 3..version * 3 + 6, version);
+        states.push(live(&ledger));
+    }
+    let file = fs::read(home.file()).unwrap();
+    let log = fs::read(home.file().with_extension("db-wal")).unwrap();
+    let mut newest = 0;
+    for cut in (0..=log.len()).step_by(7_919).chain([log.len()]) {
+        let after = Home::new();
+        fs::create_dir_all(after.path().join("ledger")).unwrap();
+        fs::write(after.file(), &file).unwrap();
+        fs::write(after.file().with_extension("db-wal"), &log[..cut]).unwrap();
+        let found = live(&after.ledger(2));
+        let state = states.iter().position(|state| *state == found).expect("a state that never was");
+        assert!(state >= newest, "a longer log gave an older state");
+        newest = state;
+    }
+    assert_eq!(newest, states.len() - 1);
+}
+
 fn count(ledger: &Ledger, sql: &'static str) -> i64 {
     ledger.owner.look(move |conn| Ok(conn.query_row(sql, [], |row| row.get(0))?)).unwrap()
 }
