@@ -37,9 +37,9 @@ pub fn render(finding: &Finding, root: Option<&Path>) -> String {
     for cause in &error.causes {
         group = group.element(Level::NOTE.with_name(Some("because")).message(clean_lines(cause)));
     }
-    if let Some(hint) = &error.hint {
-        group = group.element(Level::HELP.with_name(Some("hint")).message(clean_lines(hint)));
-    }
+    let hint =
+        error.hint.clone().unwrap_or_else(|| format!("`outflow explain {}` tells what to do", error.code));
+    group = group.element(Level::HELP.with_name(Some("hint")).message(clean_lines(&hint)));
     let mut text = Renderer::styled().render(&[group]);
     text.push('\n');
     text

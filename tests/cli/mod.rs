@@ -1,5 +1,9 @@
 //! The command line as its users meet it: the binary, run in folders of its own.
 
+mod bad_input;
 mod codes;
+mod commands;
 mod help;
+mod quickstart;
 mod usage;
+mod world;

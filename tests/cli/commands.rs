@@ -1,0 +1,166 @@
+//! Commands beside `sync` and `diff`: what they show, and the exit codes in between.
+
+use std::fs;
+
+use serde_json::Value as Json;
+
+use super::world::{MAPPING_FILE, World};
+
+#[test]
+fn diff_has_exit_codes_only_when_asked() {
+    let world = World::new();
+    world.run(&["diff"]).ends(0);
+    world.run(&["diff", "--exit-code"]).ends(2);
+    world.sync(0);
+    world.run(&["diff", "--exit-code"]).ends(0);
+    world.edit(MAPPING_FILE, "mode: upsert", "mode: upsert\nguards: {max_change: 10%}");
+    world.sql("update people set name = name || '!'");
+    let shown = world.run(&["diff"]).ends(0);
+    assert!(shown.stdout.contains("would be held: ") && shown.stdout.contains("OF-RUN-024"), "{shown:#?}");
+    world.run(&["diff", "--exit-code"]).ends(4);
+    let held = world.sync(4);
+    assert_eq!((&held["status"], &held["requests"]), (&"held".into(), &0.into()));
+    world.run(&["sync", "--allow-changes"]).ends(0);
+    assert_eq!(world.contacts()["ann@example.com"], "Ann!");
+}
+
+#[test]
+fn a_preview_counts_what_the_run_then_does() {
+    let world = World::new();
+    // So many that one that is new and one that is gone don't look like a change of all keys.
+    world.sql(
+        "with recursive n (i) as (values (10) union all select i + 1 from n where i < 29)
+         insert into people select i, 'p' || i || '@example.com', 'P', i, null from n",
+    );
+    world.sync(0);
+    world.edit(MAPPING_FILE, "mode: upsert", "mode: mirror\nguards: {max_delete: 90%}");
+    world.sql("update people set name = 'Ada' where id = 1; delete from people where id = 2");
+    world.sql("insert into people values (4, 'dan@example.com', 'Dan', 4, null), (5, null, 'Eve', 5, null)");
+    let (preview, run) = (world.diff(), world.sync(3));
+    for count in ["rows_read", "added", "changed", "removed", "unchanged", "invalid", "duplicates", "parked"]
+    {
+        assert_eq!(preview[count], run[count], "{count}");
+    }
+    let ops: Vec<&Json> = preview["sample"].as_array().unwrap().iter().map(|c| &c["op"]).collect();
+    assert_eq!(ops.len(), 3, "{preview:#}");
+    assert_eq!(preview["forecast"]["requests"], run["requests"]);
+    assert_eq!(preview["run_id"], Json::Null);
+    assert_eq!(world.contacts().len(), 23);
+}
+
+#[test]
+fn a_limit_sends_some_and_removes_nothing() {
+    let world = World::new();
+    let run = world.run(&["sync", "--limit", "1", "--format", "json"]).ends(0).json();
+    assert_eq!(run["syncs"][0]["delivered"], 1, "{run:#}");
+    assert_eq!(world.contacts().len(), 1);
+    assert_eq!(world.sync(0)["delivered"], 2);
+    let again = world.run(&["sync", "--full-refresh", "--format", "json"]).ends(0).json();
+    assert_eq!(again["syncs"][0]["delivered"], 3, "{again:#}");
+}
+
+#[test]
+fn history_of_runs() {
+    let world = World::new();
+    assert_eq!(world.run(&["runs"]).ends(0).stdout, "no runs yet\n");
+    assert!(!world.path().join(".outflow").exists(), "looking made a state folder");
+    let first = world.sync(0)["run_id"].as_str().unwrap().to_owned();
+    let second = world.sync(0)["run_id"].as_str().unwrap().to_owned();
+    let runs = world.run(&["runs", "people", "--format", "json"]).ends(0).json();
+    let ids: Vec<&str> =
+        runs["runs"].as_array().unwrap().iter().map(|r| r["run_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [&second, &first]);
+    assert_eq!(runs["runs"][1]["counts"]["delivered"], 3);
+    let shown = world.run(&["show", &first]).ends(0);
+    assert!(shown.stdout.starts_with(&format!("{first}   people   ok\n")), "{shown:#?}");
+    let beginning = &first[..8];
+    let several = world.run(&["show", beginning]).ends(2);
+    assert!(several.stderr.contains("OF-STA-009"), "{several:#?}");
+    let none = world.run(&["show", "nope"]).ends(1);
+    assert!(none.stderr.contains("outflow runs"), "{none:#?}");
+    let unknown = world.run(&["runs", "peple"]).ends(1);
+    assert!(unknown.stderr.contains("did you mean `people`?"), "{unknown:#?}");
+}
+
+#[test]
+fn a_failed_run_is_in_the_history_with_its_error() {
+    let world = World::new();
+    world.sync(0);
+    world.edit(MAPPING_FILE, "from people", "from persons");
+    world.sync(1);
+    let runs = world.run(&["runs", "--format", "json"]).ends(0).json();
+    assert_eq!(runs["runs"][0]["status"], "failed", "{runs:#}");
+    let id = runs["runs"][0]["run_id"].as_str().unwrap();
+    let shown = world.run(&["show", id, "--format", "json"]).ends(0).json();
+    assert_eq!(shown["run"]["error"]["code"], "OF-SRC-001", "{shown:#}");
+}
+
+#[test]
+fn status_tells_who_is_late() {
+    let world = World::new();
+    world.edit(MAPPING_FILE, "mode: upsert", "mode: upsert\nsla: {max_age: 2h}");
+    world.run(&["status"]).ends(0);
+    let late = world.run(&["status", "--check-sla", "--format", "json"]).ends(3).json();
+    assert_eq!((&late["syncs"][0]["late"], &late["syncs"][0]["last_run"]), (&true.into(), &Json::Null));
+    world.sync(0);
+    let fine = world.run(&["status", "--check-sla", "--format", "json"]).ends(0).json();
+    let sync = &fine["syncs"][0];
+    assert_eq!((&sync["late"], &sync["last_run"]["status"]), (&false.into(), &"ok".into()), "{fine:#}");
+    let keys: Vec<_> = sync.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["sync", "last_run", "last_success_at", "late", "pending", "rejected", "parked"]);
+}
+
+#[test]
+fn fields_of_a_destination() {
+    let world = World::new();
+    let json = world.run(&["fields", "marketing", "contacts", "--format", "json"]).ends(0).json();
+    let plan = json["fields"].as_array().unwrap().iter().find(|f| f["name"] == "plan").unwrap().clone();
+    assert_eq!(plan["options"], serde_json::json!(["A", "B"]));
+    let unknown = world.run(&["fields", "marketng", "contacts"]).ends(1);
+    assert!(unknown.stderr.contains("did you mean `marketing`?"), "{unknown:#?}");
+    world.run(&["fields", "warehouse", "contacts"]).ends(1);
+    world.run(&["fields", "marketing", "nonsense"]).ends(1);
+    assert!(!world.path().join(".outflow").exists());
+}
+
+#[test]
+fn schemas_are_documents_of_their_own() {
+    let world = World::new();
+    for of in ["project", "mapping"] {
+        let text = world.run(&["schema", of]).ends(0);
+        let json = world.run(&["schema", of, "--format", "json"]).ends(0);
+        assert_eq!(text.stdout, json.stdout);
+        assert!(text.json()["$schema"].is_string());
+    }
+}
+
+#[test]
+fn the_sandbox_can_be_emptied() {
+    let world = World::new();
+    world.sync(0);
+    assert_eq!(world.contacts().len(), 3);
+    world.run(&["sandbox", "reset"]).ends(0);
+    assert_eq!(world.contacts().len(), 0);
+    let text = world.run(&["sandbox"]).ends(0);
+    assert!(text.stdout.starts_with("nothing has arrived\n"), "{text:#?}");
+}
+
+#[test]
+fn nothing_is_written_where_nothing_can_be() {
+    let world = World::new();
+    world.sync(0);
+    let run = world.run(&["errors", "people", "--export", "no/such/folder.csv"]).ends(1);
+    assert!(run.stderr.contains("OF-CLI-004") && run.stderr.contains("no/such/folder.csv"), "{run:#?}");
+    assert!(fs::metadata(world.path().join("no")).is_err());
+}
+
+#[test]
+fn log_lines_are_json_when_asked() {
+    let world = World::new();
+    let run = world.run(&["sync", "-v", "--log-format", "json"]).ends(0);
+    let lines: Vec<Json> =
+        run.stderr.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect();
+    assert!(lines.iter().any(|line| line["fields"]["message"] == "sync finished"), "{run:#?}");
+    let quiet = world.run(&["sync", "-q"]).ends(0);
+    assert_eq!(quiet.stderr, "");
+}

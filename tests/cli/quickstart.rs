@@ -1,0 +1,137 @@
+//! The repository's own project, as a newcomer runs it.
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+use serde_json::Value as Json;
+
+use super::world::{files, identities};
+use crate::support::{outflow, quickstart};
+
+fn counts(json: &Json, name: &str) -> Vec<u64> {
+    json["syncs"].as_array().unwrap().iter().map(|sync| sync[name].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn everything_arrives_then_nothing_then_only_what_changed() {
+    let project = quickstart();
+    let sync = || {
+        let json = outflow(project.path(), &["sync", "--format", "json"]).ends(0).json();
+        identities(&json);
+        json
+    };
+    let first = sync();
+    assert_eq!(first["sandbox"], true);
+    assert_eq!(counts(&first, "delivered"), [10, 59]);
+    assert_eq!(counts(&first, "added"), [10, 59]);
+
+    let second = sync();
+    assert_eq!(counts(&second, "requests"), [0, 0]);
+    assert_eq!(counts(&second, "unchanged"), [10, 59]);
+
+    let warehouse = Connection::open(project.path().join("fixtures/chinook.sqlite")).unwrap();
+    warehouse
+        .execute("update Customer set Phone = '+1' || CustomerId where CustomerId in (3, 17, 41)", [])
+        .unwrap();
+    drop(warehouse);
+    let preview = outflow(project.path(), &["diff", "--format", "json"]).ends(0).json();
+    assert_eq!(counts(&preview, "changed"), [0, 3]);
+    let sample = preview["syncs"][1]["sample"].as_array().unwrap().clone();
+    let keys: BTreeSet<u64> = sample.iter().map(|c| c["key"]["customer_id"].as_u64().unwrap()).collect();
+    assert_eq!(keys, BTreeSet::from([3, 17, 41]));
+    assert!(
+        sample.iter().all(|c| c["op"] == "change" && c["fields"].as_object().unwrap().len() == 1),
+        "{sample:#?}"
+    );
+
+    let third = sync();
+    assert_eq!(counts(&third, "sent"), [0, 3]);
+    assert_eq!(counts(&third, "requests"), [0, 1]);
+    let shown = outflow(project.path(), &["sandbox", "show", "--format", "json"]).ends(0).json();
+    let contacts = shown["objects"]["hubspot"]["contacts"].as_array().unwrap();
+    assert_eq!(contacts.len(), 59);
+    let renewed = contacts.iter().filter(|c| {
+        c["properties"]["phone"].as_str().unwrap_or("").starts_with("+1")
+            && c["properties"]["phone"].as_str().unwrap_or("").len() <= 4
+    });
+    assert_eq!(renewed.count(), 3);
+}
+
+#[test]
+fn a_preview_changes_no_byte() {
+    let project = quickstart();
+    let before = files(project.path());
+    for arguments in [
+        &["diff"][..],
+        &["sync", "--dry-run"],
+        &["diff", "--format", "json", "--full-refresh"],
+        &["check", "--connect"],
+    ] {
+        outflow(project.path(), arguments).ends(0);
+        let after = files(project.path());
+        let paths = |of: &std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>| {
+            of.keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(paths(&before), paths(&after), "{arguments:?}");
+        assert!(before == after, "{arguments:?} changed a file's content");
+    }
+    outflow(project.path(), &["sync"]).ends(0);
+    let before = files(project.path());
+    outflow(project.path(), &["diff"]).ends(0);
+    let mut after = files(project.path());
+    after.retain(|path, _| before.contains_key(path) || !path.to_string_lossy().ends_with("-shm"));
+    assert!(before == after, "a preview changed a file's content");
+}
+
+#[test]
+fn what_is_printed_for_people() {
+    let project = quickstart();
+    let first = outflow(project.path(), &["sync"]).ends(0);
+    assert_eq!(first.stderr, "");
+    assert!(first.stdout.contains("contacts_to_hubspot   warehouse: customers → hubspot: contacts   upsert on email   [sandbox]\n  ok   + 59 added\n  59 delivered in 1 request, "), "{first:#?}");
+    let second = outflow(project.path(), &["sync", "contacts_to_hubspot"]).ends(0);
+    assert!(second.stdout.contains("  ok   = 59 unchanged\n  nothing sent, "), "{second:#?}");
+    assert!(!second.stdout.contains("companies"), "{second:#?}");
+    let preview = outflow(project.path(), &["diff"]).ends(0);
+    assert!(
+        preview
+            .stdout
+            .contains("  + 0 add   ~ 0 change   - 0 remove   = 59 unchanged\n  forecast: nothing to send\n"),
+        "{preview:#?}"
+    );
+}
+
+#[test]
+fn the_project_is_found_from_below_and_by_name() {
+    let project = quickstart();
+    outflow(&project.path().join("models"), &["check"]).ends(0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = project.path().to_str().unwrap();
+    outflow(elsewhere.path(), &["--project-dir", folder, "check"]).ends(0);
+    let lost = outflow(elsewhere.path(), &["check", "--format", "json"]).ends(1).json();
+    assert_eq!(lost["diagnostics"][0]["code"], "OF-CFG-001");
+    let run = outflow(elsewhere.path(), &["sync", "--format", "json"]).ends(1).json();
+    assert_eq!((&run["error"]["code"], &run["syncs"]), (&"OF-CFG-001".into(), &Json::Array(vec![])));
+}
+
+#[test]
+fn syncs_are_selected_by_expressions() {
+    let project = quickstart();
+    let names = |arguments: &[&str]| {
+        let all = [arguments, &["--format", "json"]].concat();
+        let json = outflow(project.path(), &all).ends(0).json();
+        json["syncs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s["sync"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let both = ["companies_to_hubspot", "contacts_to_hubspot"];
+    assert_eq!(names(&["diff", "--select", "tag:crm"]), both);
+    assert_eq!(names(&["diff", "--select", "+contacts_to_hubspot"]), both);
+    assert_eq!(names(&["diff", "--select", "tag:crm", "--exclude", "companies_to_hubspot"]), both[1..]);
+    assert_eq!(names(&["status", "contacts_to_hubspot"]), both[1..]);
+    let wrong = outflow(project.path(), &["diff", "contacts_to_hubspt"]).ends(2);
+    assert!(wrong.stderr.contains("contacts_to_hubspot"), "{wrong:#?}");
+}
