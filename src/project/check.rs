@@ -30,6 +30,9 @@ impl File<'_> {
 
     /// Holds `node` against `shape`; `path` names it in messages, empty for the whole file.
     pub fn check(&self, node: &Node, shape: Shape, path: &str) {
+        if matches!(node.data, Data::Broken) {
+            return;
+        }
         match shape {
             Shape::Block(keys) => self.block(node, keys, path, CLOSED),
             Shape::Connection => self.block(node, CONNECTION_KEYS, path, OPEN),
@@ -44,7 +47,10 @@ impl File<'_> {
             }
             Shape::TextOr(block) => match node.data {
                 Data::Map(_) => self.check(node, *block, path),
-                _ => self.scalar(node, Shape::Text, path),
+                _ => {
+                    let fits = node.text().is_some_and(|t| !t.trim().is_empty());
+                    self.unless(fits, node, path, "a column's name or a block of keys");
+                }
             },
             Shape::Map(inner) => self.map(node, *inner, path),
             Shape::List(inner) => match &node.data {
@@ -56,6 +62,7 @@ impl File<'_> {
                 Data::List(items) => self.items(items, *inner, path),
                 _ => self.check(node, *inner, path),
             },
+            Shape::Sandbox => {}
             Shape::Unsupported => self.unsupported(node.pos, path),
             _ => self.scalar(node, shape, path),
         }
@@ -86,7 +93,11 @@ impl File<'_> {
     fn tagged(&self, node: &Node, keys: &'static [Key], path: &str) {
         match node.entries() {
             [_] => self.block(node, keys, path, CLOSED),
-            _ => self.expected(node, path, &format!("one of {}", quoted(keys.iter().map(|k| k.name)))),
+            _ => {
+                let keys = quoted(keys.iter().map(|k| k.name));
+                let message = format!("an item of `{path}` must have exactly one of the keys {keys}");
+                self.error(node.pos, codes::WRONG_VALUE, message);
+            }
         }
     }
 
@@ -164,6 +175,10 @@ impl File<'_> {
                     node.integer().is_some_and(|n| n >= i128::from(least) && n <= i128::from(u32::MAX));
                 return self.unless(fits, node, path, &format!("a whole number of at least {least}"));
             }
+            Shape::Calls if text().is_some_and(|t| units::bound(t).is_some() && t.contains('%')) => {
+                return self.unsupported(node.pos, &format!("{path}: PERCENT"));
+            }
+            Shape::Calls => return self.scalar(node, Shape::Integer(1), path),
             Shape::Bool => (node.boolean().is_some(), "`true` or `false`"),
             Shape::Word(words) => return self.word(node, words, path),
             Shape::Duration => {
@@ -245,8 +260,14 @@ pub(super) fn did_you_mean<'a>(word: &str, candidates: impl Iterator<Item = &'a 
     }
     let lower = word.to_lowercase();
     candidates
-        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (similarity(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
         .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+}
+
+/// From 0 to 1. Jaro-Winkler misses what two swapped or changed letters do to a very short word.
+fn similarity(word: &str, candidate: &str) -> f64 {
+    let one_slip = word.len() > 1 && strsim::damerau_levenshtein(word, candidate) == 1;
+    strsim::jaro_winkler(word, candidate).max(if one_slip { 0.85 } else { 0.0 })
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use outflow_connectors::registry::{Connector, Limits, Registry, Settings};
+use outflow_connectors::sandbox::SandboxConfig;
 use serde_json::Value as Json;
 
 use super::check::{File, did_you_mean, join};
@@ -20,7 +21,13 @@ pub(super) type Connections = BTreeMap<String, Option<Connection>>;
 /// Resolves every entry of the `connections` block.
 pub(super) fn read(block: &Node, registry: Registry, root: &Path, file: &File<'_>) -> Connections {
     let reader = Reader { registry, root, file };
-    block.entries().iter().map(|(key, node)| (key.name.clone(), reader.connection(key, node))).collect()
+    let mut accounts = SandboxConfig::default();
+    let mut connections = Connections::new();
+    for (key, node) in block.entries() {
+        let connection = reader.connection(key, node, &mut accounts);
+        connections.insert(key.name.clone(), connection);
+    }
+    connections
 }
 
 struct Reader<'a> {
@@ -30,7 +37,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn connection(&self, key: &Key, node: &Node) -> Option<Connection> {
+    fn connection(&self, key: &Key, node: &Node, accounts: &mut SandboxConfig) -> Option<Connection> {
         let path = format!("connections.{}", key.name);
         let kind = node.get("type")?;
         let connector = self.connector(kind)?;
@@ -38,6 +45,9 @@ impl Reader<'_> {
         self.known_settings(connector, node, &path);
         self.required_settings(connector, node, &path);
         let (base_url, sandbox) = self.base_url(connector, node, &path);
+        if let Some(block) = node.get("sandbox") {
+            self.sandbox(connector, block, accounts, &path);
+        }
         let connection = Connection {
             connector,
             settings: Settings {
@@ -51,6 +61,24 @@ impl Reader<'_> {
             location: self.file.location(key.pos),
         };
         (self.file.problems.errors() == before).then_some(connection)
+    }
+
+    /// Connections of one system share its emulated account, so that their blocks must not contradict each other.
+    fn sandbox(&self, connector: &Connector, block: &Node, accounts: &mut SandboxConfig, path: &str) {
+        if !connector.sandboxed {
+            let message =
+                format!("`{path}.sandbox` has no effect: the sandbox does not emulate {}", connector.title);
+            return self.file.error(block.pos, codes::NO_SANDBOX, message);
+        }
+        if let Err(message) = accounts.add(connector.name, &block.json()) {
+            let place = message.split('`').nth(1).unwrap_or_default();
+            let pos = place.split('.').try_fold(block, |node, key| node.get(key)).unwrap_or(block).pos;
+            let message = match block.has_filled() {
+                true => format!("`{path}.sandbox` is not valid with what its variables hold"),
+                false => format!("in `{path}.sandbox`: {message}"),
+            };
+            self.file.error(pos, codes::WRONG_VALUE, message);
+        }
     }
 
     fn connector(&self, kind: &Node) -> Option<&'static Connector> {
@@ -94,6 +122,7 @@ impl Reader<'_> {
     /// The connector's own settings as JSON, paths made absolute.
     fn values(&self, connector: &Connector, node: &Node, path: &str) -> serde_json::Map<String, Json> {
         let mut values = serde_json::Map::new();
+        let sandboxed = node.get("base_url").and_then(Node::text) == Some("sandbox");
         for setting in connector.settings {
             let Some(value) = node.get(setting.name) else { continue };
             let path = join(path, setting.name);
@@ -101,7 +130,7 @@ impl Reader<'_> {
                 self.file.error(value.pos, codes::WRONG_VALUE, format!("`{path}` has no value"));
                 continue;
             }
-            if setting.secret && is_plain(value) {
+            if setting.secret && !sandboxed && is_plain(value) {
                 let message = format!("`{path}` stands in this file in plain text");
                 let problem = Diagnostic::warning(codes::PLAIN_SECRET, message);
                 self.file.report(
@@ -160,9 +189,9 @@ impl Reader<'_> {
     }
 }
 
-/// A secret written out; a short word like `none` in a nested block is not judged.
+/// A secret written out.
 fn is_plain(value: &Node) -> bool {
-    value.text().is_some() && !value.filled
+    value.text().is_some_and(|t| !t.is_empty()) && !value.filled
 }
 
 /// Whether a URL may be used: `https`, or `http` to this machine.

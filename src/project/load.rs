@@ -140,6 +140,10 @@ impl<'a> Loader<'a> {
             file.report(Pos::START, problem.hint("a project needs at least `name` and `connections`"));
             return Main::default();
         }
+        if !matches!(node.data, Data::Map(_)) {
+            file.check(&node, shape::PROJECT, "");
+            return Main::default();
+        }
         // Targets that aren't chosen are judged as they stand: their variables need not be set here.
         let targets = overlay::take_targets(&mut node);
         if let Some(targets) = &targets {

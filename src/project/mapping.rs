@@ -24,7 +24,15 @@ pub(super) struct Surroundings<'a> {
 pub(super) struct Mapping {
     pub sync: Sync,
     pub name_pos: Pos,
-    pub depends_on: Vec<(String, Pos)>,
+    pub depends_on: Vec<Dependency>,
+}
+
+/// One name in `depends_on`.
+pub(super) struct Dependency {
+    pub name: String,
+    /// For messages.
+    pub shown: String,
+    pub pos: Pos,
 }
 
 /// Reads a whole mapping; `None` if something essential is wrong, which has then been reported.
@@ -41,7 +49,13 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
     let destination = destination(root.get("destination"), mode, file, around);
     let fields = fields::read(root.get("fields"), destination.as_ref(), file);
     let name = root.get("sync").and_then(Node::text).map_or_else(|| stem(file.path), str::to_owned);
-    let depends_on = texts(root.get("depends_on"));
+    let depends_on: Vec<Dependency> = root
+        .get("depends_on")
+        .map(Node::items)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|n| Some(Dependency { name: n.text()?.to_owned(), shown: n.describe(), pos: n.pos }))
+        .collect();
     let sync = Sync {
         name,
         file: file.path.to_owned(),
@@ -60,7 +74,7 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
         tests: tests(root.get("tests"), file),
         guards: guards(root.get("guards")),
         delivery: delivery(root.get("delivery"), file),
-        depends_on: depends_on.iter().map(|(name, _)| name.clone()).collect(),
+        depends_on: depends_on.iter().map(|d| d.name.clone()).collect(),
         sla: root.get("sla").map(sla),
     };
     Some(Mapping { sync, name_pos: root.get("sync").map_or(Pos::START, |n| n.pos), depends_on })
@@ -151,7 +165,7 @@ fn query(
     let text = value.text().filter(|t| !t.trim().is_empty())?;
     match kind {
         "model" => {
-            let (sql, location) = around.models?.render(text, file, value.pos)?;
+            let (sql, location) = around.models?.render(value, file)?;
             Some((text.to_owned(), sql, location))
         }
         "query" => Some((

@@ -6,6 +6,7 @@ mod connections;
 mod diagnostic;
 mod fields;
 mod files;
+pub mod init;
 mod load;
 mod mapping;
 mod models;

@@ -10,7 +10,7 @@ use super::check::{File, did_you_mean};
 use super::codes;
 use super::diagnostic::{Diagnostic, Problems};
 use super::files::{self, SEPARATOR};
-use super::yaml::Pos;
+use super::yaml::{Node, Pos};
 use crate::error::Location;
 
 /// Steps a template may take; a real model takes a few hundred.
@@ -46,7 +46,8 @@ impl Models {
     }
 
     /// The SQL of `models/NAME.sql` and its place; reports at `mapping` when there is no such model.
-    pub fn render(&self, name: &str, mapping: &File<'_>, pos: Pos) -> Option<(String, Location)> {
+    pub fn render(&self, model: &Node, mapping: &File<'_>) -> Option<(String, Location)> {
+        let (name, pos) = (model.text()?, model.pos);
         let Some(relative) = safe(name) else {
             mapping.error(
                 pos,
@@ -57,7 +58,11 @@ impl Models {
         };
         let path = Path::new(FOLDER).join(format!("{relative}.sql"));
         if !self.root.join(&path).is_file() {
-            self.missing(name, &path, mapping, pos);
+            if model.filled {
+                mapping.error(pos, codes::MODEL_MISSING, "there is no such model as the variable names");
+            } else {
+                self.missing(name, &path, mapping, pos);
+            }
             return None;
         }
         let text = files::read(&self.root, &path, mapping.problems)?;
@@ -123,10 +128,10 @@ pub(super) fn sentence(error: &minijinja::Error) -> String {
     let detail = error.detail().unwrap_or_default();
     match error.kind() {
         ErrorKind::OutOfFuel => "this template takes too many steps; it may loop".to_owned(),
-        ErrorKind::UndefinedError if detail.starts_with("the variable") => detail.to_owned(),
         ErrorKind::UndefinedError if detail.is_empty() => {
             "the template names something that is not defined".to_owned()
         }
+        ErrorKind::UndefinedError | ErrorKind::TemplateNotFound if !detail.is_empty() => detail.to_owned(),
         kind if detail.is_empty() => kind.to_string(),
         kind => format!("{kind}: {detail}"),
     }

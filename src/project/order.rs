@@ -60,13 +60,11 @@ fn dependencies(mappings: &[Mapping], incomplete: &BTreeSet<String>, problems: &
     let names: BTreeSet<&str> =
         mappings.iter().map(|m| m.sync.name.as_str()).chain(incomplete.iter().map(String::as_str)).collect();
     for mapping in mappings {
-        for (name, pos) in mapping.depends_on.iter().filter(|(name, _)| !names.contains(name.as_str())) {
-            let shown = super::yaml::shorten(name);
-            let problem = Diagnostic::error(
-                codes::UNKNOWN_DEPENDENCY,
-                format!("there is no sync `{shown}` to depend on"),
-            );
-            at(mapping, problems).report(*pos, problem.maybe_hint(did_you_mean(name, names.iter().copied())));
+        for needed in mapping.depends_on.iter().filter(|d| !names.contains(d.name.as_str())) {
+            let message = format!("there is no sync {} to depend on", needed.shown);
+            let hint = did_you_mean(&needed.name, names.iter().copied());
+            let problem = Diagnostic::error(codes::UNKNOWN_DEPENDENCY, message).maybe_hint(hint);
+            at(mapping, problems).report(needed.pos, problem);
         }
     }
 }
@@ -103,11 +101,8 @@ fn report_cycle(waiting: &BTreeMap<String, Mapping>, problems: &Problems) {
         }
     };
     let round = [&path[start..], &[current.sync.name.as_str()]].concat();
-    let pos = current
-        .depends_on
-        .iter()
-        .find(|(name, _)| waiting.contains_key(name))
-        .map_or(Pos::START, |(_, pos)| *pos);
+    let back = current.depends_on.iter().find(|d| waiting.contains_key(&d.name));
+    let pos = back.map_or(Pos::START, |d| d.pos);
     let message = format!("syncs depend on each other in a circle: `{}`", round.join("` → `"));
     at(current, problems).error(pos, codes::DEPENDENCY_CYCLE, message);
 }

@@ -69,6 +69,7 @@ impl Writer {
                 block
             }
             Shape::TextOr(block) => json!({"anyOf": [self.value(Shape::Text), self.value(*block)]}),
+            Shape::Sandbox => sandbox(),
             Shape::Unsupported => json!(false),
             _ => json!({"anyOf": [scalar(shape), {"$ref": "#/$defs/variable"}]}),
         }
@@ -133,6 +134,21 @@ fn settings(connector: &Connector) -> Json {
     })
 }
 
+/// Properties by object, limits and faults of an emulated account.
+fn sandbox() -> Json {
+    let types = ["string", "number", "integer", "boolean", "date", "datetime", "json"];
+    let property = json!({"anyOf": [{"enum": types}, {"type": "object"}]});
+    json!({
+        "type": "object",
+        "properties": {
+            "objects": {"additionalProperties": {"type": "object", "additionalProperties": property}},
+            "limits": {"type": "object"},
+            "faults": {"type": "array", "items": {"type": "object"}},
+        },
+        "additionalProperties": false,
+    })
+}
+
 /// A value without parts; each pattern is the form that `units` reads.
 fn scalar(shape: Shape) -> Json {
     let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
@@ -141,6 +157,7 @@ fn scalar(shape: Shape) -> Json {
             json!({"type": "string", "pattern": r"^[\p{L}\p{N}_]([\p{L}\p{N}_.-]*[\p{L}\p{N}_-])?$", "maxLength": 100})
         }
         Shape::Integer(least) => json!({"type": "integer", "minimum": least, "maximum": u32::MAX}),
+        Shape::Calls => scalar(Shape::Integer(1)),
         Shape::Bool => json!({"type": "boolean"}),
         Shape::Word(words) => json!({"enum": words}),
         Shape::Duration => text(r"^\s*([0-9]+(ms|s|m|h|d))+\s*$"),

@@ -36,18 +36,18 @@ impl Variables<'_> {
             Data::List(items) => items.iter_mut().for_each(|item| self.fill(item, file)),
             Data::Map(entries) => entries.iter_mut().for_each(|(_, value)| self.fill(value, file)),
             Data::Text(text) if text.contains("${") => {
-                let (filled, from_variable) = self.expand(text, node.pos, file);
-                *text = filled;
-                node.filled |= from_variable;
+                let expanded = self.expand(text, node.pos, file);
+                node.filled |= expanded.as_ref().is_none_or(|(_, from_variable)| *from_variable);
+                node.data = expanded.map_or(Data::Broken, |(text, _)| Data::Text(text));
             }
             _ => {}
         }
     }
 
-    /// The text with its variables filled in, and whether there were any.
-    fn expand(&self, text: &str, pos: Pos, file: &File<'_>) -> (String, bool) {
+    /// The text with its variables filled in, and whether there were any; nothing if one could not be.
+    fn expand(&self, text: &str, pos: Pos, file: &File<'_>) -> Option<(String, bool)> {
         let mut out = String::with_capacity(text.len());
-        let (mut rest, mut filled) = (text, false);
+        let (mut rest, mut filled, mut broken) = (text, false, false);
         while let Some(start) = rest.find("${") {
             if rest[..start].ends_with('$') {
                 out.push_str(&rest[..start - 1]);
@@ -59,16 +59,17 @@ impl Variables<'_> {
             let Some(length) = rest[start + 2..].find('}') else {
                 let problem = Diagnostic::error(codes::BAD_VARIABLE, "a `${` has no closing `}`");
                 file.report(pos, problem.hint("write `$${` for a literal `${`"));
-                return (out, true);
+                return None;
             };
-            if let Some(value) = self.value(&rest[start + 2..start + 2 + length], pos, file) {
-                out.push_str(&value);
+            match self.value(&rest[start + 2..start + 2 + length], pos, file) {
+                Some(value) => out.push_str(&value),
+                None => broken = true,
             }
             filled = true;
             rest = &rest[start + 2 + length + 1..];
         }
         out.push_str(rest);
-        (out, filled)
+        (!broken).then_some((out, filled))
     }
 
     fn value(&self, expression: &str, pos: Pos, file: &File<'_>) -> Option<String> {
@@ -117,7 +118,7 @@ impl Variables<'_> {
                 Err(error) => error.to_string(),
             },
         };
-        file.error(pos, codes::BAD_VARIABLE, format!("cannot read `{}`: {problem}", full.display()));
+        file.error(pos, codes::BAD_VARIABLE, format!("cannot read `{path}`: {problem}"));
         None
     }
 }

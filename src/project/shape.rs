@@ -9,6 +9,8 @@ pub(super) enum Shape {
     /// A whole number of at least this.
     Integer(u64),
     Bool,
+    /// Requests a day; a percent of the vendor's limit is known, but not built yet.
+    Calls,
     /// One of these words.
     Word(&'static [&'static str]),
     Duration,
@@ -30,6 +32,8 @@ pub(super) enum Shape {
     Connection,
     /// As `Connection`, with nothing required: it is laid over another.
     ConnectionOverlay,
+    /// What an emulated account has; judged by the emulator itself.
+    Sandbox,
     /// The common keys of a destination; its options are its connector's.
     Destination,
     /// A block with exactly one of these keys.
@@ -102,35 +106,14 @@ pub(super) const CONNECTION_KEYS: &[Key] = &[
     required("type", Shape::Text, "The system; `outflow connectors` lists them."),
     key("base_url", Shape::Text, "Another host, or `sandbox` for the built-in emulator."),
     key("limits", LIMITS, "How much of the vendor's limits to use."),
-    key("sandbox", SANDBOX, "What the emulated account has, and how it misbehaves."),
+    key("sandbox", Shape::Sandbox, "What the emulated account has, and how it misbehaves."),
 ];
 
 const LIMITS: Shape = Shape::Block(&[
     key("requests", Shape::Rate, "Requests in any window, as in `190/10s`."),
-    key("daily_calls", Shape::Integer(1), "Requests a day."),
+    key("daily_calls", Shape::Calls, "Requests a day."),
     key("concurrency", Shape::Integer(1), "Requests in flight at once."),
     later("shared"),
-]);
-
-const SANDBOX: Shape = Shape::Block(&[
-    key(
-        "objects",
-        Shape::Map(&Shape::Map(&Shape::Any)),
-        "Custom properties by object: a type, or `{type, unique, read_only}`, or `{enum: [..]}`.",
-    ),
-    key(
-        "limits",
-        Shape::Block(&[
-            key("requests", Shape::Rate, "As in `190/10s`."),
-            key("daily_calls", Shape::Integer(1), "Requests a day."),
-        ]),
-        "Limits of the emulated account.",
-    ),
-    key(
-        "faults",
-        Shape::List(&Shape::Map(&Shape::Any)),
-        "Faults to inject: `{do: status, code: 500, rate: 0.1}`.",
-    ),
 ]);
 
 /// A file under `mappings/`.

@@ -30,6 +30,8 @@ pub(super) struct Node {
 #[derive(Clone)]
 pub(super) enum Data {
     Null,
+    /// A text whose variable could not be filled in, which has been reported.
+    Broken,
     Bool(bool),
     Integer(i128),
     Float(f64),
@@ -84,6 +86,15 @@ fn first_sentence(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
     let line = text.lines().next().unwrap_or_default().trim();
     let line = line.strip_prefix("error: ").unwrap_or(line);
+    if line.contains("limits breached: Documents") {
+        return "a second document begins here, but a file holds one".to_owned();
+    }
+    if let Some(key) = line.strip_prefix("duplicate mapping key: ") {
+        return format!(
+            "the key `{}` stands here twice",
+            shorten(key.split(" not allowed here").next().unwrap_or(key))
+        );
+    }
     match line.find(" at line ") {
         Some(end) if end > 0 => line[..end].trim_end_matches([',', ':']).to_owned(),
         _ => line.to_owned(),
@@ -222,7 +233,7 @@ impl Node {
 
     pub fn json(&self) -> Json {
         match &self.data {
-            Data::Null => Json::Null,
+            Data::Null | Data::Broken => Json::Null,
             Data::Bool(value) => Json::Bool(*value),
             Data::Integer(number) => match (i64::try_from(*number), u64::try_from(*number)) {
                 (Ok(signed), _) => signed.into(),
@@ -238,15 +249,26 @@ impl Node {
         }
     }
 
+    /// Whether a variable filled in anything here or below.
+    pub fn has_filled(&self) -> bool {
+        match &self.data {
+            Data::List(items) => items.iter().any(Node::has_filled),
+            Data::Map(entries) => entries.iter().any(|(_, node)| node.has_filled()),
+            _ => self.filled,
+        }
+    }
+
     /// What stands here, for "expected ..., not ...".
     pub fn describe(&self) -> String {
         match &self.data {
             _ if self.filled => "what the variable holds".to_owned(),
-            Data::Null => "nothing".to_owned(),
+            Data::Null | Data::Broken => "nothing".to_owned(),
             Data::Bool(value) => format!("`{value}`"),
             Data::Integer(number) => format!("`{number}`"),
             Data::Float(number) => format!("`{number}`"),
+            Data::Text(text) if text.trim().is_empty() => "an empty text".to_owned(),
             Data::Text(text) => format!("`{}`", shorten(text)),
+            Data::List(items) if items.is_empty() => "an empty list".to_owned(),
             Data::List(_) => "a list".to_owned(),
             Data::Map(_) => "a block of keys".to_owned(),
         }
