@@ -4,6 +4,8 @@
 // The bans of `clippy.toml` hold for what is shipped; the build without tests is checked too.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_macros))]
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod contract;
 pub mod http;
 pub mod hubspot;

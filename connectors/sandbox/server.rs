@@ -18,6 +18,7 @@ use super::account::{Account, MAX_BODY};
 use super::config::{SandboxConfig, list};
 use super::connection::{Cut, Sockets};
 use super::faults::FaultKind;
+use super::show;
 use super::state::State;
 use super::stats::{Counted, Stats};
 use super::store::{Storage, Store};
@@ -35,8 +36,8 @@ struct Server {
 pub struct Sandbox {
     url: String,
     stop: watch::Sender<bool>,
-    server: JoinHandle<()>,
-    store: Store,
+    serving: JoinHandle<()>,
+    server: Arc<Server>,
 }
 
 impl Sandbox {
@@ -61,22 +62,18 @@ impl Sandbox {
         let address = listener.local_addr().map_err(listening)?;
         let store = Store::start(&storage)?;
         let (stop, stopping) = watch::channel(false);
-        let server = Arc::new(Server {
-            accounts,
-            store: store.clone(),
-            stats: Stats::default(),
-            stopping: stopping.clone(),
-        });
-        let router = Router::new().fallback(handle).with_state(server);
+        let server =
+            Arc::new(Server { accounts, store, stats: Stats::default(), stopping: stopping.clone() });
+        let router = Router::new().fallback(handle).with_state(server.clone());
         let service = router.into_make_service_with_connect_info::<Cut>();
-        let serving = axum::serve(Sockets(listener), service)
+        let serve = axum::serve(Sockets(listener), service)
             .with_graceful_shutdown(async move { stopped(stopping).await });
-        let server = tokio::spawn(async move {
-            if let Err(error) = serving.await {
+        let serving = tokio::spawn(async move {
+            if let Err(error) = serve.await {
                 tracing::error!(%error, "the sandbox's server ended");
             }
         });
-        Ok(Sandbox { url: format!("http://{address}"), stop, server, store })
+        Ok(Sandbox { url: format!("http://{address}"), stop, serving, server })
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at its end.
@@ -84,13 +81,29 @@ impl Sandbox {
         &self.url
     }
 
+    /// What [`show`](super::show) tells, of any storage.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    pub async fn show(&self) -> Result<Json, ConnectorError> {
+        let shown = self.server.store.run(|connection| show::collect(connection)).await;
+        let failed =
+            |why: String| ConnectorError::new(Kind::Internal, format!("the sandbox cannot be read: {why}"));
+        shown.ok_or_else(|| failed("it is stopping".into()))?.map_err(|error| failed(error.to_string()))
+    }
+
+    /// What `GET /__sandbox/stats` tells: counts since the start, of requests and of each fault that fired.
+    pub fn stats(&self) -> Json {
+        self.server.stats()
+    }
+
     /// Ends the server and closes its file. Requests in flight are answered, those that hang are cut.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
-        if tokio::time::timeout(Duration::from_secs(5), &mut self.server).await.is_err() {
-            self.server.abort();
+        if tokio::time::timeout(Duration::from_secs(5), &mut self.serving).await.is_err() {
+            self.serving.abort();
         }
-        self.store.close().await;
+        self.server.store.close().await;
     }
 }
 
@@ -106,8 +119,7 @@ async fn handle(
 ) -> Response<Body> {
     let path = request.uri().path().to_owned();
     if path == "/__sandbox/stats" {
-        let faults = server.accounts.iter().flat_map(|account| account.faults.counts()).collect();
-        return respond(Answer::new(StatusCode::OK, server.stats.report(faults)));
+        return respond(Answer::new(StatusCode::OK, server.stats()));
     }
     let (name, rest) = path[1..].split_at(path[1..].find('/').unwrap_or(path.len() - 1));
     let Some(account) = server.accounts.iter().find(|account| account.vendor.name() == name) else {
@@ -119,6 +131,11 @@ async fn handle(
 }
 
 impl Server {
+    fn stats(&self) -> Json {
+        let faults = self.accounts.iter().flat_map(|account| account.faults.counts()).collect();
+        self.stats.report(faults)
+    }
+
     async fn serve(
         &self,
         account: Arc<Account>,

@@ -26,7 +26,7 @@ pub fn show(path: &Path) -> Result<Json, ConnectorError> {
     Ok(shown.unwrap_or_else(|| json!({"objects": {}, "requests": {"writes": 0, "reads": 0, "refused": 0}})))
 }
 
-fn collect(connection: &Connection) -> rusqlite::Result<Json> {
+pub(super) fn collect(connection: &Connection) -> rusqlite::Result<Json> {
     // One read transaction, so that objects and counts belong together.
     let transaction = connection.unchecked_transaction()?;
     let sql = "SELECT vendor, object, id, archived, properties FROM objects ORDER BY vendor, object, seq";

@@ -1,6 +1,7 @@
 //! HubSpot's connector against recorded answers and against a server that says what a test tells it.
 
 mod answers;
+mod conformance;
 mod emulator;
 mod session;
 

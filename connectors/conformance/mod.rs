@@ -1,0 +1,155 @@
+//! The behaviour that every destination must show, run against its emulator in the sandbox: one call per connector.
+//!
+//! What a destination cannot do by its own capabilities is left out; everything else holds for all of them.
+
+mod delivery;
+mod faults;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value as Json, json};
+
+use crate::contract::{
+    Change, ConnectorError, Destination, Handles, Kind, Outcome, RemoteHandle, RunContext, Submitted, Target,
+    Verb,
+};
+use crate::sandbox::{Sandbox, SandboxConfig, Storage};
+
+/// With what rights a connection is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Good,
+    /// Credentials that the sandbox refuses.
+    Bad,
+}
+
+/// How to make a connection: its address below the vendor's prefix, its rights, and the time for one attempt. Pauses
+/// between attempts should be some milliseconds.
+pub type Connect = fn(base_url: &str, access: Access, timeout: Duration) -> Arc<dyn Destination>;
+
+/// One destination and what to expect of it.
+pub struct Subject {
+    /// The emulator's name in the sandbox.
+    pub vendor: &'static str,
+    /// The `sandbox:` block that declares what the changes below need, without limits and faults.
+    pub block: Json,
+    pub target: Target,
+    /// The name under which the sandbox shows the target's objects.
+    pub shown_as: &'static str,
+    pub connect: Connect,
+    /// A change that the destination accepts, of the record with this number; the same number has the same key.
+    pub good: fn(Verb, usize) -> Change,
+    /// A record that only the destination can refuse.
+    pub refused: fn(Verb, usize) -> Change,
+}
+
+/// Runs all behaviours, each in a new sandbox.
+///
+/// # Panics
+/// At the first behaviour that does not hold, naming it.
+pub async fn run(subject: &Subject) {
+    delivery::one_outcome_per_change(subject).await;
+    delivery::a_repeated_upsert_makes_no_second_object(subject).await;
+    delivery::removing_what_is_absent_is_applied(subject).await;
+    delivery::an_update_never_creates(subject).await;
+    delivery::limits_are_waited_out(subject).await;
+    delivery::bad_credentials_stop_at_once(subject).await;
+    faults::an_answer_lost_once_is_made_good(subject).await;
+    faults::an_answer_never_understood_is_never_a_refusal(subject).await;
+    faults::a_create_is_sent_once(subject).await;
+    faults::a_moment_of_trouble_is_waited_out(subject).await;
+    faults::trouble_without_end_is_no_refusal(subject).await;
+}
+
+/// A sandbox and a connection to it.
+struct Rig<'a> {
+    subject: &'a Subject,
+    sandbox: Sandbox,
+    destination: Arc<dyn Destination>,
+}
+
+/// Enough for any answer on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl<'a> Rig<'a> {
+    async fn start(subject: &'a Subject, limits: Json, faults: Json) -> Rig<'a> {
+        Self::with(subject, limits, faults, (Access::Good, PATIENCE)).await
+    }
+
+    async fn with(subject: &'a Subject, limits: Json, faults: Json, how: (Access, Duration)) -> Rig<'a> {
+        let mut block = subject.block.clone();
+        block["limits"] = limits;
+        block["faults"] = faults;
+        let mut config = SandboxConfig::default();
+        config.add(subject.vendor, &block).expect("the subject's block is valid");
+        let sandbox = Sandbox::start(config, Storage::Memory, 0).await.expect("the sandbox starts");
+        let destination = (subject.connect)(&format!("{}/{}", sandbox.url(), subject.vendor), how.0, how.1);
+        Rig { subject, sandbox, destination }
+    }
+
+    fn supports(&self, verb: Verb) -> bool {
+        self.destination.capabilities(&self.subject.target).expect("the target is known").supports(verb)
+    }
+
+    /// Delivers one batch in a session of its own.
+    async fn submit(&self, changes: Vec<Change>) -> Result<Vec<Outcome>, ConnectorError> {
+        let count = changes.len();
+        let context = RunContext { run_id: "conformance".into(), sync: "conformance".into() };
+        let session = self.destination.open(&self.subject.target, context).await?;
+        let receipt = match session.submit(&changes, &Forgetful).await? {
+            Submitted::Done(receipt) => receipt,
+            Submitted::Pending(handle) => session.settle(&handle, &changes).await?,
+        };
+        session.finish().await?;
+        assert_eq!(receipt.outcomes().len(), count, "one outcome per change");
+        Ok(receipt.into_outcomes())
+    }
+
+    async fn upsert(&self, number: usize) -> Result<Vec<Outcome>, ConnectorError> {
+        self.submit(vec![(self.subject.good)(Verb::Upsert, number)]).await
+    }
+
+    /// The objects that live in the sandbox.
+    async fn living(&self) -> usize {
+        let shown = self.sandbox.show().await.expect("the sandbox shows its objects");
+        let objects = shown["objects"][self.subject.vendor][self.subject.shown_as].as_array();
+        objects.map_or(0, |objects| objects.iter().filter(|object| object["archived"] == false).count())
+    }
+
+    fn requests(&self, kind: &str) -> u64 {
+        self.sandbox.stats()["requests"][kind].as_u64().expect("a count")
+    }
+
+    async fn stop(self) {
+        self.sandbox.stop().await;
+    }
+}
+
+/// Handles are not kept: nothing crashes here.
+struct Forgetful;
+
+#[async_trait]
+impl Handles for Forgetful {
+    async fn store(&self, _: &RemoteHandle) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+}
+
+/// The window is short, because a refusal is waited out for as long as it.
+fn no_limits() -> Json {
+    json!({"requests": "10000/1s"})
+}
+
+fn is_applied(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Applied { .. })
+}
+
+/// Whether nothing is claimed about the effect.
+fn is_open(result: &Result<Vec<Outcome>, ConnectorError>) -> bool {
+    match result {
+        Ok(outcomes) => outcomes.iter().all(|outcome| matches!(outcome, Outcome::Unknown { .. })),
+        Err(error) => error.kind == Kind::Ambiguous,
+    }
+}

@@ -1,0 +1,36 @@
+//! The behaviour every destination must show.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{change, connected, field, target};
+use crate::conformance::{self, Access, Subject};
+use crate::contract::{Change, Verb};
+
+fn good(verb: Verb, number: usize) -> Change {
+    change(verb, &format!("person{number}@example.com"), None)
+}
+
+fn refused(verb: Verb, number: usize) -> Change {
+    let mut change = good(verb, number);
+    change.fields.push(field("nickname", "Mallory"));
+    change
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hubspot_behaves_as_every_destination_must() {
+    conformance::run(&Subject {
+        vendor: "hubspot",
+        block: json!({"objects": {"contacts": {"nickname": {"type": "string", "refuse": "Mallory"}}}}),
+        target: target(),
+        shown_as: "contacts",
+        connect: |base_url, access, timeout| {
+            let token = if access == Access::Good { "pat-test" } else { "invalid" };
+            Arc::new(connected(token, base_url, true, timeout))
+        },
+        good,
+        refused,
+    })
+    .await;
+}
