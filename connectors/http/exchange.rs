@@ -35,12 +35,11 @@ pub(super) async fn exchange(
             let message = format!("cannot reach `{host}`: {}", root_cause(&error));
             Err(ConnectorError::new(Kind::Unavailable, message)
                 .code(UNREACHABLE)
-                .hint("check the network, the proxy and the connection's `base_url`")
-                .source(error.without_url()))
+                .hint("check the network, the proxy and the connection's `base_url`"))
         }
         Ok(Err(Broken::Http(error))) => {
             let message = format!("the answer of `{host}` was cut off: {}", root_cause(&error));
-            Err(lost(message).source(error.without_url()))
+            Err(lost(message))
         }
         Err(_) => Err(lost(format!("`{host}` gave no answer within {} ms", timeout.as_millis()))),
     }
