@@ -2,7 +2,8 @@
 
 use outflow_connectors::registry::{ErrorEntry, REGISTRY};
 
-use crate::{ledger, project, sync, transform};
+use crate::transform::fault;
+use crate::{ledger, project, sync};
 
 const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
     ErrorEntry { code, meaning, action }
@@ -50,7 +51,7 @@ const OWN: [ErrorEntry; 7] = [
 /// All entries: outflow's own, then each connector's, each room in its order.
 pub fn all() -> Vec<&'static ErrorEntry> {
     let rooms: [&'static [ErrorEntry]; 5] =
-        [&OWN, project::codes::CODES, transform::fault::CODES, sync::codes::CODES, ledger::codes::CODES];
+        [&OWN, project::codes::CODES, fault::CODES, sync::codes::CODES, ledger::codes::CODES];
     let connectors = REGISTRY.0.iter().map(|connector| connector.errors);
     rooms.into_iter().chain(connectors).flatten().collect()
 }

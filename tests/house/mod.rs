@@ -4,9 +4,11 @@
 mod bans;
 mod connectors;
 mod docs;
+mod mappings;
 mod readme;
 mod rooms;
 mod rust;
+mod session;
 mod sizes;
 mod tree;
 mod words;

@@ -7,7 +7,7 @@ use std::fs;
 use outflow::report::{connectors, exit};
 use outflow_connectors::registry::REGISTRY;
 
-use super::tree;
+use super::{session, tree};
 
 const MAPPING: &str = "mappings/contacts_to_hubspot.yml";
 
@@ -21,6 +21,7 @@ fn readme_holds_what_the_program_says() {
         ("connectors", connectors::markdown(&REGISTRY)),
         ("exit codes", exit_codes()),
         ("mapping", format!("```yaml\n{mapping}```\n")),
+        ("session", session::recorded(block(&written, "session"))),
     ] {
         made = replaced(&made, name, &content);
     }
@@ -28,8 +29,8 @@ fn readme_holds_what_the_program_says() {
         fs::write(&path, &made).unwrap();
         return;
     }
-    for name in ["connectors", "exit codes", "mapping"] {
-        let [old, new] = [&written, &made].map(|text| block(text, name));
+    for name in ["connectors", "exit codes", "mapping", "session"] {
+        let [old, new] = [&written, &made].map(|text| session::settled(block(text, name)));
         assert_eq!(
             old, new,
             "`OUTFLOW_RECORD=1 cargo test --test outflow readme` writes the {name} of the README anew"
