@@ -241,7 +241,7 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Letters, digits, `_` and `-`, with inner dots: safe as a part of a file name everywhere.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let inner = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     text.len() <= 100
         && text.chars().all(inner)

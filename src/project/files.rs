@@ -71,12 +71,22 @@ pub(super) fn read(root: &Path, path: &Path, problems: &Problems) -> Option<Stri
     }
 }
 
-/// Files below a folder with one of these endings, sorted, relative to the root.
-pub(super) fn list(root: &Path, folder: &str, endings: &[&str]) -> Vec<PathBuf> {
+/// Files below a folder with one of these endings, sorted, relative to the root. A folder that cannot be read is
+/// reported: what it holds must not seem to have been taken out of the project.
+pub(super) fn list(root: &Path, folder: &str, endings: &[&str], problems: &Problems) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![PathBuf::from(folder)];
     while let Some(relative) = open.pop() {
-        let Ok(entries) = std::fs::read_dir(root.join(&relative)) else { continue };
+        let entries = match std::fs::read_dir(root.join(&relative)) {
+            Ok(entries) => entries,
+            Err(error) => {
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    let message = format!("cannot read the folder `{}`: {error}", display(&relative));
+                    File { path: &relative, problems }.error(Pos::START, codes::UNREADABLE, message);
+                }
+                continue;
+            }
+        };
         for entry in entries.flatten() {
             let path = relative.join(entry.file_name());
             // A link to a folder is not followed: it could lead round in a circle.

@@ -160,7 +160,7 @@ impl<'a> Loader<'a> {
             name: text("name").unwrap_or_default(),
             state: text("state").unwrap_or_else(|| ".outflow".to_owned()).into(),
             connections: Some(connections.unwrap_or_default()),
-            models: Some(Models::new(self.root, self.vars(&node))),
+            models: Some(Models::new(self.root, self.vars(&node), filled_texts(node.get("vars")))),
         }
     }
 
@@ -193,7 +193,7 @@ impl<'a> Loader<'a> {
         let around = Surroundings { connections: main.connections.as_ref(), models: main.models.as_ref() };
         let mut mappings = Vec::new();
         let mut incomplete = BTreeSet::new();
-        for path in files::list(self.root, "mappings", &["yml", "yaml"]) {
+        for path in files::list(self.root, "mappings", &["yml", "yaml"], self.problems) {
             let file = File { path: &path, problems: self.problems };
             let mut node = self.parse(&path);
             if let Some(node) = &mut node {
@@ -208,6 +208,17 @@ impl<'a> Loader<'a> {
             }
         }
         (mappings, incomplete)
+    }
+}
+
+/// Texts that variables filled in.
+fn filled_texts(node: Option<&Node>) -> Vec<String> {
+    let Some(node) = node else { return Vec::new() };
+    match &node.data {
+        Data::Text(text) if node.filled && !text.is_empty() => vec![text.clone()],
+        Data::List(items) => items.iter().flat_map(|item| filled_texts(Some(item))).collect(),
+        Data::Map(entries) => entries.iter().flat_map(|(_, value)| filled_texts(Some(value))).collect(),
+        _ => Vec::new(),
     }
 }
 

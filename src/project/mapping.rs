@@ -11,7 +11,7 @@ use super::diagnostic::Diagnostic;
 use super::models::{self, Models};
 use super::shape::{self, DESTINATION_KEYS, DESTINATION_OPTIONS};
 use super::spec::*;
-use super::yaml::{Data, Node, Pos};
+use super::yaml::{Data, Node, Pos, shorten};
 use super::{check, codes, fields, units};
 
 /// What a mapping can refer to; `None` where `outflow.yml` could not be read.
@@ -49,6 +49,14 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
     let destination = destination(root.get("destination"), mode, file, around);
     let fields = fields::read(root.get("fields"), destination.as_ref(), file);
     let name = root.get("sync").and_then(Node::text).map_or_else(|| stem(file.path), str::to_owned);
+    if root.get("sync").is_none() && !check::is_name(&name) {
+        let message = format!("the file's name `{}` cannot be the name of a sync", shorten(&name));
+        let problem = Diagnostic::error(codes::WRONG_VALUE, message);
+        file.report(
+            Pos::START,
+            problem.hint("rename the file, or write `sync: NAME` with letters, digits, `_` and `-`"),
+        );
+    }
     let depends_on: Vec<Dependency> = root
         .get("depends_on")
         .map(Node::items)

@@ -23,10 +23,12 @@ pub(super) const FOLDER: &str = "models";
 pub(super) struct Models {
     root: PathBuf,
     environment: Environment<'static>,
+    /// Texts that never appear in a message.
+    hidden: Vec<String>,
 }
 
 impl Models {
-    pub fn new(root: &Path, vars: BTreeMap<String, Value>) -> Self {
+    pub fn new(root: &Path, vars: BTreeMap<String, Value>, hidden: Vec<String>) -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
@@ -42,7 +44,7 @@ impl Models {
                 minijinja::Error::new(ErrorKind::UndefinedError, message)
             })
         });
-        Models { root: root.to_owned(), environment }
+        Models { root: root.to_owned(), environment, hidden }
     }
 
     /// The SQL of `models/NAME.sql` and its place; reports at `mapping` when there is no such model.
@@ -84,14 +86,15 @@ impl Models {
                 let place = Path::new(FOLDER).join(error.name().unwrap_or(name));
                 let file = File { path: &place, problems };
                 let pos = Pos { line: error.line().unwrap_or(1).max(1), column: 1 };
-                file.error(pos, codes::MODEL_TEMPLATE, sentence(&error));
+                let hide = |text: String, hidden: &String| text.replace(hidden, "•••");
+                file.error(pos, codes::MODEL_TEMPLATE, self.hidden.iter().fold(sentence(&error), hide));
                 None
             }
         }
     }
 
     fn missing(&self, name: &str, path: &Path, mapping: &File<'_>, pos: Pos) {
-        let known = files::list(&self.root, FOLDER, &["sql"]);
+        let known = files::list(&self.root, FOLDER, &["sql"], mapping.problems);
         let names: Vec<String> = known.iter().filter_map(|p| model_name(p)).collect();
         let message = format!("there is no `{}`", files::display(path));
         let hint = did_you_mean(name, names.iter().map(String::as_str));

@@ -144,6 +144,33 @@ fn a_filled_in_value_is_never_shown() {
 }
 
 #[test]
+fn a_templates_mistake_does_not_show_a_variable() {
+    let dir = project();
+    write(dir.path(), "outflow.yml", MAIN.replace("country: JP", "country: \"${TOKEN}\"").as_bytes());
+    write(dir.path(), "models/m.sql", b"{% include 'parts/' ~ vars.country %}");
+    let found = with(&dir, |_| {}).err().unwrap().to_string();
+    assert_eq!(found, "models/m.sql:1:1: OF-CFG-016: tried to include non-existing template 'parts/•••'\n");
+}
+
+#[test]
+fn a_file_whose_name_is_no_sync_says_so() {
+    let dir = project();
+    write(dir.path(), "mappings/my sync.yml", MAPPING.as_bytes());
+    let found = with(&dir, |_| {}).err().unwrap().to_string();
+    assert!(
+        found.starts_with("mappings/my sync.yml:1:1: OF-CFG-006: the file's name `my sync` cannot be"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+    let dir = folder(&[("outflow.yml", MAIN), ("mappings", "a file where a folder should be")]);
+    let found = with(&dir, |_| {}).err().unwrap().to_string();
+    assert!(found.contains("OF-CFG-002: cannot read the folder `mappings`"), "{found}");
+}
+
+#[test]
 fn a_variable_can_fill_in_numbers_and_words() {
     let mapping = format!(
         "{MAPPING}mode: ${{M}}\nmax_attempts: ${{N}}\nguards: {{min_rows: \"${{N}}\", max_delete: \"${{N}}\", key_change: \"${{B}}\"}}\n"

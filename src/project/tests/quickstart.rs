@@ -2,11 +2,60 @@
 
 use std::path::Path;
 
-use super::support::load;
-use crate::project::FieldFrom;
+use outflow_connectors::registry::REGISTRY;
+use rusqlite::{Connection, OpenFlags};
+
+use super::support::{load, options};
+use crate::project::{FieldFrom, LoadOptions, Project};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The released connectors know every setting that the quickstart uses.
+#[test]
+fn the_quickstart_loads_with_the_real_connectors() {
+    let options = LoadOptions { registry: REGISTRY, ..options(root()) };
+    let loaded = Project::load(&options).unwrap_or_else(|d| panic!("{d}"));
+    assert_eq!(loaded.warnings, []);
+}
+
+/// The queries give what they promise on the real data: every column that is mapped, one row per key.
+#[test]
+fn the_models_answer_from_the_shop() {
+    let project = load(root()).unwrap_or_else(|d| panic!("{d}")).project;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let shop = Connection::open_with_flags(root().join("fixtures/chinook.sqlite"), flags).unwrap();
+    let mut counts = Vec::new();
+    for sync in &project.syncs {
+        let key = &sync.source.primary_key[0].column;
+        let mut statement = shop.prepare(&sync.source.sql).unwrap();
+        for field in &sync.fields {
+            let FieldFrom::Column(column) = &field.from else { panic!("{field:?}") };
+            statement.column_index(column).unwrap();
+        }
+        let keys = statement.query_map([], |row| Ok(format!("{:?}", row.get_ref(key.as_str())?))).unwrap();
+        let keys: Vec<String> = keys.map(Result::unwrap).collect();
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+        counts.push(keys.len());
+    }
+    assert_eq!(counts, [10, 59]);
+
+    let contacts = &project.syncs[1].source.sql;
+    let luis: (f64, i64, String, String) = shop
+        .query_row(
+            &format!("select lifetime_value, invoice_count, last_purchase, favourite_genre from ({contacts}) where customer_id = 1"),
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .unwrap();
+    assert_eq!(luis, (39.62, 7, "2025-08-07".to_owned(), "Rock".to_owned()));
+    let companies = &project.syncs[0].source.sql;
+    let ids: String = shop
+        .query_row(&format!("select group_concat(company_id, ' ') from ({companies})"), [], |row| row.get(0))
+        .unwrap();
+    assert!(ids.contains("jetbrains-sro") && ids.is_ascii(), "{ids}");
 }
 
 #[test]
