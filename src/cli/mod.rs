@@ -14,6 +14,7 @@ mod given;
 mod global;
 mod help;
 mod history;
+mod init;
 mod man;
 mod retry;
 mod running;
@@ -56,6 +57,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
     Check(check::Check),
     Diff(diff::Diff),
     Sync(sync::Sync),
@@ -143,6 +145,7 @@ impl Given {
 impl Command {
     fn name(&self) -> &'static str {
         match self {
+            Command::Init(_) => "init",
             Command::Check(_) => "check",
             Command::Diff(_) => "diff",
             Command::Sync(command) => command.name(),
@@ -169,6 +172,7 @@ impl Command {
 
     fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
         match self {
+            Command::Init(command) => command.run(given),
             Command::Check(command) => command.run(given),
             Command::Diff(command) => command.run(given),
             Command::Sync(command) => command.run(given),

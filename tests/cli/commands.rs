@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value as Json;
 
-use super::world::{MAPPING_FILE, World};
+use super::world::{MAPPING_FILE, World, files, identities};
+use crate::support::outflow;
 
 #[test]
 fn diff_has_exit_codes_only_when_asked() {
@@ -163,4 +164,69 @@ fn log_lines_are_json_when_asked() {
     assert!(lines.iter().any(|line| line["fields"]["message"] == "sync finished"), "{run:#?}");
     let quiet = world.run(&["sync", "-q"]).ends(0);
     assert_eq!(quiet.stderr, "");
+}
+
+#[test]
+fn a_new_project_runs_at_once_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = outflow(folder.path(), &["init", "acme"]).ends(0);
+    assert!(
+        made.stdout.contains("wrote acme/outflow.yml\n") && made.stdout.contains("  cd acme\n"),
+        "{made:#?}"
+    );
+    let project = folder.path().join("acme");
+    outflow(&project, &["check", "--connect"]).ends(0);
+    outflow(&project, &["diff", "--exit-code"]).ends(2);
+    let sync = outflow(&project, &["sync", "--format", "json"]).ends(0).json();
+    assert_eq!(sync["syncs"][0]["status"], "ok");
+    assert_eq!(outflow(&project, &["sync", "--format", "json"]).ends(0).json()["syncs"][0]["requests"], 0);
+
+    let before = files(&project);
+    let again = outflow(folder.path(), &["init", "acme"]).ends(1);
+    assert!(again.stderr.contains("OF-CLI-006") && again.stderr.contains("acme/outflow.yml"), "{again:#?}");
+    assert!(before == files(&project), "a second `init` changed a file");
+
+    let mine = folder.path().join("mine");
+    fs::create_dir(&mine).unwrap();
+    fs::write(mine.join(".gitignore"), "mine\n").unwrap();
+    let kept = outflow(&mine, &["init"]).ends(0);
+    assert!(kept.stderr.contains("`.outflow/`"), "{kept:#?}");
+    assert_eq!(fs::read_to_string(mine.join(".gitignore")).unwrap(), "mine\n");
+}
+
+#[test]
+fn what_depends_on_a_failed_sync_is_skipped() {
+    let world = World::new();
+    let mapping = fs::read_to_string(world.path().join(MAPPING_FILE)).unwrap();
+    world.write("mappings/later.yml", &format!("{mapping}depends_on: [people]\n"));
+    world.edit(MAPPING_FILE, "from people", "from persons");
+    let json = world.run(&["sync", "--format", "json", "--jobs", "2"]).ends(1).json();
+    identities(&json);
+    let statuses: Vec<_> =
+        json["syncs"].as_array().unwrap().iter().map(|s| (&s["sync"], &s["status"])).collect();
+    assert_eq!(statuses, [(&"people".into(), &"failed".into()), (&"later".into(), &"skipped".into())]);
+}
+
+#[test]
+fn targets_and_variables() {
+    let world = World::new();
+    world.edit(
+        "outflow.yml",
+        "name: world",
+        "name: world\nvars: {least: 0}\ntargets: {dev: {vars: {least: 2}}}",
+    );
+    world.write(
+        "models/people.sql",
+        "select id, email, name, score from people where score >= {{ var('least') }}",
+    );
+    world.edit(MAPPING_FILE, "query: select id, email, name, score from people", "model: people");
+    let rows = |arguments: &[&str]| {
+        let all = [&["diff", "--format", "json"], arguments].concat();
+        world.run(&all).ends(0).json()["syncs"][0]["rows_read"].as_u64().unwrap()
+    };
+    assert_eq!(rows(&[]), 3);
+    assert_eq!(rows(&["--vars", "least=3"]), 1);
+    world.run(&["diff", "--vars", "least"]).ends(2);
+    let wrong = world.run(&["diff", "--target", "prod", "--format", "json"]).ends(2).json();
+    assert_eq!(wrong["error"]["code"], "OF-CFG-014", "{wrong:#}");
 }
