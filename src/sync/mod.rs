@@ -26,6 +26,7 @@ mod schedule;
 mod spec;
 mod spool;
 mod state;
+mod terms;
 mod waves;
 
 pub use cancel::Cancel;

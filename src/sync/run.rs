@@ -9,11 +9,10 @@ use jiff::tz::TimeZone;
 use outflow_connectors::contract::{Destination, RunContext, Session, Source};
 use tokio::task::block_in_place;
 
-use super::acknowledge::Keeping;
 use super::batch::Records;
 use super::check::DataTests;
 use super::connect::Connections;
-use super::deliver::{Delivered, Delivery, Ended, Shape};
+use super::deliver::{Delivered, Delivery, Ended};
 use super::diff::{Baseline, Delta, Differ};
 use super::event::{Counts, Event, Observer, Preview, Route, Status, SyncReport};
 use super::extract::{Intake, extract};
@@ -22,7 +21,7 @@ use super::guards::{self, Volume};
 use super::known::{gather, rebase_covered};
 use super::map::Mapper;
 use super::plan::plan;
-use super::planned::{Known, Plan, Rules};
+use super::planned::{Known, Plan};
 use super::preview;
 use super::recover::{self, Recovered};
 use super::resolve::{Resolved, resolve};
@@ -31,7 +30,7 @@ use super::state::{Mappings, OpenRun, RunState, mappings};
 use super::{Cancel, RunOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Identity, Ledger, Snapshot};
-use crate::project::{OnDelete, Project, Sync};
+use crate::project::{Project, Sync};
 use crate::transform::encode::Hasher;
 
 /// One sync and what it runs with.
@@ -152,17 +151,17 @@ async fn real_run(context: &Context<'_>, report: &mut SyncReport, open: &OpenRun
 }
 
 /// A sync with both sides asked and its state open.
-struct Work<'a> {
-    context: &'a Context<'a>,
-    state: RunState,
-    open: Option<&'a OpenRun>,
-    source: Arc<dyn Source>,
-    destination: Arc<dyn Destination>,
-    resolved: Resolved,
-    mappings: Mappings,
-    hasher: Arc<Hasher>,
+pub(super) struct Work<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) state: RunState,
+    pub(super) open: Option<&'a OpenRun>,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) destination: Arc<dyn Destination>,
+    pub(super) resolved: Resolved,
+    pub(super) mappings: Mappings,
+    pub(super) hasher: Arc<Hasher>,
     /// A `--full-refresh` is asked for, or one goes on.
-    full_refresh: bool,
+    pub(super) full_refresh: bool,
 }
 
 impl<'a> Work<'a> {
@@ -287,19 +286,6 @@ impl<'a> Work<'a> {
         Ok((delta, (!failures.is_empty()).then(|| first(failures))))
     }
 
-    fn rules(&self) -> Rules {
-        let sync = self.context.sync;
-        Rules {
-            mode: sync.mode,
-            on_delete: sync.on_delete,
-            delete_scope: sync.delete_scope,
-            on_match_change: sync.on_match_change,
-            limit: self.context.options.limit,
-            run_number: self.state.run_number,
-            mapping: self.mappings.current.hash.clone(),
-        }
-    }
-
     fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
         let ledger = self.state.ledger.as_ref();
         let let_through = ledger.and_then(|ledger| ledger.note(finish::QUERY).ok().flatten());
@@ -322,33 +308,6 @@ impl<'a> Work<'a> {
         preview.forecast =
             preview::forecast(plan, &self.shape(), &self.resolved.capabilities, limits.daily_calls);
         Ok(preview)
-    }
-
-    fn shape(&self) -> Shape {
-        let (capabilities, delivery) = (&self.resolved.capabilities, &self.context.sync.delivery);
-        let most = |limit: usize, asked: Option<usize>| asked.map_or(limit, |asked| asked.min(limit)).max(1);
-        Shape {
-            batch_rows: most(capabilities.batch_rows, delivery.batch_rows),
-            batch_bytes: most(capabilities.batch_bytes.unwrap_or(8 << 20), delivery.batch_bytes),
-            in_flight: most(capabilities.in_flight, delivery.concurrency),
-            rate: delivery.rate,
-            max_rejected: self.context.sync.guards.max_rejected,
-        }
-    }
-
-    fn keeping(&self, open: &OpenRun, known: &mut Known) -> Keeping {
-        let sync = self.context.sync;
-        Keeping {
-            keep: sync.keep,
-            mode: sync.mode,
-            removes: sync.on_delete != OnDelete::Ignore,
-            max_attempts: sync.max_attempts,
-            run_id: open.run_id.clone(),
-            run_number: open.number,
-            mapping: self.mappings.current.hash.clone(),
-            refusals: std::mem::take(&mut known.refusals),
-            details: std::mem::take(&mut known.details),
-        }
     }
 
     async fn deliver(&self, job: Job<'_>, mut plan: Plan, report: &mut SyncReport) -> Result<()> {

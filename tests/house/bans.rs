@@ -20,7 +20,7 @@ const LIFTED: [(&str, &[&str]); 8] = [
     ("too_many_lines", &[]),
     ("too_many_arguments", &[]),
     ("unwrap_used", &["tests/main.rs"]),
-    ("panic", &["tests/main.rs"]),
+    ("panic", &["connectors/conformance/", "tests/main.rs"]),
     ("exit", &[]),
     ("await_holding_lock", &[]),
 ];

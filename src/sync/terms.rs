@@ -1,0 +1,50 @@
+//! What the mapping and the command line ask of one run, in the terms of the stages that obey it.
+
+use super::acknowledge::Keeping;
+use super::deliver::Shape;
+use super::planned::{Known, Rules};
+use super::run::Work;
+use super::state::OpenRun;
+use crate::project::OnDelete;
+
+impl Work<'_> {
+    pub(super) fn rules(&self) -> Rules {
+        let sync = self.context.sync;
+        Rules {
+            mode: sync.mode,
+            on_delete: sync.on_delete,
+            delete_scope: sync.delete_scope,
+            on_match_change: sync.on_match_change,
+            limit: self.context.options.limit,
+            run_number: self.state.run_number,
+            mapping: self.mappings.current.hash.clone(),
+        }
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        let (capabilities, delivery) = (&self.resolved.capabilities, &self.context.sync.delivery);
+        let most = |limit: usize, asked: Option<usize>| asked.map_or(limit, |asked| asked.min(limit)).max(1);
+        Shape {
+            batch_rows: most(capabilities.batch_rows, delivery.batch_rows),
+            batch_bytes: most(capabilities.batch_bytes.unwrap_or(8 << 20), delivery.batch_bytes),
+            in_flight: most(capabilities.in_flight, delivery.concurrency),
+            rate: delivery.rate,
+            max_rejected: self.context.sync.guards.max_rejected,
+        }
+    }
+
+    pub(super) fn keeping(&self, open: &OpenRun, known: &mut Known) -> Keeping {
+        let sync = self.context.sync;
+        Keeping {
+            keep: sync.keep,
+            mode: sync.mode,
+            removes: sync.on_delete != OnDelete::Ignore,
+            max_attempts: sync.max_attempts,
+            run_id: open.run_id.clone(),
+            run_number: open.number,
+            mapping: self.mappings.current.hash.clone(),
+            refusals: std::mem::take(&mut known.refusals),
+            details: std::mem::take(&mut known.details),
+        }
+    }
+}
