@@ -2,8 +2,6 @@
 //!
 //! What a destination cannot do by its own capabilities is left out; everything else holds for all of them.
 
-#![allow(clippy::panic, reason = "a behaviour that does not hold fails the test that runs this")]
-
 mod delivery;
 mod faults;
 
