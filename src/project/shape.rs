@@ -260,3 +260,52 @@ const SLA: Shape = Shape::Block(&[
     key("timezone", Shape::TimeZone, "Its zone; UTC unless set."),
     key("max_age", Shape::Duration, "Longest time since the last success, as in `2h`."),
 ]);
+
+#[cfg(test)]
+mod tests {
+    use outflow_connectors::contract::FieldType;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::project::{DeleteScope, Keep, Mode, OnDelete, OnDuplicateKey, OnMatchChange, OnNull};
+
+    fn words(path: &[&str]) -> &'static [&'static str] {
+        let mut shape = MAPPING;
+        for name in path {
+            shape = match shape {
+                Shape::Block(keys) | Shape::Choice(keys, _) => {
+                    keys.iter().find(|k| k.name == *name).unwrap().shape
+                }
+                Shape::Map(Shape::TextOr(inner)) => match **inner {
+                    Shape::Choice(keys, _) => keys.iter().find(|k| k.name == *name).unwrap().shape,
+                    other => panic!("{other:?}"),
+                },
+                other => panic!("{other:?}"),
+            };
+        }
+        match shape {
+            Shape::Word(words) => words,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn all_parse<T: DeserializeOwned>(path: &[&str]) {
+        for word in words(path) {
+            assert!(serde_json::from_value::<T>((*word).into()).is_ok(), "{path:?} {word}");
+        }
+    }
+
+    /// A word that a file may use is a value that the engine has.
+    #[test]
+    fn every_word_has_its_value() {
+        all_parse::<Mode>(&["mode"]);
+        all_parse::<OnDelete>(&["on_delete"]);
+        all_parse::<DeleteScope>(&["delete_scope"]);
+        all_parse::<OnDuplicateKey>(&["on_duplicate_key"]);
+        all_parse::<OnMatchChange>(&["on_match_change"]);
+        all_parse::<Keep>(&["ledger", "keep"]);
+        all_parse::<OnNull>(&["fields", "on_null"]);
+        all_parse::<FieldType>(&["fields", "type"]);
+        assert_eq!(words(&["fields", "type"]), FieldType::ALL.map(FieldType::name));
+    }
+}
