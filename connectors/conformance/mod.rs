@@ -2,6 +2,7 @@
 //!
 //! What a destination cannot do by its own capabilities is left out; everything else holds for all of them.
 
+pub mod asynchronous;
 mod delivery;
 mod faults;
 

@@ -1,3 +1,12 @@
-//! The engine through its library.
+//! The promises, each by running the binary against the sandbox, with faults where they matter.
 
+mod asynchronous;
+mod crash;
+mod deletes;
+mod delivery;
 mod golden;
+mod identity;
+mod kill;
+mod lab;
+mod mapping;
+mod rejections;

@@ -1,0 +1,131 @@
+//! Bulk jobs that outlive the process: killed between handle and upload, and between upload and settling.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use outflow::project::{LoadOptions, Project};
+use outflow::sync::event::{Silent, SyncReport};
+use outflow::sync::{Cancel, RunOptions, run};
+use outflow_connectors::conformance::asynchronous;
+use outflow_connectors::registry::{Connector, Registry};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+const FOLDER: &str = "OUTFLOW_TEST_FOLDER";
+static CONNECTORS: [Connector; 2] = [asynchronous::CONNECTOR, outflow_connectors::sqlite::CONNECTOR];
+
+fn project(abort_at: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("mappings")).unwrap();
+    let remote = folder.path().join("remote");
+    std::fs::create_dir(&remote).unwrap();
+    write(folder.path(), abort_at);
+    let mapping = "sync: things\nsource: {connection: warehouse, query: \"select id, name from things\", primary_key: id}\n\
+                   destination: {connection: bulk, object: things, match_on: {key: id}}\nmode: mirror\nfields: {name: name}\n";
+    std::fs::write(folder.path().join("mappings/things.yml"), mapping).unwrap();
+    sql(
+        folder.path(),
+        "create table things (id integer primary key, name text); insert into things values (1, 'a'), (2, 'b')",
+    );
+    folder
+}
+
+fn write(folder: &Path, abort_at: &str) {
+    let remote = folder.join("remote");
+    let text = format!(
+        "name: bulk\nconnections:\n  warehouse: {{type: sqlite, path: warehouse.db}}\n  \
+         bulk: {{type: asynchronous, path: \"{}\", abort_at: \"{abort_at}\"}}\n",
+        remote.display()
+    );
+    std::fs::write(folder.join("outflow.yml"), text).unwrap();
+}
+
+fn sql(folder: &Path, sql: &str) {
+    Connection::open(folder.join("warehouse.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+fn server(folder: &Path) -> asynchronous::Server {
+    asynchronous::Server { folder: folder.join("remote") }
+}
+
+fn sync(folder: &Path) -> SyncReport {
+    let registry = Registry(&CONNECTORS);
+    let options = LoadOptions { dir: Some(folder.to_owned()), ..LoadOptions::new(registry) };
+    let project = Project::load(&options).unwrap_or_else(|problems| panic!("{problems:?}")).project;
+    let options = RunOptions { selected: vec![0], jobs: 1, ..RunOptions::default() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(run(&project, &options, Arc::new(Silent), Cancel::new())).remove(0)
+}
+
+/// Runs the sync in a process of its own, which the destination aborts.
+fn sync_and_die(folder: &Path) {
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "engine::asynchronous::child", "--nocapture"])
+        .env(FOLDER, folder)
+        .output()
+        .unwrap()
+        .status;
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(6),
+        "the process was not aborted"
+    );
+}
+
+/// Not a test of its own: the process that [`sync_and_die`] starts.
+#[test]
+fn child() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let report = sync(Path::new(&folder));
+        panic!("the run ended: {report:?}");
+    }
+}
+
+#[test]
+fn a_job_is_filled_and_settled() {
+    let folder = project("");
+    let report = sync(folder.path());
+    assert_eq!((report.counts.delivered, report.error.is_none()), (2, true), "{report:?}");
+    assert_eq!(server(folder.path()).objects()["1"].fields["name"], "a");
+    assert_eq!(sync(folder.path()).counts.requests, 0);
+}
+
+#[test]
+fn killed_between_handle_and_upload_the_rows_are_sent_again() {
+    let folder = project("handle");
+    sync_and_die(folder.path());
+    assert_eq!(server(folder.path()).jobs(), ["job-0001"]);
+    assert!(server(folder.path()).objects().is_empty());
+    write(folder.path(), "");
+    let report = sync(folder.path());
+    assert_eq!((report.counts.added, report.counts.delivered), (2, 2), "{report:?}");
+    assert_eq!(server(folder.path()).objects()["2"].jobs, ["job-0002"]);
+    assert_eq!(sync(folder.path()).counts.unchanged, 2);
+}
+
+#[test]
+fn killed_between_upload_and_settling_the_results_are_taken() {
+    let folder = project("upload");
+    sync_and_die(folder.path());
+    write(folder.path(), "");
+    let report = sync(folder.path());
+    assert_eq!((report.counts.unchanged, report.counts.sent), (2, 0), "{report:?}");
+    assert_eq!(server(folder.path()).jobs(), ["job-0001"], "nothing was uploaded twice");
+    assert_eq!(server(folder.path()).objects()["1"].jobs, ["job-0001"]);
+}
+
+#[test]
+fn a_row_edited_after_the_crash_is_sent_with_its_current_record() {
+    let folder = project("upload");
+    sync_and_die(folder.path());
+    write(folder.path(), "");
+    sql(folder.path(), "update things set name = 'new' where id = 1");
+    let report = sync(folder.path());
+    assert_eq!(
+        (report.counts.changed, report.counts.unchanged, report.counts.delivered),
+        (1, 1, 1),
+        "{report:?}"
+    );
+    assert_eq!(server(folder.path()).objects()["1"].fields["name"], "new");
+}

@@ -1,0 +1,176 @@
+//! kill -9, again and again, against a sandbox in another process that loses answers.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value as Json;
+
+use super::lab::Lab;
+
+const ROWS: i64 = 20_000;
+const LOOPS: u32 = 50;
+
+/// A sandbox process that is stopped with its owner.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(lab: &Lab) -> Self {
+        let config = lab.file("sandbox.json");
+        let text = r#"{"objects": {"contacts": {"score": "number"}}, "limits": {"requests": "10000/10s", "daily_calls": 10000000},
+                       "faults": [{"do": "lost_ack", "path": "upsert", "rate": 0.03, "seed": 7}]}"#;
+        std::fs::write(&config, text).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_outflow"))
+            .args(["sandbox", "serve", "--port", "0", "--config", "sandbox.json"])
+            .current_dir(lab.path())
+            .env_clear()
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Server { child, url: line.trim().to_owned() }
+    }
+
+    fn stats(&self) -> Json {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        use std::io::{Read, Write};
+        write!(stream, "GET /__sandbox/stats HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let body = &answer[answer.find('{').unwrap()..=answer.rfind('}').unwrap()];
+        serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {answer}"))
+    }
+
+    fn writes(&self) -> u64 {
+        self.stats()["writes"].as_u64().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// xorshift64*: the moments of a seed are always the same.
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % below
+    }
+}
+
+fn start(lab: &Lab) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_outflow"))
+        .args(["sync", "-q", "--allow-changes"])
+        .current_dir(lab.path())
+        .env_clear()
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Kills a sync once the server has seen so many more writes; whether the kill came before the run's end.
+fn kill_after(server: &Server, lab: &Lab, writes: u64, delay: Duration) -> bool {
+    let before = server.writes();
+    let mut child = start(lab);
+    let begin = Instant::now();
+    while server.writes() < before + writes {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(120), "the sync does not get on");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(delay);
+    let alive = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    alive
+}
+
+fn unsettled(lab: &Lab) -> i64 {
+    let path = lab.file(".outflow/ledger/people.db");
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    db.query_row("select count(*) from intent", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn fifty_kills_lose_nothing_and_double_nothing() {
+    let seed = 20_261_120;
+    let mut moments = Moments(seed);
+    let mut lab = Lab::new(&[]).mapping("mode: mirror\nguards: {max_delete: 100%, key_change: false}");
+    lab.sql(&format!(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < {ROWS}) \
+         insert into people select i, 'p' || i || '@x.io', 'v0', i from n"
+    ));
+    let server = Server::start(&lab);
+    lab.base_url = format!("{}/hubspot", server.url);
+    lab.write();
+    let mut hits = 0;
+    for round in 1..=LOOPS {
+        // Every round edits all rows but some, removes a few and adds a few, so that there is always much to send.
+        lab.sql(&format!("update people set name = 'v{round}' where id % 7 != {}", round % 7));
+        lab.sql(&format!("delete from people where id % 1000 = {round}"));
+        lab.sql(&format!("insert into people values ({}, 'n{round}@x.io', 'new', {round})", 100_000 + round));
+        let writes = 1 + moments.next(150);
+        let delay = Duration::from_micros(moments.next(20_000));
+        let alive = kill_after(&server, &lab, writes, delay);
+        hits += u32::from(alive && unsettled(&lab) > 0);
+    }
+    let lost = server.stats()["faults"]["lost_ack"].as_u64().unwrap_or_default();
+    assert!(hits >= 30, "seed {seed}: only {hits} of {LOOPS} kills hit an unsettled batch");
+    assert!(lost >= 20, "seed {seed}: only {lost} answers were lost");
+    settle(&lab);
+    assert_same(&lab, seed);
+}
+
+/// Runs until nothing is left; answers are still being lost, so that one run may not do.
+fn settle(lab: &Lab) {
+    for _ in 0..30 {
+        let run = lab.run(&["sync", "--format", "json"]);
+        if run.code == 0 && run.json()["syncs"][0]["sent"] == 0 {
+            return;
+        }
+        assert!([0, 3].contains(&run.code), "{run:#?}");
+    }
+    panic!("the sync does not come to rest");
+}
+
+/// Compares source and destination by queries of its own.
+fn assert_same(lab: &Lab, seed: u64) {
+    let warehouse = lab.file("warehouse.db");
+    let source = Connection::open(warehouse).unwrap();
+    let mut rows = source.prepare("select email, name, score from people order by email").unwrap();
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, f64>(2)?))
+    };
+    let wanted: Vec<_> = rows.query_map([], row).unwrap().map(Result::unwrap).collect();
+    let shown = lab.run(&["sandbox", "show", "--format", "json"]).ends(0).json();
+    let mut found = Vec::new();
+    for contact in shown["objects"]["hubspot"]["contacts"].as_array().unwrap() {
+        if contact["archived"] == true {
+            continue;
+        }
+        let text = |name: &str| contact["properties"][name].as_str().unwrap_or_default().to_owned();
+        found.push((text("email"), text("firstname"), text("score").parse::<f64>().unwrap()));
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(found.len(), wanted.len(), "seed {seed}: an object is lost or there twice");
+    for (found, wanted) in found.iter().zip(&wanted) {
+        assert_eq!(found, wanted, "seed {seed}");
+    }
+}
