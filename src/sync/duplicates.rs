@@ -46,12 +46,9 @@ pub struct Verdict {
 impl Duplicates {
     /// Takes the next row; `destination` is `None` for an invalid one.
     pub fn observe(&mut self, twin: Twin, destination: Option<u64>) {
-        note(&mut self.keys, &mut self.key_groups, twin.key, twin, |_| true);
+        note(&mut self.keys, &mut self.key_groups, twin.key, twin);
         if let Some(hash) = destination {
-            // A repeated key repeats its destination key as well: one group is enough.
-            note(&mut self.destinations, &mut self.destination_groups, hash, twin, |first| {
-                first.key != twin.key
-            });
+            note(&mut self.destinations, &mut self.destination_groups, hash, twin);
         }
     }
 
@@ -93,16 +90,13 @@ fn note<K: std::hash::Hash + Eq + Copy>(
     groups: &mut HashMap<K, Vec<Twin>>,
     name: K,
     twin: Twin,
-    counts: impl Fn(&Twin) -> bool,
 ) {
     match firsts.entry(name) {
         Entry::Vacant(entry) => {
             entry.insert(twin);
         }
         Entry::Occupied(entry) => {
-            if counts(entry.get()) {
-                groups.entry(name).or_insert_with(|| vec![*entry.get()]).push(twin);
-            }
+            groups.entry(name).or_insert_with(|| vec![*entry.get()]).push(twin);
         }
     }
 }

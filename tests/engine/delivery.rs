@@ -27,14 +27,10 @@ fn only_what_changed_is_sent_and_an_unchanged_rerun_writes_nothing() {
     assert_eq!(counts(&first, ["rows_read", "added", "sent", "delivered", "requests"]), [3, 3, 3, 3, 1]);
     assert!(first["sandbox"] == true && first["run_id"].is_string() && first["error"].is_null());
     lab.assert_mirrored();
-    let ledger = std::fs::read(lab.file(".outflow/ledger/people.db")).unwrap();
+    let acknowledged = lab.ledger_rows();
     let second = lab.sync(0);
     assert_eq!(counts(&second, ["unchanged", "sent", "requests", "bytes_sent"]), [3, 0, 0, 0]);
-    assert_eq!(
-        std::fs::read(lab.file(".outflow/ledger/people.db")).unwrap(),
-        ledger,
-        "the ledger was written"
-    );
+    assert_eq!(lab.ledger_rows(), acknowledged, "the ledger was written");
     lab.sql(
         "update people set name = 'Adele' where id = 1; insert into people values (4, 'dan@x.io', 'Dan', 4)",
     );
@@ -126,7 +122,7 @@ fn an_outage_fails_the_run_and_loses_nothing() {
     let run = lab.run(&["sync", "--format", "json"]).ends(1);
     let report = &run.json()["syncs"][0];
     assert_eq!(report["status"], "failed");
-    assert!(report["error"]["message"].as_str().unwrap().contains("127.0.0.1:9"), "{report}");
+    assert!(report["error"]["message"].as_str().unwrap().contains("127.0.0.1"), "{report}");
     lab.base_url = "sandbox".into();
     lab.write();
     lab.sync(0);
@@ -136,15 +132,16 @@ fn an_outage_fails_the_run_and_loses_nothing() {
 #[test]
 fn a_daily_quota_stops_the_run_cleanly_and_the_rest_follows() {
     let mut lab = Lab::new(THREE).mapping("delivery: {batch_rows: 1, concurrency: 1}");
-    lab.faults = "[{do: status, code: 429, path: upsert}]".into();
-    lab.faults = "[{do: status, code: 477, retry_after: 7200, path: upsert}]".into();
+    // Two reads come first: the account and its properties.
+    lab.daily = 3;
     lab.write();
     let report = lab.sync(6);
     assert_eq!(report["status"], "quota");
-    assert_eq!(counts(&report, ["pending", "sent"]), [3, 0], "{report}");
-    lab.faults = "[]".into();
+    assert_eq!(counts(&report, ["added", "delivered", "sent", "pending"]), [3, 1, 1, 2], "{report}");
+    lab.daily = 1_000_000;
     lab.write();
-    assert_eq!(counts(&lab.sync(0), ["added", "delivered"]), [3, 3]);
+    assert_eq!(counts(&lab.sync(0), ["added", "unchanged", "delivered"]), [2, 1, 2]);
+    lab.assert_mirrored();
 }
 
 #[test]

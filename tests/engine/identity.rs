@@ -13,7 +13,7 @@ fn a_ledger_serves_one_destination_only() {
     assert!(message.contains("`id`") && message.contains("`email`"), "{message}");
     assert!(held["error"]["hint"].as_str().unwrap().contains("--accept-new-destination"));
     assert_eq!(counts(&held, ["sent"]), [0]);
-    lab.sync_with(&["--accept-new-destination"], 0);
+    lab.sync_with(&["--accept-new-destination", "--allow-key-change"], 0);
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Lab {
     /// `base_url` of the connection.
     pub base_url: String,
     pub query: String,
+    /// The sandbox's daily quota.
+    pub daily: u64,
 }
 
 /// Row of the table `people`: id, email, name, score.
@@ -37,6 +39,7 @@ impl Lab {
             faults: "[]".into(),
             base_url: "sandbox".into(),
             query: "select id, email, name, score from people order by id".into(),
+            daily: 1_000_000,
         };
         lab.sql("create table people (id integer primary key, email text, name text, score real)");
         for (id, email, name, score) in people {
@@ -62,12 +65,12 @@ impl Lab {
 
     /// Writes the project's files as the fields say now.
     pub fn write(&self) {
-        let Lab { mapping, fields, faults, base_url, query, .. } = self;
+        let Lab { mapping, fields, faults, base_url, query, daily, .. } = self;
         let project = format!(
             "name: lab\nconnections:\n  warehouse: {{type: sqlite, path: warehouse.db}}\n  crm:\n    type: hubspot\n    \
              token: pat-SECRET-token\n    base_url: {base_url}\n    limits: {{requests: 10000/10s}}\n    sandbox:\n      \
              objects: {{contacts: {{score: number, plan: {{type: string, refuse: blocked}}}}}}\n      \
-             limits: {{requests: 10000/10s, daily_calls: 1000000}}\n      faults: {faults}\n"
+             limits: {{requests: 10000/10s, daily_calls: {daily}}}\n      faults: {faults}\n"
         );
         let sync = format!(
             "sync: people\nsource:\n  connection: warehouse\n  query: \"{query}\"\n  primary_key: id\ndestination:\n  \
@@ -134,6 +137,15 @@ impl Lab {
     pub fn names(&self) -> BTreeMap<String, String> {
         let name = |props: &Json| props["firstname"].as_str().unwrap_or_default().to_owned();
         self.contacts().into_iter().map(|(email, props)| (email, name(&props))).collect()
+    }
+
+    /// Rows ever written to the ledger's log, parts, details and journal.
+    pub fn ledger_rows(&self) -> Vec<i64> {
+        let db = Connection::open(self.file(".outflow/ledger/people.db")).unwrap();
+        let count = |sql: &str| db.query_row(sql, [], |row| row.get(0)).unwrap();
+        let log = "select coalesce(max(seq), 0) from log";
+        let batches = "select coalesce(max(seq), 0) from sqlite_sequence where name = 'intent'";
+        [log, batches, "select count(*) from part", "select count(*) from detail"].map(count).to_vec()
     }
 
     pub fn source_names(&self) -> BTreeMap<String, String> {

@@ -37,20 +37,9 @@ fn an_unmapped_column_and_a_field_without_diff_are_no_change() {
 fn equal_values_in_another_form_are_no_change() {
     let lab = Lab::new(THREE);
     lab.sync(0);
-    lab.sql("drop table people; create table people (id text, email text, name text, score text)");
-    lab.sql("insert into people values (1.0, ' ADA@x.io ', 'Ada', '1.50'), (2, 'bob@x.io', 'Bob', '2'), (3, 'Cyd@X.io', 'Cyd', '3.250')");
-    let report = lab.sync(0);
-    // A text key stays a text key, so the rows are new ones that hold the same objects.
-    assert_eq!(counts(&report, ["invalid", "rejected"]), [0, 0], "{report}");
-    lab.assert_same_objects();
-}
-
-impl Lab {
-    #[track_caller]
-    fn assert_same_objects(&self) {
-        let emails: Vec<String> = self.names().into_keys().collect();
-        assert_eq!(emails, ["ada@x.io", "bob@x.io", "cyd@x.io"]);
-    }
+    lab.sql("drop table people; create table people (id, email, name, score)");
+    lab.sql("insert into people values (1.0, ' ADA@x.io ', 'Ada', '1.50'), (2, 'bob@x.io', 'Bob', 2), (3, 'Cyd@X.io', 'Cyd', '3.250')");
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
 }
 
 #[test]
