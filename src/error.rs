@@ -76,6 +76,18 @@ impl Error {
         self
     }
 
+    /// The first of several errors, with the others as causes.
+    pub fn all(errors: Vec<Error>) -> Self {
+        let mut errors = errors.into_iter();
+        let nothing = || Error::new("OF-INT-001", ErrorKind::Internal, "a failure without an error");
+        let mut first = errors.next().unwrap_or_else(nothing);
+        first.causes.extend(errors.map(|error| match &error.location {
+            Some(at) => format!("also {}:{}:{}: {error}", at.file.display(), at.line, at.column),
+            None => format!("also {error}"),
+        }));
+        first
+    }
+
     /// `{code, kind, message, hint, file, line, column}`, as JSON output and run history hold it.
     pub fn to_json(&self) -> serde_json::Value {
         let at = self.location.as_ref();

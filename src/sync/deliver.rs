@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use governor::{Quota, RateLimiter};
 use outflow_connectors::contract::{
-    ConnectorError, Handles, Kind, Outcome, RateLimit, Receipt, RemoteHandle, Session, Submitted, Verb,
+    ConnectorError, Handles, Kind, Outcome, RateLimit, Receipt, RemoteHandle, Retry, Session, Submitted, Verb,
 };
 use tokio::task::block_in_place;
 
@@ -70,6 +70,7 @@ pub struct Delivered {
 const SETTLE: Duration = Duration::from_secs(30);
 
 /// How one batch went.
+#[derive(Default)]
 struct BatchEnd {
     counts: Counts,
     /// First attempts answered, and refused among them.
@@ -77,9 +78,22 @@ struct BatchEnd {
     delivered: Vec<KeyHash>,
     /// Refused because `mode: update` found no object.
     absent: u64,
-    /// Ends the run: no further batch starts.
-    stop: Option<Error>,
+    halt: Halt,
 }
+
+/// What a batch says of those after it.
+#[derive(Debug, Default)]
+enum Halt {
+    #[default]
+    GoOn,
+    /// No answer came, however often it was tried: after some such batches in a row the destination counts as down.
+    Unanswered(Error),
+    /// No further batch starts.
+    Stop(Error),
+}
+
+/// Batches without an answer, one after another, that end a run.
+const UNANSWERED: u32 = 3;
 
 #[derive(Default)]
 struct Progress {
@@ -88,6 +102,7 @@ struct Progress {
     delivered: HashSet<KeyHash>,
     settled: u64,
     absent: u64,
+    unanswered: u32,
     ended: Option<Ended>,
 }
 
@@ -155,10 +170,15 @@ impl Delivery<'_> {
         progress.settled += end.counts.sent;
         progress.absent += end.absent;
         self.observer.observe(&Event::Settled { sync: self.sync.to_owned(), changes: progress.settled });
-        if let Some(error) = end.stop {
-            progress.ended.get_or_insert(Ended::Stopped(error));
-        } else if let Some(error) = self.breaker(progress.firsts) {
-            progress.ended.get_or_insert(Ended::Broken(error));
+        progress.unanswered =
+            if matches!(end.halt, Halt::Unanswered(_)) { progress.unanswered + 1 } else { 0 };
+        let ended = match end.halt {
+            Halt::Stop(error) => Some(Ended::Stopped(error)),
+            Halt::Unanswered(error) if progress.unanswered >= UNANSWERED => Some(Ended::Stopped(error)),
+            Halt::Unanswered(_) | Halt::GoOn => self.breaker(progress.firsts).map(Ended::Broken),
+        };
+        if let Some(ended) = ended {
+            progress.ended.get_or_insert(ended);
         }
     }
 
@@ -174,13 +194,13 @@ impl Delivery<'_> {
 
     async fn batch(&self, verb: Verb, items: Vec<Item>) -> BatchEnd {
         match self.send(verb, &items).await {
-            Ok((outcomes, stop)) => self.acknowledge(items, outcomes, stop),
+            Ok((answer, halt)) => self.acknowledge(items, answer, halt),
             // Nothing was sent: the intent did not become durable, or the lease is gone.
             Err(error) => unsent(items.len(), error),
         }
     }
 
-    async fn send(&self, verb: Verb, items: &[Item]) -> Result<((BatchId, Answer), Option<Error>)> {
+    async fn send(&self, verb: Verb, items: &[Item]) -> Result<((BatchId, Answer), Halt)> {
         let intent = block_in_place(|| -> Result<Intent> {
             self.lease.check()?;
             let entries = items.iter().map(|item| self.records.intent(item)).collect::<Result<_>>()?;
@@ -194,26 +214,21 @@ impl Delivery<'_> {
             Ok(Submitted::Pending(handle)) => self.session.settle(&handle, &batch).await,
             Err(error) => Err(error),
         };
-        let (answer, stop) = judge(answer, items.len());
-        Ok(((batch_id, answer), stop))
+        let (answer, halt) = judge(answer, items.len());
+        Ok(((batch_id, answer), halt))
     }
 
-    fn acknowledge(
-        &self,
-        items: Vec<Item>,
-        (batch, answer): (BatchId, Answer),
-        stop: Option<Error>,
-    ) -> BatchEnd {
+    fn acknowledge(&self, items: Vec<Item>, (batch, answer): (BatchId, Answer), halt: Halt) -> BatchEnd {
         let outcomes = match answer {
             Answer::Outcomes(outcomes) => outcomes,
             Answer::NotSent => {
                 let untouched = vec![Outcome::Deferred { reason: "not sent".into() }; items.len()];
-                let end = self.record(batch, &items, untouched, stop);
+                let end = self.record(batch, &items, untouched, halt);
                 let pending = Counts { pending: items.len() as u64, ..Counts::default() };
                 return BatchEnd { counts: pending, ..end };
             }
         };
-        self.record(batch, &items, outcomes, stop)
+        self.record(batch, &items, outcomes, halt)
     }
 
     fn absent(&self, settled: &[Settled]) -> u64 {
@@ -222,13 +237,7 @@ impl Delivery<'_> {
         if self.keeping.mode == Mode::Update { settled.iter().filter(absent).count() as u64 } else { 0 }
     }
 
-    fn record(
-        &self,
-        batch: BatchId,
-        items: &[Item],
-        outcomes: Vec<Outcome>,
-        stop: Option<Error>,
-    ) -> BatchEnd {
+    fn record(&self, batch: BatchId, items: &[Item], outcomes: Vec<Outcome>, halt: Halt) -> BatchEnd {
         let firsts = first_attempts(items, &outcomes);
         let delivered = items
             .iter()
@@ -242,12 +251,12 @@ impl Delivery<'_> {
             Ok((counts, self.absent(&settled)))
         });
         match stored {
-            Ok((counts, absent)) => BatchEnd { counts, firsts, delivered, absent, stop },
+            Ok((counts, absent)) => BatchEnd { counts, firsts, delivered, absent, halt },
             // The answer is known, but not on disk: the keys stay dirty, so they count as unknown.
             Err(error) => {
                 let rows = items.len() as u64;
                 let counts = Counts { sent: rows, deferred: rows, unknown: rows, ..Counts::default() };
-                BatchEnd { counts, firsts: (0, 0), delivered: Vec::new(), absent: 0, stop: Some(error) }
+                BatchEnd { counts, halt: Halt::Stop(error), ..BatchEnd::default() }
             }
         }
     }
@@ -262,10 +271,10 @@ enum Answer {
 }
 
 /// What a batch's answer means for its rows and for the run.
-fn judge(answer: Result<Receipt, ConnectorError>, changes: usize) -> (Answer, Option<Error>) {
+fn judge(answer: Result<Receipt, ConnectorError>, changes: usize) -> (Answer, Halt) {
     let error = match answer {
         Ok(receipt) if receipt.outcomes().len() == changes => {
-            return (Answer::Outcomes(receipt.into_outcomes()), None);
+            return (Answer::Outcomes(receipt.into_outcomes()), Halt::GoOn);
         }
         Ok(receipt) => {
             let message =
@@ -275,26 +284,27 @@ fn judge(answer: Result<Receipt, ConnectorError>, changes: usize) -> (Answer, Op
         Err(error) => error,
     };
     let all = |outcome: Outcome| Answer::Outcomes(vec![outcome; changes]);
+    let unknown = || all(Outcome::Unknown { reason: error.message.clone() });
+    let failure = Error::destination(&error);
     match error.kind {
-        Kind::Ambiguous => (all(Outcome::Unknown { reason: error.message.clone() }), None),
+        Kind::Ambiguous if error.retry == Retry::Exhausted => (unknown(), Halt::Unanswered(failure)),
+        Kind::Ambiguous => (unknown(), Halt::GoOn),
+        // A defect on this side may have come after the bytes left.
+        Kind::Internal => (unknown(), Halt::Stop(failure)),
         Kind::Rejected => {
             let code = error.code.clone().unwrap_or_else(|| "REJECTED".into());
-            (all(Outcome::Rejected { code, field: None, message: error.message.clone() }), None)
+            (all(Outcome::Rejected { code, field: None, message: error.message.clone() }), Halt::GoOn)
         }
         Kind::RateLimited | Kind::Unavailable => {
-            (all(Outcome::Deferred { reason: error.message.clone() }), Some(Error::destination(&error)))
+            (all(Outcome::Deferred { reason: error.message.clone() }), Halt::Stop(failure))
         }
-        // A defect on this side may have come after the bytes left.
-        Kind::Internal => {
-            (all(Outcome::Unknown { reason: error.message.clone() }), Some(Error::destination(&error)))
-        }
-        Kind::Config | Kind::Auth | Kind::Quota => (Answer::NotSent, Some(Error::destination(&error))),
+        Kind::Config | Kind::Auth | Kind::Quota => (Answer::NotSent, Halt::Stop(failure)),
     }
 }
 
 fn unsent(rows: usize, error: Error) -> BatchEnd {
     let counts = Counts { pending: rows as u64, ..Counts::default() };
-    BatchEnd { counts, firsts: (0, 0), delivered: Vec::new(), absent: 0, stop: Some(error) }
+    BatchEnd { counts, halt: Halt::Stop(error), ..BatchEnd::default() }
 }
 
 fn first_attempts(items: &[Item], outcomes: &[Outcome]) -> (u64, u64) {

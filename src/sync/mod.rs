@@ -6,6 +6,7 @@ pub mod event;
 
 mod acknowledge;
 mod batch;
+mod blank;
 mod cancel;
 mod check;
 mod deliver;

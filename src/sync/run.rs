@@ -14,7 +14,7 @@ use super::check::DataTests;
 use super::connect::Connections;
 use super::deliver::{Delivered, Delivery, Ended};
 use super::diff::{Baseline, Delta, Differ};
-use super::event::{Counts, Event, Observer, Preview, Route, Status, SyncReport};
+use super::event::{Event, Observer, Preview, Status, SyncReport};
 use super::extract::{Intake, extract};
 use super::finish;
 use super::guards::{self, Volume};
@@ -46,7 +46,8 @@ pub struct Context<'a> {
 /// Runs the sync, or previews it; every end is a report.
 pub async fn run_one(context: &Context<'_>) -> SyncReport {
     let clock = Instant::now();
-    let mut report = blank(context);
+    let sandbox = context.connections.is_sandbox(&context.sync.destination.connection);
+    let mut report = SyncReport { sandbox, ..SyncReport::blank(context.project, context.sync) };
     context.observer.observe(&Event::SyncStarted { sync: report.sync.clone() });
     let result = match context.options.dry_run {
         true => dry_run(context, &mut report).await,
@@ -60,39 +61,7 @@ pub async fn run_one(context: &Context<'_>) -> SyncReport {
     report
 }
 
-fn blank(context: &Context<'_>) -> SyncReport {
-    let Context { sync, connections, .. } = context;
-    let mode = format!("{:?}", sync.mode).to_lowercase();
-    SyncReport {
-        sync: sync.name.clone(),
-        run_id: None,
-        status: Status::Ok,
-        counts: Counts::default(),
-        started_at: Timestamp::now(),
-        duration_ms: 0,
-        error: None,
-        sandbox: connections.is_sandbox(&sync.destination.connection),
-        route: Route {
-            source: sync.source.connection.clone(),
-            model: sync.source.label.clone(),
-            destination: context.connector_name(),
-            object: sync.destination.object.clone(),
-            mode,
-            match_on: sync.destination.match_on.iter().map(|(field, _)| field.clone()).collect(),
-        },
-        preview: None,
-        notes: Vec::new(),
-        faults: Vec::new(),
-    }
-}
-
 impl Context<'_> {
-    /// The type of the destination's connection.
-    fn connector_name(&self) -> String {
-        let connection = self.project.connections.get(&self.sync.destination.connection);
-        connection.map_or_else(String::new, |connection| connection.connector.name.to_owned())
-    }
-
     fn limits(&self) -> outflow_connectors::registry::Limits {
         let connection = self.project.connections.get(&self.sync.destination.connection);
         connection.map(|connection| connection.settings.limits).unwrap_or_default()
@@ -169,7 +138,7 @@ impl<'a> Work<'a> {
         let sync = context.sync;
         let source = context.connections.source(&sync.source.connection)?;
         let destination = context.connections.destination(&sync.destination.connection)?;
-        let resolved = resolve(sync, &source, &destination).await.map_err(first)?;
+        let resolved = resolve(sync, &source, &destination).await.map_err(Error::all)?;
         let ledger = state.ledger.as_ref();
         let mappings = block_in_place(|| mappings(ledger, &resolved.spec))?;
         let pending = ledger.map(|ledger| ledger.note(finish::FULL_REFRESH)).transpose()?.flatten();
@@ -278,12 +247,12 @@ impl<'a> Work<'a> {
         };
         let differ = Differ::new(baseline, mapper, previous.collect(), spool);
         let timezone = sync.source.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
-        let tests = DataTests::bind(&sync.tests, &self.resolved.schema, timezone).map_err(first)?;
+        let tests = DataTests::bind(&sync.tests, &self.resolved.schema, timezone).map_err(Error::all)?;
         let mut intake = Intake { sync, differ, tests, observer, cancel, stopped: None };
         extract(&self.source, &mut intake).await?;
         let failures = intake.tests.judge(Timestamp::now());
         let delta = block_in_place(|| intake.differ.finish(sync.on_duplicate_key))?;
-        Ok((delta, (!failures.is_empty()).then(|| first(failures))))
+        Ok((delta, (!failures.is_empty()).then(|| Error::all(failures))))
     }
 
     fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
@@ -360,19 +329,4 @@ struct Job<'a> {
     known: &'a mut Known,
     open: &'a OpenRun,
     session: &'a dyn Session,
-}
-
-/// The first error, with the others as causes.
-pub fn first(errors: Vec<Error>) -> Error {
-    let mut errors = errors.into_iter();
-    match errors.next() {
-        None => Error::new("OF-INT-001", ErrorKind::Internal, "a failure without an error"),
-        Some(mut first) => {
-            first.causes.extend(errors.map(|error| match &error.location {
-                Some(at) => format!("also {}:{}:{}: {error}", at.file.display(), at.line, at.column),
-                None => format!("also {error}"),
-            }));
-            first
-        }
-    }
 }

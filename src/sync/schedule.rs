@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use jiff::Timestamp;
 
 use super::connect::{Access, Connections};
-use super::event::{Counts, Event, Observer, Route, Status, SyncReport};
+use super::event::{Event, Observer, Status, SyncReport};
 use super::resolve::{resolve, unsupported};
 use super::run::{Context, run_one};
 use super::{Cancel, RunOptions};
@@ -26,7 +25,11 @@ pub async fn run(
     let connections = match Connections::open(project, access).await {
         Ok(connections) => Arc::new(connections),
         Err(error) => {
-            return options.selected.iter().map(|i| failed(&project.syncs[*i], error.clone())).collect();
+            return options
+                .selected
+                .iter()
+                .map(|i| failed(project, &project.syncs[*i], error.clone()))
+                .collect();
         }
     };
     let shared = Shared {
@@ -82,7 +85,7 @@ impl Shared {
         let (observer, cancel) = (self.observer.clone(), self.cancel.clone());
         let sync = self.project.syncs[index].clone();
         let task = tokio::spawn({
-            let sync = sync.clone();
+            let (project, sync) = (project.clone(), sync.clone());
             async move {
                 run_one(&Context {
                     project: &project,
@@ -98,6 +101,7 @@ impl Shared {
         Box::pin(async move {
             let defect = |_| {
                 failed(
+                    &project,
                     &sync,
                     Error::new("OF-INT-002", ErrorKind::Internal, "the run ended in a defect of outflow"),
                 )
@@ -187,7 +191,7 @@ impl<'a> Schedule<'a> {
 
     fn skip(&mut self, index: usize, upstream: &Option<String>) {
         let sync = &self.shared.project.syncs[index];
-        let mut report = blank(sync);
+        let mut report = SyncReport::blank(&self.shared.project, sync);
         match upstream {
             Some(upstream) => {
                 report.status = Status::Skipped;
@@ -210,23 +214,6 @@ enum Ready {
     Never(Option<String>),
 }
 
-fn failed(sync: &Sync, error: Error) -> SyncReport {
-    SyncReport { status: Status::Failed, error: Some(error), ..blank(sync) }
-}
-
-fn blank(sync: &Sync) -> SyncReport {
-    SyncReport {
-        sync: sync.name.clone(),
-        run_id: None,
-        status: Status::Ok,
-        counts: Counts::default(),
-        started_at: Timestamp::now(),
-        duration_ms: 0,
-        error: None,
-        sandbox: false,
-        route: Route::default(),
-        preview: None,
-        notes: Vec::new(),
-        faults: Vec::new(),
-    }
+fn failed(project: &Project, sync: &Sync, error: Error) -> SyncReport {
+    SyncReport { status: Status::Failed, error: Some(error), ..SyncReport::blank(project, sync) }
 }

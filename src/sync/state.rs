@@ -58,6 +58,7 @@ impl RunState {
         let state = State::read(&project.state)?;
         let ledger = Ledger::read(&Ledger::path(&project.state, &sync.name))?;
         let salt = Salt::read(&project.state)?.unwrap_or_else(Salt::throwaway);
+        ledger.as_ref().map_or(Ok(()), |ledger| ledger.bind_salt(&salt))?;
         let (run_number, ran_before) = match &state {
             Some(state) => (state.next_run_number(&sync.name)?, state.last_success(&sync.name)?.is_some()),
             None => (1, false),
