@@ -28,7 +28,7 @@ impl Check {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
         let (project, mut findings) = match given.load() {
             Ok(loaded) => loaded,
-            Err(failure) => return Ok(checked::check(Checked::default(), failure.findings)),
+            Err(failure) => return Ok(checked::check(None, failure.findings)),
         };
         let selected = given.selected(&project, &[]).map_err(with_no_diagnostics)?;
         let runtime = given.runtime()?;
@@ -40,7 +40,7 @@ impl Check {
             connections: project.connections.len(),
             connected: self.connect,
         };
-        Ok(checked::check(checked, findings))
+        Ok(checked::check(Some(checked), findings))
     }
 
     async fn errors(&self, project: &Project, selected: &[usize]) -> Result<Vec<Error>, Error> {

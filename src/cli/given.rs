@@ -17,11 +17,9 @@ pub struct Given {
 }
 
 impl Given {
-    /// The project, validated; its warnings go to stderr.
+    /// The project, validated.
     pub fn project(&mut self) -> Result<Project, Failure> {
-        let (project, warnings) = self.load()?;
-        self.screen.warn(&warnings);
-        Ok(project)
+        self.load().map(|(project, _)| project)
     }
 
     /// The project and what there is to say about it.

@@ -34,7 +34,8 @@ pub fn run(given: &mut Given, request: &Request<'_>) -> Result<Vec<SyncReport>, 
 }
 
 fn start(given: &mut Given, request: &Request<'_>) -> Result<Vec<SyncReport>, Failure> {
-    let project = given.project()?;
+    let (project, warnings) = given.load()?;
+    given.screen.warn(&warnings);
     let options = RunOptions {
         selected: given.selected(&project, request.syncs)?,
         dry_run: request.dry_run,
@@ -44,7 +45,9 @@ fn start(given: &mut Given, request: &Request<'_>) -> Result<Vec<SyncReport>, Fa
         allow: request.allow,
     };
     let global = &given.global;
-    let bars = !global.no_progress && !global.quiet && global.log_format == LogFormat::Text;
+    // Log lines and bars would tear each other apart.
+    let bars =
+        !global.no_progress && !global.quiet && global.verbose == 0 && global.log_format == LogFormat::Text;
     let progress = Arc::new(Progress::new(bars));
     let cancel = Cancel::new();
     let runtime = given.runtime()?;

@@ -34,6 +34,8 @@ pub fn start(level: Level, format: LogFormat) {
     let filter = EnvFilter::new(format!("{others},outflow={own},outflow_connectors={own}"));
     let colour = AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A stderr that cannot be written is no reason to stop a run.
+    let lines = lines.log_internal_errors(false);
     let started = match format {
         LogFormat::Json => lines.json().with_ansi(false).try_init(),
         LogFormat::Text => lines.with_ansi(colour).with_target(level.verbose > 1).try_init(),

@@ -16,7 +16,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// `wanted` is false for `--no-progress`, `--quiet` and JSON logs.
+    /// `wanted` is false for `--no-progress`, `--quiet`, `-v` and JSON logs.
     #[allow(clippy::disallowed_methods)]
     pub fn new(wanted: bool) -> Self {
         let shown = wanted && std::io::stderr().is_terminal();
@@ -83,7 +83,7 @@ fn log(event: &Event) {
         Event::SyncFinished(report) => tracing::info!(
             sync = report.sync,
             run_id = report.run_id,
-            status = ?report.status,
+            status = super::text::word(report.status),
             delivered = report.counts.delivered,
             requests = report.counts.requests,
             duration_ms = report.duration_ms,

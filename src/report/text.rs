@@ -78,18 +78,27 @@ fn has_run(status: Status) -> bool {
 }
 
 /// The status as one coloured word.
-pub fn status(status: Status) -> String {
-    let (style, word) = match status {
-        Status::Ok => (ADD, "ok"),
-        Status::Partial => (CHANGE, "partial"),
-        Status::Failed => (BAD, "failed"),
-        Status::Held => (BAD, "held"),
-        Status::Locked => (BAD, "locked"),
-        Status::Quota => (CHANGE, "quota"),
-        Status::Interrupted => (BAD, "interrupted"),
-        Status::Skipped => (CHANGE, "skipped"),
+fn status(status: Status) -> String {
+    let style = match status {
+        Status::Ok => ADD,
+        Status::Partial | Status::Quota | Status::Skipped => CHANGE,
+        Status::Failed | Status::Held | Status::Locked | Status::Interrupted => BAD,
     };
-    paint(style, word)
+    paint(style, word(status))
+}
+
+/// The status as JSON and history name it.
+pub fn word(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Partial => "partial",
+        Status::Failed => "failed",
+        Status::Held => "held",
+        Status::Locked => "locked",
+        Status::Quota => "quota",
+        Status::Interrupted => "interrupted",
+        Status::Skipped => "skipped",
+    }
 }
 
 /// What the comparison found; what is zero is left out.
@@ -169,5 +178,13 @@ mod tests {
         contacts_to_hubspot   warehouse: customers → hubspot: contacts   upsert on email
           skipped
         ");
+    }
+
+    #[test]
+    fn statuses_have_one_name() {
+        use Status::*;
+        for status in [Ok, Partial, Failed, Held, Locked, Quota, Interrupted, Skipped] {
+            assert_eq!(json!(status), word(status));
+        }
     }
 }
