@@ -115,8 +115,9 @@ mod tests {
 
     #[test]
     fn a_place_that_cannot_be_shown_is_named() {
+        let folder = tempfile::tempdir().unwrap();
         let warning = Finding { error: failed(7, 3), warning: true };
-        insta::assert_snapshot!(plain(&warning, None), @r"
+        insta::assert_snapshot!(plain(&warning, Some(folder.path())), @r"
         warning[OF-CFG-004]: unknown key `tokn` in connection `marketing`
         --> outflow.yml:7:3
          = hint: did you mean `token`?
