@@ -49,7 +49,7 @@ impl Server {
     }
 
     fn writes(&self) -> u64 {
-        self.stats()["writes"].as_u64().unwrap()
+        self.stats()["requests"]["writes"].as_u64().unwrap()
     }
 }
 
@@ -131,7 +131,7 @@ fn fifty_kills_lose_nothing_and_double_nothing() {
         let alive = kill_after(&server, &lab, writes, delay);
         hits += u32::from(alive && unsettled(&lab) > 0);
     }
-    let lost = server.stats()["faults"]["lost_ack"].as_u64().unwrap_or_default();
+    let lost = server.stats()["fired"]["lost_ack"].as_u64().unwrap_or_default();
     assert!(hits >= 30, "seed {seed}: only {hits} of {LOOPS} kills hit an unsettled batch");
     assert!(lost >= 20, "seed {seed}: only {lost} answers were lost");
     settle(&lab);
