@@ -59,11 +59,18 @@ fn faults(root: &Path, documents: &[File]) -> Vec<String> {
                 line.split("](").skip(1).filter_map(|rest| rest.split(')').next()).map(|link| (folder, link));
             let spans = spans.filter(|(_, span)| ROOTS.iter().any(|known| span.starts_with(known)));
             let links = links.filter(|(_, link)| !link.contains("://") && !link.starts_with('#'));
-            for (base, target) in spans.chain(links) {
-                let target = target.split(['#', ' ', ':']).next().unwrap_or_default();
+            for (base, named) in spans.chain(links) {
+                let target = named.split(['#', ' ', ':']).next().unwrap_or_default();
                 let pattern = PLACEHOLDERS.iter().any(|mark| target.contains(mark));
-                if !pattern && !root.join(base).join(target).exists() {
+                let path = root.join(base).join(target);
+                if !pattern && !path.exists() {
                     faults.push(format!("{}:{}: `{target}` does not exist", document.path, number + 1));
+                }
+                let Some((_, test)) = named.split_once("::") else { continue };
+                let there =
+                    std::fs::read_to_string(&path).is_ok_and(|text| text.contains(&format!("fn {test}(")));
+                if !there {
+                    faults.push(format!("{}:{}: there is no test `{named}`", document.path, number + 1));
                 }
             }
         }
@@ -73,10 +80,14 @@ fn faults(root: &Path, documents: &[File]) -> Vec<String> {
 
 #[test]
 fn a_dead_path_is_found() {
-    let text = "See `src/nowhere.rs` and `src/lib.rs:3`, `connectors/NAME/mod.rs`,\n[here](gone.md), [there](../README.md).";
+    let text = "See `src/nowhere.rs` and `src/lib.rs:3`, `connectors/NAME/mod.rs`,\n[here](gone.md), [there](../CHANGELOG.md);\n`tests/house/docs.rs::a_dead_path_is_found`, `tests/house/docs.rs::nothing_at_all`.";
     let file = File { path: "docs/page.md".into(), text: text.into() };
     assert_eq!(
         faults(tree::root(), &[file]),
-        ["docs/page.md:1: `src/nowhere.rs` does not exist", "docs/page.md:2: `gone.md` does not exist"]
+        [
+            "docs/page.md:1: `src/nowhere.rs` does not exist",
+            "docs/page.md:2: `gone.md` does not exist",
+            "docs/page.md:3: there is no test `tests/house/docs.rs::nothing_at_all`"
+        ]
     );
 }
