@@ -81,7 +81,7 @@ impl Sandbox {
         &self.url
     }
 
-    /// What [`show`](super::show) tells, of any storage.
+    /// What `outflow sandbox show` tells, of any storage.
     ///
     /// # Errors
     /// When the storage cannot be read.
