@@ -63,7 +63,7 @@ impl Given {
 
 pub fn unknown_sync(project: &Project, name: &str) -> Error {
     let names = || project.syncs.iter().map(|sync| sync.name.as_str());
-    let error = Error::new("OF-CFG-023", ErrorKind::Config, format!("there is no sync `{name}`"));
+    let error = Error::new("OF-CFG-023", ErrorKind::Usage, format!("there is no sync `{name}`"));
     error.hint(match super::codes::nearest(name, names()) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),

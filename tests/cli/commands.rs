@@ -79,8 +79,12 @@ fn history_of_runs() {
     assert!(several.stderr.contains("OF-STA-009"), "{several:#?}");
     let none = world.run(&["show", "nope"]).ends(1);
     assert!(none.stderr.contains("outflow runs"), "{none:#?}");
-    let unknown = world.run(&["runs", "peple"]).ends(1);
+    let unknown = world.run(&["runs", "peple"]).ends(2);
     assert!(unknown.stderr.contains("did you mean `people`?"), "{unknown:#?}");
+    for command in ["errors", "retry", "status", "sync", "diff"] {
+        let unknown = world.run(&[command, "peple"]).ends(2);
+        assert!(unknown.stderr.contains("did you mean `people`?"), "{unknown:#?}");
+    }
 }
 
 #[test]
