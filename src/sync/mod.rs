@@ -9,6 +9,7 @@ mod batch;
 mod blank;
 mod cancel;
 mod check;
+mod context;
 mod deliver;
 mod diff;
 mod duplicates;

@@ -11,10 +11,10 @@ use tokio::task::block_in_place;
 
 use super::batch::Records;
 use super::check::DataTests;
-use super::connect::Connections;
+use super::context::Context;
 use super::deliver::{Delivered, Delivery, Ended};
 use super::diff::{Baseline, Delta, Differ};
-use super::event::{Event, Observer, Preview, Status, SyncReport};
+use super::event::{Event, Preview, Status, SyncReport};
 use super::extract::{Intake, extract};
 use super::finish;
 use super::guards::{self, Volume};
@@ -27,21 +27,9 @@ use super::recover::{self, Recovered};
 use super::resolve::{Resolved, resolve};
 use super::spool::SpoolWriter;
 use super::state::{Mappings, OpenRun, RunState, mappings};
-use super::{Cancel, RunOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Identity, Ledger, Snapshot};
-use crate::project::{Project, Sync};
 use crate::transform::encode::Hasher;
-
-/// One sync and what it runs with.
-pub struct Context<'a> {
-    pub project: &'a Project,
-    pub sync: &'a Sync,
-    pub connections: &'a Connections,
-    pub options: &'a RunOptions,
-    pub observer: &'a dyn Observer,
-    pub cancel: &'a Cancel,
-}
 
 /// Runs the sync, or previews it; every end is a report.
 pub async fn run_one(context: &Context<'_>) -> SyncReport {
@@ -61,13 +49,6 @@ pub async fn run_one(context: &Context<'_>) -> SyncReport {
     report
 }
 
-impl Context<'_> {
-    fn limits(&self) -> outflow_connectors::registry::Limits {
-        let connection = self.project.connections.get(&self.sync.destination.connection);
-        connection.map(|connection| connection.settings.limits).unwrap_or_default()
-    }
-}
-
 fn fail(report: &mut SyncReport, error: Error) {
     report.status = match error.kind {
         ErrorKind::Held => Status::Held,
@@ -81,7 +62,7 @@ fn fail(report: &mut SyncReport, error: Error) {
 
 async fn dry_run(context: &Context<'_>, report: &mut SyncReport) -> Result<()> {
     let state = block_in_place(|| RunState::read(context.project, context.sync))?;
-    let mut work = Work::connect(context, state, None).await?;
+    let mut work = context.unless_stopped(Work::connect(context, state, None)).await?;
     let result = work.all(report).await;
     report.counts.reads = work.destination.traffic().reads;
     result
@@ -103,7 +84,7 @@ async fn recorded(context: &Context<'_>, report: &mut SyncReport, clock: Instant
 async fn real_run(context: &Context<'_>, report: &mut SyncReport, open: &OpenRun) -> Result<()> {
     let state = block_in_place(|| RunState::write(context.project, context.sync, open))?;
     let ledger = state.ledger.clone();
-    let result = match Work::connect(context, state, Some(open)).await {
+    let result = match context.unless_stopped(Work::connect(context, state, Some(open))).await {
         Ok(mut work) => {
             let result = work.all(report).await;
             let traffic = work.destination.traffic();
@@ -161,8 +142,8 @@ impl<'a> Work<'a> {
 
     async fn all(&mut self, report: &mut SyncReport) -> Result<()> {
         self.state.check_identity(&self.identity(), self.context.sync, &self.context.options.allow)?;
-        let session = self.session().await?;
-        let recovered = self.recover(session.as_deref()).await?;
+        let session = self.context.unless_stopped(self.session()).await?;
+        let recovered = self.context.unless_stopped(self.recover(session.as_deref())).await?;
         let (mut delta, failed_tests) = self.extract(&recovered).await?;
         report.faults = finish::fault_samples(&delta);
         let destination = &*self.destination;
@@ -249,7 +230,7 @@ impl<'a> Work<'a> {
         let timezone = sync.source.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
         let tests = DataTests::bind(&sync.tests, &self.resolved.schema, timezone).map_err(Error::all)?;
         let mut intake = Intake { sync, differ, tests, observer, cancel, stopped: None };
-        extract(&self.source, &mut intake).await?;
+        self.context.unless_stopped(extract(&self.source, &mut intake)).await?;
         let failures = intake.tests.judge(Timestamp::now());
         let delta = block_in_place(|| intake.differ.finish(sync.on_duplicate_key))?;
         Ok((delta, (!failures.is_empty()).then(|| Error::all(failures))))

@@ -7,9 +7,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::connect::{Access, Connections};
+use super::context::Context;
 use super::event::{Event, Observer, Status, SyncReport};
 use super::resolve::{resolve, unsupported};
-use super::run::{Context, run_one};
+use super::run::run_one;
 use super::{Cancel, RunOptions};
 use crate::error::{Error, ErrorKind};
 use crate::project::{Project, Sync};

@@ -108,3 +108,23 @@ fn a_damaged_or_newer_ledger_is_named_and_left_as_it_is() {
     std::fs::write(&path, &good).unwrap();
     assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
 }
+
+#[test]
+fn an_interrupt_while_the_destination_is_silent_ends_at_once() {
+    let mut lab = Lab::new(THREE);
+    lab.faults = "[{do: hang, path: account-info}]".into();
+    lab.write();
+    let child = Command::new(env!("CARGO_BIN_EXE_outflow"))
+        .args(["sync", "--format", "json"])
+        .current_dir(lab.path())
+        .env_clear()
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for(&lab, "ledger", |lab| lab.file(".outflow/ledger/people.db").exists());
+    let asked = Instant::now();
+    signal(&child, "-TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(20), "it waited for the answer");
+}

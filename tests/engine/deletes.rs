@@ -159,3 +159,21 @@ fn an_add_that_was_lost_and_vanished_is_removed() {
     lab.assert_mirrored();
     assert_eq!(counts(&lab.sync(0), ["removed", "requests"]), [0, 0]);
 }
+
+#[test]
+fn delete_scope_created_spares_what_was_there_before() {
+    let mut lab = Lab::new(THREE);
+    // Another sync of the same project made Ada and Bob; this one made Cyd alone.
+    lab.query = "select id, email, name, score from people where id < 3".into();
+    lab.write();
+    lab.sync(0);
+    std::fs::remove_dir_all(lab.file(".outflow/ledger")).unwrap();
+    lab.query = "select id, email, name, score from people".into();
+    lab.mapping = "mode: mirror\ndelete_scope: created\nguards: {max_delete: 100%}".into();
+    lab.write();
+    lab.sync_with(&["--first-run"], 0);
+    lab.sql("delete from people where id > 1");
+    let report = lab.sync_with(&["--allow-deletes", "--allow-key-change"], 0);
+    assert_eq!(counts(&report, ["removed", "sent", "delivered"]), [2, 1, 1], "{report}");
+    assert_eq!(lab.names().into_keys().collect::<Vec<_>>(), ["ada@x.io", "bob@x.io"]);
+}
