@@ -8,7 +8,7 @@ use super::duplicates::{Duplicates, Seen, Twin};
 use super::map::{DUPLICATE, Mapper, Record, RowFault};
 use super::spool::{Place, Spool, SpoolWriter};
 use crate::error::Result;
-use crate::ledger::{IntentEntry, KeyHash, RecordHash, Snapshot};
+use crate::ledger::{Detail, IntentEntry, KeyHash, RecordHash, Snapshot};
 use crate::project::{Mode, OnDuplicateKey};
 
 /// A row whose record the destination does not hold as far as the ledger knows.
@@ -261,7 +261,7 @@ impl Delta {
                 Seen::Invalid(_) => continue,
                 Seen::Unchanged => {
                     self.unchanged -= 1;
-                    serde_json::Map::from_iter([("#".to_owned(), twin.key.to_string().into())])
+                    unnamed(twin.key)
                 }
                 Seen::Candidate(index) => {
                     self.candidates[index].class = Class::Dropped;
@@ -280,8 +280,27 @@ impl Delta {
         Ok(())
     }
 
+    /// Keys of invalid rows that only the ledger can name.
+    pub fn unnamed(&self) -> impl Iterator<Item = KeyHash> + '_ {
+        self.faults.iter().filter(|fault| fault.key_json.contains_key("#")).filter_map(|fault| fault.key)
+    }
+
+    /// Gives such rows the keys that the ledger has of them.
+    pub fn name(&mut self, details: &HashMap<KeyHash, Detail>) {
+        for fault in self.faults.iter_mut().filter(|fault| fault.key_json.contains_key("#")) {
+            let detail = fault.key.and_then(|key| details.get(&key));
+            let known = detail.and_then(|detail| serde_json::from_str(detail.key.as_deref()?).ok());
+            fault.key_json = known.unwrap_or_else(|| std::mem::take(&mut fault.key_json));
+        }
+    }
+
     /// Rows found invalid, listed or not.
     pub fn invalid(&self) -> u64 {
         self.faults.len() as u64 + self.faults_unlisted
     }
+}
+
+/// Stands for a key that is known by its hash alone.
+pub fn unnamed(key: KeyHash) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::Map::from_iter([("#".to_owned(), key.to_string().into())])
 }

@@ -39,7 +39,7 @@ pub async fn gather(
 
 fn interesting(delta: &Delta) -> Vec<KeyHash> {
     let candidates = delta.candidates.iter().filter(|c| matches!(c.class, Class::Change | Class::Rebase));
-    candidates.map(|c| c.key).chain(delta.vanished.iter().copied()).collect()
+    candidates.map(|c| c.key).chain(delta.vanished.iter().copied()).chain(delta.unnamed()).collect()
 }
 
 fn is_moved(candidate: &Candidate, known: &Known) -> bool {

@@ -5,9 +5,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::acknowledge::record_text;
 use super::deliver::{Shape, cut};
-use super::diff::{Candidate, Class, Delta};
+use super::diff::{Candidate, Class, Delta, unnamed};
 use super::event::{Forecast, Op, Preview, SampleChange};
-use super::planned::{Known, Plan};
+use super::planned::{Item, Known, Plan};
+use super::spec::MappingSpec;
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash};
 
@@ -53,7 +54,7 @@ fn change(delta: &Delta, detail: Option<&Detail>, candidate: &Candidate, op: Op)
 
 fn removal(detail: Option<&Detail>, key: KeyHash) -> SampleChange {
     let named = detail.and_then(|detail| detail.key.as_deref()).map(object);
-    let key = named.unwrap_or_else(|| Map::from_iter([("#".to_owned(), key.to_string().into())]));
+    let key = named.unwrap_or_else(|| unnamed(key));
     let old = detail.and_then(|detail| detail.record.as_deref()).map(object).unwrap_or_default();
     let old_known = !old.is_empty();
     let fields = old.into_iter().map(|(name, value)| (name, json!({"old": value, "new": null}))).collect();
@@ -64,16 +65,26 @@ fn object(text: &str) -> Map<String, Json> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
+/// Bytes that a request spends on each record beside names and values.
+const OVERHEAD: u64 = 30;
+
 /// Seconds a request is taken to last where nothing better is known.
 const LATENCY: f64 = 0.2;
 
 /// What sending the plan takes: requests, bytes, seconds, and the share of a daily budget.
-pub fn forecast(plan: &Plan, shape: &Shape, capabilities: &Capabilities, daily: Option<u64>) -> Forecast {
+pub fn forecast(
+    plan: &Plan,
+    spec: &MappingSpec,
+    shape: &Shape,
+    capabilities: &Capabilities,
+    daily: Option<u64>,
+) -> Forecast {
+    let names = OVERHEAD + spec.fields.iter().map(|field| field.name.len() as u64).sum::<u64>();
+    let bytes = |item: &Item| item.place.map_or(OVERHEAD, |place| place.bytes() + names);
     let mut forecast = Forecast::default();
     for phase in &plan.phases {
         forecast.requests += cut(phase.items.clone(), shape).len() as u64;
-        forecast.bytes +=
-            phase.items.iter().map(|item| item.place.map_or(64, |place| place.bytes())).sum::<u64>();
+        forecast.bytes += phase.items.iter().map(bytes).sum::<u64>();
     }
     let requests = forecast.requests as f64;
     let mut seconds = requests * LATENCY / shape.in_flight.max(1) as f64;

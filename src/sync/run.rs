@@ -145,10 +145,11 @@ impl<'a> Work<'a> {
         let session = self.context.unless_stopped(self.session()).await?;
         let recovered = self.context.unless_stopped(self.recover(session.as_deref())).await?;
         let (mut delta, failed_tests) = self.extract(&recovered).await?;
-        report.faults = finish::fault_samples(&delta);
         let destination = &*self.destination;
         let ledger = self.state.ledger.as_ref();
         let mut known = gather(ledger, &delta, destination, &self.resolved.target, recovered.unclear).await?;
+        delta.name(&known.details);
+        report.faults = finish::fault_samples(&delta);
         if !self.mappings.previous.is_empty() {
             block_in_place(|| rebase_covered(&mut delta, &known))?;
         }
@@ -254,9 +255,9 @@ impl<'a> Work<'a> {
 
     fn preview(&self, delta: &Delta, known: &Known, plan: &Plan) -> Result<Preview> {
         let mut preview = block_in_place(|| preview::preview(delta, known, plan))?;
-        let limits = self.context.limits();
-        preview.forecast =
-            preview::forecast(plan, &self.shape(), &self.resolved.capabilities, limits.daily_calls);
+        let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
+        let daily = self.context.limits().daily_calls;
+        preview.forecast = preview::forecast(plan, spec, &self.shape(), capabilities, daily);
         Ok(preview)
     }
 

@@ -130,8 +130,20 @@ fn duplicates_are_judged_over_the_whole_extract() {
     let last = build("on_duplicate_key: last");
     assert_eq!(counts(&last.sync(0), ["rows_read", "duplicates", "delivered"]), [2, 2, 2]);
     assert_eq!(last.names()["a@x.io"], "same e-mail");
+    assert!(fail.errors().iter().all(|e| e["key"]["id"].is_i64()), "{:?}", fail.errors());
     let reject = build("on_duplicate_key: reject");
     assert_eq!(counts(&reject.sync(3), ["rows_read", "invalid", "delivered"]), [4, 3, 1]);
+}
+
+#[test]
+fn a_duplicate_of_a_delivered_row_is_named_by_its_key() {
+    let lab = Lab::new(&[]);
+    lab.sql("drop table people; create table people (id, email text, name text, score real)");
+    lab.sql("insert into people values (1, 'a@x.io', 'A', 1)");
+    lab.sync(0);
+    lab.sql("insert into people values (1, 'a@x.io', 'A', 1)");
+    let report = lab.sync(1);
+    assert!(report["error"]["message"].as_str().unwrap().contains("{\"id\":1}"), "{report}");
 }
 
 #[test]
