@@ -7,7 +7,7 @@ use outflow_connectors::contract::{Destination, Source};
 use outflow_connectors::registry::Settings;
 use outflow_connectors::sandbox::{Sandbox, SandboxConfig, Storage};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Location, Result};
 use crate::project::{Connection, Project};
 
 /// What the process may do to the built-in sandbox.
@@ -66,6 +66,11 @@ impl Connections {
     /// Whether the connection runs against the built-in sandbox.
     pub fn is_sandbox(&self, name: &str) -> bool {
         self.settings.get(name).is_some_and(|(_, settings)| settings.sandbox)
+    }
+
+    /// Where the connection stands in `outflow.yml`.
+    pub fn location(&self, name: &str) -> Option<&Location> {
+        self.settings.get(name).map(|(connection, _)| &connection.location)
     }
 
     fn get(&self, name: &str) -> Result<(&Connection, &Settings)> {

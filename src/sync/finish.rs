@@ -105,9 +105,9 @@ pub fn fault_samples(delta: &Delta) -> Vec<FaultSample> {
 }
 
 /// The error of `on_duplicate_key: fail`, with examples.
-pub fn clash(delta: &Delta) -> Result<Option<Error>> {
+pub fn clash(delta: &Delta) -> Option<Error> {
     if delta.clashes.is_empty() {
-        return Ok(None);
+        return None;
     }
     let mut examples: Vec<String> = Vec::new();
     for fault in delta.faults.iter().filter(|fault| fault.fault.code == DUPLICATE) {
@@ -120,7 +120,7 @@ pub fn clash(delta: &Delta) -> Result<Option<Error>> {
     let message =
         format!("{rows} rows share a key or a destination key: {}; nothing was sent", examples.join(", "));
     let hint = "make the key unique in the query, or set `on_duplicate_key: first | last | reject`";
-    Ok(Some(Error::new("OF-RUN-013", ErrorKind::Source, message).hint(hint)))
+    Some(Error::new("OF-RUN-013", ErrorKind::Source, message).hint(hint))
 }
 
 /// What is left to write once delivery is over.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use outflow_connectors::contract::{
-    Capabilities, Catalog, Connected, DeleteKind, Destination, FieldType, Property, Query, Schema, Source,
-    Target, Value, Verb,
+    Capabilities, Catalog, Connected, ConnectorError, DeleteKind, Destination, FieldType, Kind, Property,
+    Query, Schema, Source, Target, Value, Verb,
 };
 
 use super::check::DataTests;
@@ -43,10 +43,15 @@ pub async fn resolve(
     sync: &Sync,
     source: &Arc<dyn Source>,
     destination: &Arc<dyn Destination>,
+    connection: Option<&Location>,
 ) -> Result<Resolved, Vec<Error>> {
     let target = target(sync);
     let place = &sync.destination.location;
-    let failed = |error| vec![Error::destination(&error).at(place.clone())];
+    // A wrong object is the mapping's fault; a wrong token or host the connection's.
+    let failed = |error: ConnectorError| {
+        let at = if error.kind == Kind::Config { place } else { connection.unwrap_or(place) };
+        vec![Error::destination(&error).at(at.clone())]
+    };
     let capabilities = destination.capabilities(&target).map_err(failed)?;
     let mut errors = unsupported(sync, &capabilities);
     let account = destination.account().await.map_err(failed)?;

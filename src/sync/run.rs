@@ -119,7 +119,10 @@ impl<'a> Work<'a> {
         let sync = context.sync;
         let source = context.connections.source(&sync.source.connection)?;
         let destination = context.connections.destination(&sync.destination.connection)?;
-        let resolved = resolve(sync, &source, &destination).await.map_err(Error::all)?;
+        let resolved =
+            resolve(sync, &source, &destination, context.connections.location(&sync.destination.connection))
+                .await
+                .map_err(Error::all)?;
         let ledger = state.ledger.as_ref();
         let mappings = block_in_place(|| mappings(ledger, &resolved.spec))?;
         let pending = ledger.map(|ledger| ledger.note(finish::FULL_REFRESH)).transpose()?.flatten();
@@ -156,11 +159,10 @@ impl<'a> Work<'a> {
         let plan = plan(&delta, &known, &self.rules());
         report.counts = plan.counts;
         report.notes.extend(plan.notes.iter().cloned());
-        let clash = finish::clash(&delta)?;
-        let held = failed_tests.or_else(|| self.guard(&delta, &plan));
+        let held = finish::clash(&delta).or(failed_tests).or_else(|| self.guard(&delta, &plan));
         match (self.open, session) {
             (Some(open), Some(session)) => {
-                if let Some(error) = clash.or(held) {
+                if let Some(error) = held {
                     block_in_place(|| finish::invalid_rows(self.ledger()?, &delta, &open.run_id))?;
                     report.counts.pending += plan.changes();
                     return Err(error);
@@ -169,10 +171,9 @@ impl<'a> Work<'a> {
                     .await
             }
             _ => {
-                let mut preview = self.preview(&delta, &known, &plan)?;
-                preview.would_hold = held;
-                report.preview = Some(preview);
-                clash.map_or(Ok(()), Err)
+                let preview = self.preview(&delta, &known, &plan)?;
+                report.preview = Some(Preview { would_hold: held, ..preview });
+                Ok(())
             }
         }
     }

@@ -57,7 +57,10 @@ pub async fn preflight(project: &Project, connections: &Connections, sync: &Sync
     });
     match sides {
         Err(error) => vec![error],
-        Ok((source, destination)) => resolve(sync, &source, &destination).await.err().unwrap_or_default(),
+        Ok((source, destination)) => {
+            let connection = connections.location(&sync.destination.connection);
+            resolve(sync, &source, &destination, connection).await.err().unwrap_or_default()
+        }
     }
 }
 
