@@ -10,7 +10,7 @@ const fn entry(code: &'static str, meaning: &'static str, action: &'static str) 
 }
 
 /// Codes of the command line.
-const OWN: [ErrorEntry; 7] = [
+const OWN: [ErrorEntry; 8] = [
     entry(
         "OF-CLI-001",
         "The command line could not be understood.",
@@ -45,6 +45,11 @@ const OWN: [ErrorEntry; 7] = [
         "OF-CLI-007",
         "The command names something that does not exist: a run, a code, a connector, an object.",
         "Correct the name; the hint says where the list is.",
+    ),
+    entry(
+        "OF-CLI-008",
+        "The command would throw something away, and nobody said yes.",
+        "Say it with `--yes`, if that is what you want.",
     ),
 ];
 

@@ -50,7 +50,7 @@ pub struct Global {
     /// Keep each request and answer in DIR (not part of this version)
     #[arg(long, global = true, value_name = "DIR")]
     pub record: Option<PathBuf>,
-    /// Answer yes to every question (this version asks none)
+    /// Answer yes to what a command asks before it throws something away
     #[arg(long, global = true)]
     pub yes: bool,
 }

@@ -15,6 +15,7 @@ mod global;
 mod help;
 mod history;
 mod init;
+mod ledger;
 mod man;
 mod retry;
 mod running;
@@ -68,6 +69,7 @@ enum Command {
     Retry(retry::Retry),
     Explain(explain::Explain),
     Sandbox(sandbox::Sandbox),
+    Ledger(ledger::Ledger),
     Connectors(connectors::Connectors),
     Fields(fields::Fields),
     Schema(schema::Schema),
@@ -75,8 +77,6 @@ enum Command {
     Man(man::Man),
     #[command(hide = true)]
     Backfill(absent::Absent),
-    #[command(hide = true)]
-    Ledger(absent::Absent),
     #[command(hide = true)]
     Resolve(absent::Absent),
     #[command(hide = true)]
@@ -183,6 +183,7 @@ impl Command {
             Command::Retry(command) => command.run(given),
             Command::Explain(command) => command.run(given),
             Command::Sandbox(command) => command.run(given),
+            Command::Ledger(command) => command.run(given),
             Command::Connectors(command) => command.run(given),
             Command::Fields(command) => command.run(given),
             Command::Schema(command) => command.run(given),

@@ -3,6 +3,7 @@
 //! [`State`] is `state.db` of the state folder, [`Ledger`] one `ledger/<sync>.db`, [`Salt`] the secret of all hashes.
 //! Each SQLite file has one owning thread; every call blocks until that thread is done with it.
 
+mod care;
 mod codec;
 pub mod codes;
 mod compact;
@@ -25,6 +26,7 @@ mod store;
 mod sum;
 mod world;
 
+pub use care::Holdings;
 pub use entry::*;
 pub use lease::Lease;
 pub use salt::Salt;

@@ -83,10 +83,10 @@ impl RunState {
             Some(difference) if !allow.new_destination => {
                 let message =
                     format!("the ledger of `{}` belongs to another destination: {difference}", sync.name);
-                let path = format!(".outflow/ledger/{}.db", sync.name);
                 Err(Error::new("OF-RUN-011", ErrorKind::Held, message).hint(format!(
-                    "to start over, delete `{path}`: every row is sent again; \
-                     if it holds the same objects, `--accept-new-destination` keeps the ledger"
+                    "`outflow ledger forget {}` starts over, and every row is sent again; \
+                     if it holds the same objects, `--accept-new-destination` keeps the ledger",
+                    sync.name
                 )))
             }
             _ => Ok(()),

@@ -17,6 +17,35 @@ fn a_ledger_serves_one_destination_only() {
 }
 
 #[test]
+fn a_ledger_is_counted_verified_and_forgotten() {
+    let lab = Lab::new(THREE);
+    let none = lab.run(&["ledger", "verify"]).ends(0);
+    assert!(none.stdout.contains("no ledger yet") && !lab.file(".outflow").exists());
+    lab.sync(0);
+    for command in ["stats", "verify"] {
+        let held = lab.run(&["ledger", command, "--format", "json"]).ends(0).json()["syncs"][0].clone();
+        assert_eq!(counts(&held, ["entries", "unsettled", "refused"]), [3, 0, 0]);
+    }
+    let asked = lab.run(&["ledger", "forget", "people"]).ends(2);
+    assert!(asked.stderr.contains("--yes"), "{asked:?}");
+    assert_eq!(counts(&lab.sync(0), ["unchanged"]), [3], "nothing was forgotten without a word");
+    lab.run(&["ledger", "forget", "people", "--yes"]).ends(0);
+    assert_eq!(counts(&lab.sync(0), ["added", "delivered"]), [3, 3]);
+    lab.assert_mirrored();
+}
+
+#[test]
+fn a_damaged_detail_is_found_by_verify() {
+    let lab = Lab::new(THREE);
+    lab.sync(0);
+    let db = rusqlite::Connection::open(lab.file(".outflow/ledger/people.db")).unwrap();
+    db.execute_batch("update detail set remote_id = remote_id || '7'").unwrap();
+    drop(db);
+    let run = lab.run(&["ledger", "verify", "people"]).ends(1);
+    assert!(run.stderr.contains("people.db") && run.stderr.contains("damaged"), "{run:?}");
+}
+
+#[test]
 fn a_missing_ledger_of_a_mirror_needs_a_word() {
     let lab = Lab::new(THREE).mapping("mode: mirror");
     lab.sync(0);
