@@ -17,8 +17,10 @@ use crate::contract::{ConnectorError, Kind};
 /// # Errors
 /// For a file that cannot be read or is no sandbox's.
 pub fn show(path: &Path) -> Result<Json, ConnectorError> {
-    let opened =
-        store::open_read_only(path).and_then(|connection| connection.map(|c| collect(&c)).transpose());
+    let opened = store::open_read_only(path).and_then(|connection| match connection {
+        Some(connection) if !store::is_blank(&connection)? => collect(&connection).map(Some),
+        _ => Ok(None),
+    });
     let shown = opened.map_err(|error| {
         let message = format!("the sandbox's file `{}` cannot be read: {error}", path.display());
         ConnectorError::new(Kind::Internal, message).hint("`outflow sandbox reset` starts it anew")

@@ -63,13 +63,25 @@ fn failed(path: &Path, error: &dyn std::fmt::Display) -> ConnectorError {
     .hint("`outflow sandbox reset` starts it anew")
 }
 
+fn not_made(path: &Path, error: &io::Error) -> ConnectorError {
+    let message = format!("the sandbox's file `{}` cannot be made: {error}", path.display());
+    ConnectorError::new(Kind::Config, message).hint("name a file in a folder that can be written")
+}
+
+/// Whether the file was made, but not yet filled: another process is about to.
+pub(super) fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+        .map(|version| version == 0)
+}
+
 /// Opens the storage, ready for use.
 pub(super) fn open(storage: &Storage) -> Result<Connection, ConnectorError> {
     let (path, opened) = match storage {
         Storage::Memory => (Path::new(":memory:"), memory(None)),
         Storage::Snapshot(path) => (path.as_path(), snapshot(path)),
         Storage::File(path) => {
-            create_private(path).map_err(|error| failed(path, &error))?;
+            create_private(path).map_err(|error| not_made(path, &error))?;
             (path.as_path(), open_file(path))
         }
     };

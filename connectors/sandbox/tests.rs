@@ -341,3 +341,14 @@ async fn twenty_thousand_objects_are_no_effort() {
     // Generous, for a machine that does other things as well.
     assert!(taken < Duration::from_secs(20), "{taken:?}");
 }
+
+#[test]
+fn a_file_that_is_just_being_made_shows_nothing() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("sandbox.db");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(show(&file).unwrap()["requests"]["writes"], 0);
+    // As it is between the first page of the file and its tables.
+    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "journal_mode", "wal").unwrap();
+    assert_eq!(show(&file).unwrap()["objects"], json!({}));
+}

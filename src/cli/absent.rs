@@ -4,10 +4,12 @@ use std::ffi::OsString;
 
 use clap::Args;
 
+use super::help;
 use crate::error::{Error, ErrorKind};
 
-/// Whatever was typed after the command's name.
+/// Not part of this version: what is typed after the command's name is not looked at
 #[derive(Debug, Args)]
+#[command(after_help = help::after(&[("outflow help", "the commands that this version has")]))]
 pub struct Absent {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     rest: Vec<OsString>,

@@ -45,10 +45,12 @@ impl Check {
 
     async fn errors(&self, project: &Project, selected: &[usize]) -> Result<Vec<Error>, Error> {
         let connections = Connections::open(project, Access::ReadOnly).await?;
-        let mut errors = Vec::new();
+        let mut errors: Vec<Error> =
+            project.connections.keys().filter_map(|name| connections.settings_error(name)).collect();
+        let settled = errors.is_empty();
         for sync in selected.iter().map(|index| &project.syncs[*index]) {
             errors.extend(check_abilities(&connections, sync));
-            if self.connect {
+            if self.connect && settled {
                 errors.extend(preflight(project, &connections, sync).await);
             }
         }

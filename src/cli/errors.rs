@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{Given, help, history};
 use crate::error::{Error, ErrorKind};
+use crate::report::format::plural;
 use crate::report::{Answer, Failure, refused};
 
 /// Lists the rows of a sync that did not arrive, by error code, with the reason for each
@@ -25,7 +26,7 @@ pub struct Errors {
 
 impl Errors {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
-        let project = given.project()?;
+        let project = given.project_offline()?;
         given.sync(&project, &self.sync)?;
         let rows = match history::ledger(&project, &self.sync)? {
             Some(ledger) => history::refused(&ledger, &self.sync)?,
@@ -36,7 +37,8 @@ impl Errors {
                 let message = format!("`{}` cannot be written", path.display());
                 Error::new("OF-CLI-004", ErrorKind::State, message).because(&cause)
             })?;
-            given.screen.advice(&format!("wrote {} rows to {}", rows.len(), path.display()));
+            let written = plural(rows.len() as u64, "row");
+            given.screen.advice(&format!("wrote {written} to {}", path.display()));
         }
         Ok(refused::errors(&self.sync, &rows))
     }

@@ -14,7 +14,7 @@ use crate::sync::connect::{Access, Connections};
     ("outflow fields marketing deals --target dev", "in another target"),
 ]))]
 pub struct Fields {
-    /// A connection of outflow.yml
+    /// A connection of outflow.yml, or its type where there is one of it
     connection: String,
     /// An object, such as contacts; `outflow connectors TYPE` lists them
     object: String,
@@ -23,14 +23,34 @@ pub struct Fields {
 impl Fields {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
         let project = given.project()?;
-        if !project.connections.contains_key(&self.connection) {
-            return Err(self.unknown(&project).into());
-        }
+        let connection = self.named(&project)?;
         let runtime = given.runtime()?;
-        Ok(catalog::fields(&runtime.block_on(self.catalog(&project))?))
+        Ok(catalog::fields(&runtime.block_on(self.catalog(&project, connection))?))
     }
 
-    async fn catalog(&self, project: &Project) -> Result<Catalog, Error> {
+    /// The connection of this name, else the only one of this type.
+    fn named<'a>(&'a self, project: &'a Project) -> Result<&'a str, Error> {
+        if project.connections.contains_key(&self.connection) {
+            return Ok(&self.connection);
+        }
+        let of_type: Vec<&str> = project
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.connector.name == self.connection)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        match of_type.as_slice() {
+            [only] => Ok(only),
+            [] => Err(self.unknown(project)),
+            several => {
+                let message = format!("`outflow.yml` has several connections of type `{}`", self.connection);
+                let error = Error::new("OF-CFG-011", ErrorKind::Config, message);
+                Err(error.hint(format!("name one of them: {}", several.join(", "))))
+            }
+        }
+    }
+
+    async fn catalog(&self, project: &Project, connection: &str) -> Result<Catalog, Error> {
         let connections = Connections::open(project, Access::ReadOnly).await?;
         let target = Target {
             object: self.object.clone(),
@@ -38,7 +58,7 @@ impl Fields {
             fields: Vec::new(),
             options: serde_json::Map::new(),
         };
-        let destination = connections.destination(&self.connection)?;
+        let destination = connections.destination(connection)?;
         let catalog = match destination.capabilities(&target) {
             Ok(_) => destination.catalog(&target).await,
             Err(unknown) => Err(unknown),

@@ -22,12 +22,22 @@ impl Given {
         self.load().map(|(project, _)| project)
     }
 
+    /// The project for a command that contacts no system, so that it works where no token is at hand.
+    pub fn project_offline(&mut self) -> Result<Project, Failure> {
+        self.load_as(true).map(|(project, _)| project)
+    }
+
     /// The project and what there is to say about it.
     pub fn load(&mut self) -> Result<(Project, Vec<Finding>), Failure> {
+        self.load_as(false)
+    }
+
+    fn load_as(&mut self, offline: bool) -> Result<(Project, Vec<Finding>), Failure> {
         let options = LoadOptions {
             dir: self.global.project_dir.clone(),
             target: self.global.target.clone(),
             vars: self.global.vars.clone(),
+            offline,
             ..LoadOptions::new(REGISTRY)
         };
         self.screen.root = project::find_root(options.dir.as_deref()).ok();

@@ -194,6 +194,8 @@ impl Command {
     }
 }
 
+const BAD_USAGE: &str = "OF-CLI-001";
+
 /// Help and version are results; everything else is a usage error.
 fn unparsed(error: &clap::Error, json: bool) -> Exit {
     let text = error.render().ansi().to_string();
@@ -205,12 +207,12 @@ fn unparsed(error: &clap::Error, json: bool) -> Exit {
         _ if json => {
             let plain = error.render().to_string();
             let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            let failure = Error::new("OF-CLI-001", ErrorKind::Usage, message)
+            let failure = Error::new(BAD_USAGE, ErrorKind::Usage, message)
                 .hint("`outflow help` lists the commands, `outflow COMMAND --help` its options");
             Screen { format: Format::Json, ..Screen::default() }.failure("outflow", &failure.into())
         }
         _ => {
-            report::message(&text);
+            report::message(&text.replacen("error:", &format!("error[{BAD_USAGE}]:"), 1));
             Exit::Usage
         }
     }

@@ -21,7 +21,7 @@ pub struct Retry {
 
 impl Retry {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
-        let project = given.project()?;
+        let project = given.project_offline()?;
         given.sync(&project, &self.sync)?;
         let released = self.release(&project)?;
         let text = match released {

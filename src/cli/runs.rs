@@ -22,7 +22,7 @@ pub struct Runs {
 
 impl Runs {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
-        let project = given.project()?;
+        let project = given.project_offline()?;
         let records = match State::read(&project.state)? {
             Some(state) => state.runs(self.sync.as_deref(), self.last)?,
             None => Vec::new(),

@@ -106,7 +106,7 @@ fn file(given: &mut Given, named: Option<&Path>) -> Result<PathBuf, Failure> {
 fn project_here(given: &mut Given) -> Result<Option<Project>, Failure> {
     match crate::project::find_root(given.global.project_dir.as_deref()) {
         Err(_) if given.global.project_dir.is_none() => Ok(None),
-        _ => given.project().map(Some),
+        _ => given.project_offline().map(Some),
     }
 }
 

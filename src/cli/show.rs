@@ -19,7 +19,7 @@ pub struct Show {
 
 impl Show {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
-        let project = given.project()?;
+        let project = given.project_offline()?;
         let found = match State::read(&project.state)? {
             Some(state) => state.run(&self.run)?,
             None => None,

@@ -26,7 +26,7 @@ pub struct Status {
 
 impl Status {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
-        let project = given.project()?;
+        let project = given.project_offline()?;
         let selected = given.selected(&project, &self.syncs)?;
         let state = State::read(&project.state)?;
         let lines = selected.into_iter().map(|index| line(&project, state.as_ref(), &project.syncs[index]));

@@ -11,7 +11,7 @@ use super::fault;
 use crate::error::Result;
 
 /// Creates `dir` and what lies above it, for its owner only (0700); a folder that exists keeps its rights.
-pub(super) fn create_folder(dir: &Path) -> Result<()> {
+pub fn create_folder(dir: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -28,6 +28,7 @@ mod world;
 
 pub use care::Holdings;
 pub use entry::*;
+pub use file::create_folder;
 pub use lease::Lease;
 pub use salt::Salt;
 pub use snapshot::Snapshot;

@@ -30,6 +30,9 @@ pub(super) fn read(block: &Node, registry: Registry, root: &Path, file: &File<'_
     connections
 }
 
+/// Settings of the interface that no connector of this version may have yet.
+const LATER_SETTINGS: &[&str] = &["auth"];
+
 struct Reader<'a> {
     registry: Registry,
     root: &'a Path,
@@ -86,7 +89,7 @@ impl Reader<'_> {
         let found = self.registry.get(name);
         if found.is_none() {
             let known = || self.registry.0.iter().map(|c| c.name);
-            let message = format!("this build of outflow knows no system {}", kind.describe());
+            let message = format!("this version of outflow knows no system {}", kind.describe());
             let hint = did_you_mean(name, known())
                 .unwrap_or_else(|| format!("it knows: {}", known().collect::<Vec<_>>().join(", ")));
             self.file.report(kind.pos, Diagnostic::error(codes::UNKNOWN_TYPE, message).hint(hint));
@@ -98,7 +101,12 @@ impl Reader<'_> {
         let known: Vec<&str> = connector.settings.iter().map(|s| s.name).collect();
         for (key, _) in node.entries() {
             let common = CONNECTION_KEYS.iter().any(|k| k.name == key.name);
-            if !common && !known.contains(&key.name.as_str()) {
+            if common || known.contains(&key.name.as_str()) {
+                continue;
+            }
+            if LATER_SETTINGS.contains(&key.name.as_str()) {
+                self.file.unsupported(key.pos, &join(path, &key.name));
+            } else {
                 let all: Vec<&str> =
                     known.iter().copied().chain(CONNECTION_KEYS.iter().map(|k| k.name)).collect();
                 self.file.unknown_key(key.pos, &key.name, path, &all);

@@ -27,6 +27,8 @@ pub struct LoadOptions {
     pub vars: Vec<(String, String)>,
     pub registry: Registry,
     pub environment: Environment,
+    /// For commands that contact no system: what the connections' variables hold is not needed, so they may be unset.
+    pub offline: bool,
 }
 
 impl LoadOptions {
@@ -38,6 +40,7 @@ impl LoadOptions {
             vars: Vec::new(),
             registry,
             environment: secrets::process_environment(),
+            offline: false,
         }
     }
 }
@@ -150,7 +153,7 @@ impl<'a> Loader<'a> {
             overlay::check(targets, &file);
         }
         self.apply_target(&mut node, targets.as_ref(), &file);
-        self.variables.fill(&mut node, &file);
+        self.fill(&mut node, &file);
         file.check(&node, shape::PROJECT, "");
         let connections = node
             .get("connections")
@@ -161,6 +164,18 @@ impl<'a> Loader<'a> {
             state: text("state").unwrap_or_else(|| ".outflow".to_owned()).into(),
             connections: Some(connections.unwrap_or_default()),
             models: Some(Models::new(self.root, self.vars(&node), filled_texts(node.get("vars")))),
+        }
+    }
+
+    fn fill(&self, node: &mut Node, file: &File<'_>) {
+        let Data::Map(entries) = &mut node.data else { return };
+        let unheard = Problems::default();
+        for (key, value) in entries {
+            let problems = match self.options.offline && key.name == "connections" {
+                true => &unheard,
+                false => file.problems,
+            };
+            self.variables.fill(value, &File { path: file.path, problems });
         }
     }
 

@@ -37,6 +37,10 @@ pub fn select(
             chosen.remove(&index);
         }
     }
+    if chosen.is_empty() && !project.syncs.is_empty() {
+        let hint = "within one `--select` a comma means that both must hold, a space that either may; `--exclude` goes last";
+        return Err(usage("no sync is left of those selected").hint(hint));
+    }
     Ok(chosen.into_iter().collect())
 }
 

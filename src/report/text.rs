@@ -21,7 +21,7 @@ pub fn syncs(reports: &[SyncReport]) -> String {
 pub fn errors(reports: &[SyncReport]) -> Vec<Finding> {
     let failed = reports.iter().filter_map(|report| Some((report, report.error.clone()?)));
     let named = failed.map(|(report, mut error)| {
-        if !error.message.contains(&report.sync) {
+        if !error.message.contains(&format!("`{}`", report.sync)) {
             error.message = format!("{}: {}", report.sync, error.message);
         }
         Finding::from(error)

@@ -17,7 +17,7 @@ impl SyncReport {
             started_at: Timestamp::now(),
             duration_ms: 0,
             error: None,
-            sandbox: false,
+            sandbox: connection.is_some_and(|c| c.settings.sandbox),
             route: Route {
                 source: sync.source.connection.clone(),
                 model: sync.source.label.clone(),

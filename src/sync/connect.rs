@@ -8,6 +8,7 @@ use outflow_connectors::registry::Settings;
 use outflow_connectors::sandbox::{Sandbox, SandboxConfig, Storage};
 
 use crate::error::{Error, ErrorKind, Location, Result};
+use crate::ledger::create_folder;
 use crate::project::{Connection, Project};
 
 /// What the process may do to the built-in sandbox.
@@ -63,6 +64,15 @@ impl Connections {
         make(settings).map_err(|e| Error::source(&e).at(connection.location.clone()))
     }
 
+    /// What is wrong with a connection's settings as its connector reads them; contacts nothing.
+    pub fn settings_error(&self, name: &str) -> Option<Error> {
+        let (connection, _) = self.settings.get(name)?;
+        match connection.connector.destination {
+            Some(_) => self.destination(name).err(),
+            None => self.source(name).err(),
+        }
+    }
+
     /// Whether the connection runs against the built-in sandbox.
     pub fn is_sandbox(&self, name: &str) -> bool {
         self.settings.get(name).is_some_and(|(_, settings)| settings.sandbox)
@@ -103,7 +113,10 @@ async fn start_sandbox(project: &Project, access: Access) -> Result<Option<Sandb
     }
     let file = project.state.join("sandbox.db");
     let storage = match access {
-        Access::Write => Storage::File(file),
+        Access::Write => {
+            create_folder(&project.state)?;
+            Storage::File(file)
+        }
         Access::ReadOnly => Storage::Snapshot(file),
     };
     Sandbox::start(config, storage, 0).await.map(Some).map_err(|e| Error::destination(&e))

@@ -105,6 +105,76 @@ fn an_unset_variable() {
 }
 
 #[test]
+fn what_contacts_nothing_needs_no_token() {
+    let world = World::new();
+    world.sync(0);
+    world.edit("outflow.yml", "${HUBSPOT_TOKEN:-sandbox}", "${HUBSPOT_TOKEN}");
+    let runs = world.run(&["runs", "--format", "json"]).ends(0).json();
+    let id = runs["runs"][0]["run_id"].as_str().unwrap();
+    for arguments in [
+        &["show", id][..],
+        &["status"],
+        &["errors", "people"],
+        &["retry", "people"],
+        &["explain", "OF-CFG-008"],
+        &["sandbox", "show"],
+        &["sandbox", "reset"],
+    ] {
+        world.run(arguments).ends(0);
+    }
+    for arguments in [&["check"][..], &["diff"], &["fields", "marketing", "contacts"]] {
+        let run = world.run(arguments).ends(1);
+        assert!(run.stderr.contains("OF-CFG-008"), "{run:#?}");
+    }
+}
+
+#[test]
+fn a_token_that_is_no_text_is_found_by_check() {
+    let world = World::new();
+    world.edit("outflow.yml", "token: \"${HUBSPOT_TOKEN:-sandbox}\"", "token: 12345");
+    for arguments in [&["check"][..], &["check", "--connect"]] {
+        let run = world.run(arguments).ends(1);
+        assert!(
+            run.stderr.contains("`token` must be a text") && run.stderr.contains("outflow.yml:4"),
+            "{run:#?}"
+        );
+        assert_eq!(run.stderr.matches("error[").count(), 1, "{run:#?}");
+    }
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_made() {
+    let world = World::new();
+    world.write(".outflow", "no folder\n");
+    let json = world.run(&["sync", "--format", "json"]).ends(1).json();
+    let sync = &json["syncs"][0];
+    assert_eq!(
+        (&sync["error"]["code"], &sync["error"]["kind"]),
+        (&"OF-STA-001".into(), &"state".into()),
+        "{json:#}"
+    );
+    assert_eq!((&json["sandbox"], &sync["sandbox"]), (&true.into(), &true.into()), "{json:#}");
+    let text = world.run(&["sync"]).ends(1);
+    assert!(
+        text.stderr.contains("people: `") && text.stderr.contains("`state:` in outflow.yml"),
+        "{text:#?}"
+    );
+}
+
+#[test]
+fn settings_of_later_versions_say_so() {
+    let world = World::new();
+    world.edit(
+        "outflow.yml",
+        "    base_url: sandbox",
+        "    base_url: sandbox\n    auth: {method: refresh_token}",
+    );
+    let run = world.run(&["check"]).ends(1);
+    let expected = "`connections.marketing.auth` is not supported by this version yet";
+    assert!(run.stderr.contains("OF-CFG-007") && run.stderr.contains(expected), "{run:#?}");
+}
+
+#[test]
 fn a_wrong_token() {
     let world = World::new();
     let run = world.run_with(&["sync", "--format", "json"], &[("HUBSPOT_TOKEN", "invalid")]).ends(1).json();

@@ -121,6 +121,15 @@ fn fields_of_a_destination() {
     let json = world.run(&["fields", "marketing", "contacts", "--format", "json"]).ends(0).json();
     let plan = json["fields"].as_array().unwrap().iter().find(|f| f["name"] == "plan").unwrap().clone();
     assert_eq!(plan["options"], serde_json::json!(["A", "B"]));
+    let by_type = world.run(&["fields", "hubspot", "contacts", "--format", "json"]).ends(0).json();
+    assert_eq!(by_type["fields"], json["fields"]);
+    world.edit(
+        "outflow.yml",
+        "  marketing:",
+        "  other: {type: hubspot, base_url: sandbox, token: x}\n  marketing:",
+    );
+    let several = world.run(&["fields", "hubspot", "contacts"]).ends(1);
+    assert!(several.stderr.contains("name one of them: marketing, other"), "{several:#?}");
     let unknown = world.run(&["fields", "marketng", "contacts"]).ends(1);
     assert!(unknown.stderr.contains("did you mean `marketing`?"), "{unknown:#?}");
     world.run(&["fields", "warehouse", "contacts"]).ends(1);
@@ -209,6 +218,7 @@ fn what_depends_on_a_failed_sync_is_skipped() {
     let statuses: Vec<_> =
         json["syncs"].as_array().unwrap().iter().map(|s| (&s["sync"], &s["status"])).collect();
     assert_eq!(statuses, [(&"people".into(), &"failed".into()), (&"later".into(), &"skipped".into())]);
+    assert_eq!(json["syncs"][1]["sandbox"], true, "a skipped sync says as well that it is the sandbox's");
 }
 
 #[test]

@@ -43,6 +43,8 @@ fn a_wrong_command_line_is_a_usage_error() {
             "{run:#?}"
         );
     }
+    let coded = run(&["explain", "--nope"]).ends(2);
+    assert!(coded.stderr.starts_with("error[OF-CLI-001]: unexpected argument '--nope'"), "{coded:#?}");
     let suggestion = run(&["exlpain"]).ends(2);
     assert!(suggestion.stderr.contains("'explain'"), "{suggestion:#?}");
 }

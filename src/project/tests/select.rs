@@ -56,7 +56,6 @@ fn expressions_select() {
         (&[], &["path:mappings"], &["path:mappings/eu"], "a b"),
         (&[], &["eu_*"], &[], "eu_c"),
         (&[], &[], &["tag:crm"], "eu_c"),
-        (&["a"], &[], &["a"], ""),
     ] {
         let found = names(&project, named, chosen, excluded);
         assert_eq!(found.map(|n| n.join(" ")), Ok(expected.to_owned()), "{named:?} {chosen:?} {excluded:?}");
@@ -84,5 +83,9 @@ fn what_matches_nothing_is_an_error_of_the_command_line() {
         (&[], &[" "], "a selection is empty | "),
     ] {
         assert_eq!(names(&project, named, chosen, &[]), Err(expected.to_owned()));
+    }
+    for (chosen, excluded) in [(&["a"][..], &["a"][..]), (&["a,b"], &[]), (&[], &["a b eu_c"])] {
+        let none = names(&project, &[], chosen, excluded).unwrap_err();
+        assert!(none.starts_with("no sync is left of those selected | "), "{none}");
     }
 }

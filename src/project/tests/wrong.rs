@@ -180,11 +180,11 @@ fn connections() {
             ("3", "outflow.yml:5:9: OF-CFG-006: `connections.more` must be a block of keys, not `3`"),
             (
                 "{type: hubspt}",
-                "outflow.yml:5:16: OF-CFG-010: this build of outflow knows no system `hubspt` (did you mean `hubspot`?)",
+                "outflow.yml:5:16: OF-CFG-010: this version of outflow knows no system `hubspt` (did you mean `hubspot`?)",
             ),
             (
                 "{type: postgres}",
-                "outflow.yml:5:16: OF-CFG-010: this build of outflow knows no system `postgres` (it knows: sqlite, hubspot, webhook)",
+                "outflow.yml:5:16: OF-CFG-010: this version of outflow knows no system `postgres` (it knows: sqlite, hubspot, webhook)",
             ),
             ("{type: sqlite}", "outflow.yml:5:9: OF-CFG-005: `path` is missing in `connections.more`"),
             (
