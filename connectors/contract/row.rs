@@ -175,9 +175,9 @@ impl RowBatchBuilder {
         Slot::Span { kind, at, len: bytes.len() as u32 }
     }
 
-    /// Whether the batch has reached its ordinary size: 1,000 rows or 4 MiB of text.
+    /// Whether the batch has reached its ordinary size: 1,000 rows, 4 MiB of text, or, of very wide rows, 64 Ki cells.
     pub fn is_full(&self) -> bool {
-        self.batch.len() >= 1_000 || self.batch.arena.len() >= 4 << 20
+        self.batch.len() >= 1_000 || self.batch.slots.len() >= 1 << 16 || self.batch.arena.len() >= 4 << 20
     }
 
     pub fn is_empty(&self) -> bool {

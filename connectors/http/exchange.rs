@@ -27,7 +27,7 @@ pub(super) async fn exchange(
     timeout: Duration,
     secret: Option<&SecretString>,
 ) -> Result<Answer, ConnectorError> {
-    let host = request.url().host_str().unwrap_or_default().to_owned();
+    let host = address(request.url());
     match tokio::time::timeout(timeout, whole(client, request, secret)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(Broken::TooLarge)) => Err(lost(format!("`{host}` answered with more than {MAX_BODY} bytes"))),
@@ -43,6 +43,12 @@ pub(super) async fn exchange(
         }
         Err(_) => Err(lost(format!("`{host}` gave no answer within {} ms", timeout.as_millis()))),
     }
+}
+
+/// `host:port`, the port even where it is the scheme's own: a person compares it with what the network lets through.
+fn address(url: &reqwest::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn lost(message: String) -> ConnectorError {

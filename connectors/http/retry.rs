@@ -66,19 +66,30 @@ impl Policy {
         }
         match pause {
             None => Next::Stop(error.retry(Retry::Exhausted)),
-            // The limiter holds back everybody of this owner, this request too.
-            Some(_) if error.kind == Kind::RateLimited => Next::Again(Duration::ZERO),
+            // The limiter holds back everybody of this owner, this request too; the pause is for a vendor who asks for
+            // no wait and refuses again.
+            Some(pause) if error.kind == Kind::RateLimited => Next::Again(full_jitter(pause)),
             Some(pause) => Next::Again(asked + full_jitter(pause)),
         }
     }
 
     fn too_long(&self, mut error: ConnectorError, asked: Duration) -> ConnectorError {
-        if error.kind == Kind::RateLimited {
+        // A refusal that names its end is no failure: the rest goes in another run. A lost answer stays one.
+        if matches!(error.kind, Kind::RateLimited | Kind::Unavailable) {
             error.kind = Kind::Quota;
         }
-        error.message = format!("{} (it asks to wait {} s)", error.message, asked.as_secs());
+        error.message = format!("{} (it asks to wait {})", error.message, spoken(asked));
         error.hint.get_or_insert_with(|| "run again later; what was acknowledged is kept".to_owned());
         error
+    }
+}
+
+/// A wait as a person says it: seconds, minutes or hours, rounded up.
+fn spoken(wait: Duration) -> String {
+    match wait.as_secs() {
+        seconds @ ..=300 => format!("{seconds} s"),
+        seconds @ ..=7_200 => format!("{} minutes", seconds.div_ceil(60)),
+        seconds => format!("{} hours", seconds.div_ceil(3600)),
     }
 }
 

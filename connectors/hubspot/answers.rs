@@ -82,6 +82,8 @@ struct Index {
     places: usize,
     /// A value that several inputs share names none of them.
     by_id: HashMap<String, Option<usize>>,
+    /// Only those sent by record id: an upsert's `id` is a key, which may look like another object's record id.
+    by_record_id: HashMap<String, Option<usize>>,
     by_key: HashMap<String, Option<usize>>,
     by_folded_key: HashMap<String, Option<usize>>,
     key_name: Option<String>,
@@ -92,6 +94,7 @@ impl Index {
         let mut index = Index {
             places: inputs.len(),
             by_id: HashMap::new(),
+            by_record_id: HashMap::new(),
             by_key: HashMap::new(),
             by_folded_key: HashMap::new(),
             key_name: inputs.iter().find_map(|i| i.key.as_ref().map(|(name, _)| name.clone())),
@@ -104,6 +107,9 @@ impl Index {
                 put(&mut index.by_id, id.clone());
             }
             let by_record_id = input.id.is_some() && input.id_property.is_none();
+            if let Some(id) = input.id.as_ref().filter(|_| by_record_id) {
+                put(&mut index.by_record_id, id.clone());
+            }
             if let Some((_, value)) = input.key.as_ref().filter(|(_, v)| !by_record_id && !v.is_empty()) {
                 put(&mut index.by_key, value.clone());
                 put(&mut index.by_folded_key, fold(value));
@@ -124,7 +130,7 @@ impl Index {
         let key = self.key_name.as_deref().and_then(|n| text(result.get("properties")?, n));
         let by_key =
             key.and_then(|k| known(&self.by_key, &k).or_else(|| known(&self.by_folded_key, &fold(&k))));
-        by_key.or_else(|| known(&self.by_id, id))
+        by_key.or_else(|| known(&self.by_record_id, id))
     }
 
     /// Errors name inputs by trace id, or by the ids that were sent.

@@ -127,6 +127,10 @@ impl Refusal {
     pub(super) fn outcome(self) -> Outcome {
         match self.code.as_str() {
             "RATE_LIMIT" | "RATE_LIMITS" | "RATE-LIMIT_REACHED" => Outcome::Deferred { reason: self.message },
+            // HubSpot broke on the row instead of refusing it, so nobody knows how far it came.
+            "INTERNAL_ERROR" | "SERVER_ERROR" | "SERVICE_UNAVAILABLE" | "TIMEOUT" => {
+                Outcome::Unknown { reason: self.message }
+            }
             _ => Outcome::Rejected { code: self.code, field: self.field, message: self.message },
         }
     }

@@ -121,7 +121,9 @@ async fn handle(
     if path == "/__sandbox/stats" {
         return respond(Answer::new(StatusCode::OK, server.stats()));
     }
-    let (name, rest) = path[1..].split_at(path[1..].find('/').unwrap_or(path.len() - 1));
+    // The target of a `CONNECT` has no path at all.
+    let below = path.strip_prefix('/').unwrap_or_default();
+    let (name, rest) = below.split_at(below.find('/').unwrap_or(below.len()));
     let Some(account) = server.accounts.iter().find(|account| account.vendor.name() == name) else {
         let names: Vec<_> = vendor::names().collect();
         let message = format!("no such vendor; this sandbox serves {}", list(&names));

@@ -204,6 +204,34 @@ async fn an_unknown_vendor_is_not_found() {
 }
 
 #[tokio::test]
+async fn what_is_no_request_of_an_api_is_refused_and_breaks_nothing() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let rig = Rig::memory(json!({})).await;
+    let address = rig.sandbox.url().trim_start_matches("http://").to_owned();
+    let head = format!("POST {UPSERT} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer pat-test\r\n");
+    for (sent, status) in [
+        ("\0\u{1}nonsense\r\n\r\n".to_owned(), "400"),
+        ("CONNECT a:443 HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), "404"),
+        ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), "404"),
+        ("GET //hubspot HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), "404"),
+        (format!("{head}content-length: -1\r\n\r\n"), "400"),
+        (format!("{head}content-length: 200000\r\n\r\n{}", "[".repeat(200_000)), "415"),
+    ] {
+        let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+        socket.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer).await.unwrap_or_else(|e| panic!("{sent:.40}: {e}"));
+        assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{sent:.40}");
+    }
+    // A client that goes away in the middle of its body.
+    let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+    socket.write_all(format!("{head}content-length: 100\r\n\r\n{{\"inputs\"").as_bytes()).await.unwrap();
+    drop(socket);
+    assert_eq!(rig.post(UPSERT, &contact("a@x.io")).await.0, 200);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_lost_answer_leaves_its_effect() {
     let rig = Rig::memory(json!({"faults": [{"do": "lost_ack", "path": "upsert", "times": 1}]})).await;
     let error = rig.try_post(UPSERT, &contact("a@x.io")).await.unwrap_err();

@@ -106,6 +106,27 @@ fn what_no_answer_names_is_unknown() {
 }
 
 #[test]
+fn a_key_that_looks_like_a_record_id_proves_nothing() {
+    let input = |id: &str| Input {
+        id: Some(id.to_owned()),
+        id_property: Some("external_id".to_owned()),
+        key: Some(("external_id".to_owned(), id.to_owned())),
+        ..Input::default()
+    };
+    let body = json!({"results": [{"id": "502", "properties": {}}]});
+    let answered = outcomes(&[input("501"), input("502")], &body);
+    assert!(answered.iter().all(|o| matches!(o, Outcome::Unknown { .. })), "{answered:?}");
+}
+
+#[test]
+fn a_row_on_which_hubspot_broke_is_unknown() {
+    let body = json!({"results": [], "errors": [{"status": "error", "category": "INTERNAL_ERROR",
+        "message": "internal error", "context": {"objectWriteTraceId": ["row-0"]}}]});
+    let answered = outcomes(&sent(1), &body);
+    assert_eq!(answered, [Outcome::Unknown { reason: "internal error".to_owned() }]);
+}
+
+#[test]
 fn a_row_called_both_written_and_refused_is_unknown() {
     let mut case = fixture("upsert-partly-refused");
     let body = case.answer.json.as_mut().unwrap();

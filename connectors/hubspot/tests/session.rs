@@ -127,6 +127,20 @@ async fn a_batch_refused_whole_is_searched_for_its_bad_row() {
 }
 
 #[tokio::test]
+async fn an_account_that_moves_for_hours_ends_the_run_cleanly() {
+    let server = serve(|_, _| answer("migration")).await;
+    let error =
+        submit(&server.hubspot(), vec![change(Verb::Create, "ann@example.com", None)]).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.code.as_deref()),
+        (Kind::Quota, Some("MIGRATION_IN_PROGRESS")),
+        "{error:?}"
+    );
+    assert!(error.message.contains("24 hours") && error.hint.is_some(), "{error}");
+    assert_eq!(server.paths().len(), 1);
+}
+
+#[tokio::test]
 async fn a_create_is_never_sent_twice() {
     let server = serve(|_, _| answer("server-error")).await;
     let error =

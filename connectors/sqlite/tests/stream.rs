@@ -25,6 +25,21 @@ async fn long_texts_make_batches_of_few_rows() {
     assert!(kept.batches.len() > 1);
 }
 
+#[tokio::test]
+async fn two_thousand_columns_make_small_batches() {
+    let columns: Vec<String> = (0..2000).map(|i| format!("c{i}")).collect();
+    let (_folder, path) = database(&format!("create table t ({})", columns.join(", ")));
+    let writer = Connection::open(&path).unwrap();
+    writer.execute_batch("insert into t (c0, c1999) values (1, 2), (3, 4)").unwrap();
+    let sql =
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 50) select t.* from n, t";
+    let (extract, kept) = extract(&path, sql).await.unwrap();
+    assert_eq!(extract.rows, 100);
+    assert_eq!(kept.batches.iter().map(RowBatch::len).collect::<Vec<_>>(), [33, 33, 33, 1]);
+    let row = kept.batches[3].rows().next().unwrap();
+    assert_eq!(row.cell(1999), crate::contract::Cell::Integer(4));
+}
+
 /// Writes to the database when the first batch arrives.
 struct Writes<'a> {
     path: &'a Path,
