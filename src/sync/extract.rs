@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use outflow_connectors::contract::{ConnectorError, Kind, Query, RowBatch, RowSink, Source};
+use outflow_connectors::contract::{ConnectorError, Kind, Query, RowBatch, RowSink, Schema, Source};
 use tokio::task::block_in_place;
 
 use super::Cancel;
@@ -44,20 +44,38 @@ impl RowSink for Intake<'_> {
     }
 }
 
+/// Lets batches through as long as they have the columns that the mapping was bound to by position.
+struct SameColumns<'a, S: RowSink> {
+    expected: &'a Schema,
+    inner: &'a mut S,
+}
+
+#[async_trait]
+impl<S: RowSink> RowSink for SameColumns<'_, S> {
+    async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError> {
+        if **batch.schema() == *self.expected {
+            return self.inner.accept(batch).await;
+        }
+        let message = "the columns of the query changed between its check and its reading";
+        Err(ConnectorError::new(Kind::Unavailable, message)
+            .hint("nothing was sent; run it again, and list the columns instead of `select *`"))
+    }
+}
+
 /// The error of a run that was asked to stop.
 pub fn interrupted() -> Error {
     Error::new("OF-RUN-040", ErrorKind::Interrupted, "the run was interrupted")
         .hint("what was acknowledged is kept; the next run goes on from there")
 }
 
-/// Reads the query to its end.
+/// Reads the query to its end; its columns must still be those of `schema`.
 ///
 /// # Errors
 /// The source's, at the place of the SQL; an extract that gave other than the announced number of rows is not clean.
-pub async fn extract(source: &Arc<dyn Source>, intake: &mut Intake<'_>) -> Result<()> {
+pub async fn extract(source: &Arc<dyn Source>, intake: &mut Intake<'_>, schema: &Schema) -> Result<()> {
     let query = Query { sql: intake.sync.source.sql.clone() };
     let place = intake.sync.source.location.clone();
-    let result = source.extract(&query, intake).await;
+    let result = source.extract(&query, &mut SameColumns { expected: schema, inner: intake }).await;
     if let Some(error) = intake.stopped.take() {
         return Err(error);
     }
@@ -70,4 +88,43 @@ pub async fn extract(source: &Arc<dyn Source>, intake: &mut Intake<'_>) -> Resul
             .hint("nothing was sent; run it again, and tell the warehouse's operators if it stays"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use outflow_connectors::contract::{Cell, Column, RowBatchBuilder};
+
+    use super::*;
+
+    struct Count(usize);
+
+    #[async_trait]
+    impl RowSink for Count {
+        async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError> {
+            self.0 += batch.len();
+            Ok(())
+        }
+    }
+
+    fn schema(names: [&str; 2]) -> Arc<Schema> {
+        let column = |name: &str| Column { name: name.to_owned(), declared: String::new() };
+        Arc::new(Schema { columns: names.map(column).to_vec() })
+    }
+
+    #[tokio::test]
+    async fn columns_that_changed_places_end_the_extract() {
+        let batch = |schema: Arc<Schema>| {
+            let mut builder = RowBatchBuilder::new(schema);
+            builder.push(Cell::Text("Ann"));
+            builder.push(Cell::Text("Zed"));
+            builder.take()
+        };
+        let expected = schema(["first", "last"]);
+        let mut rows = Count(0);
+        let mut sink = SameColumns { expected: &expected, inner: &mut rows };
+        sink.accept(batch(schema(["first", "last"]))).await.unwrap();
+        let error = sink.accept(batch(schema(["last", "first"]))).await.unwrap_err();
+        assert!(error.kind == Kind::Unavailable && error.hint.is_some(), "{error}");
+        assert_eq!(rows.0, 1);
+    }
 }

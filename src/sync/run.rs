@@ -232,7 +232,8 @@ impl<'a> Work<'a> {
         let timezone = sync.source.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
         let tests = DataTests::bind(&sync.tests, &self.resolved.schema, timezone).map_err(Error::all)?;
         let mut intake = Intake { sync, differ, tests, observer, cancel, stopped: None };
-        self.context.unless_stopped(extract(&self.source, &mut intake)).await?;
+        let reading = extract(&self.source, &mut intake, &self.resolved.schema);
+        self.context.unless_stopped(reading).await?;
         let failures = intake.tests.judge(Timestamp::now());
         let delta = block_in_place(|| intake.differ.finish(sync.on_duplicate_key))?;
         Ok((delta, (!failures.is_empty()).then(|| Error::all(failures))))
