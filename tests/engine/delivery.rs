@@ -122,7 +122,7 @@ fn an_outage_fails_the_run_and_loses_nothing() {
     let run = lab.run(&["sync", "--format", "json"]).ends(1);
     let report = &run.json()["syncs"][0];
     assert_eq!(report["status"], "failed");
-    assert!(report["error"]["message"].as_str().unwrap().contains("127.0.0.1"), "{report}");
+    assert!(report["error"]["message"].as_str().unwrap().contains("`127.0.0.1:9`"), "{report}");
     lab.base_url = "sandbox".into();
     lab.write();
     lab.sync(0);
@@ -142,6 +142,25 @@ fn a_daily_quota_stops_the_run_cleanly_and_the_rest_follows() {
     lab.write();
     assert_eq!(counts(&lab.sync(0), ["added", "unchanged", "delivered"]), [2, 1, 2]);
     lab.assert_mirrored();
+}
+
+#[test]
+fn an_answer_to_come_back_in_hours_stops_the_run_cleanly() {
+    for (code, retry_after) in [(477, 43_200), (503, 3_600), (429, 3_600)] {
+        let mut lab = Lab::new(THREE).mapping("delivery: {batch_rows: 1, concurrency: 1}");
+        lab.faults =
+            format!("[{{do: status, code: {code}, retry_after: {retry_after}, path: upsert, times: 1}}]");
+        lab.write();
+        let report = lab.sync(6);
+        assert_eq!(report["status"], "quota", "{report}");
+        assert_eq!(counts(&report, ["added", "sent", "pending", "requests"]), [3, 0, 3, 1], "{report}");
+        let said = report["error"]["message"].as_str().unwrap();
+        assert!(said.contains("minutes") || said.contains("hours"), "{said}");
+        lab.faults = "[]".into();
+        lab.write();
+        assert_eq!(counts(&lab.sync(0), ["delivered"]), [3]);
+        lab.assert_mirrored();
+    }
 }
 
 #[test]
