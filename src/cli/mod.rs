@@ -93,6 +93,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     outflow_connectors::http::install_crypto();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let json = wants_json(&arguments);
+    // Before they are parsed: what is wrong with them is also said without colours.
+    if arguments.iter().any(|word| word == "--no-color") {
+        report::no_color();
+    }
     let exit = catch_unwind(AssertUnwindSafe(|| parse_and_run(&arguments))).unwrap_or_else(|_| {
         // The hook has told people already.
         if json {
@@ -113,9 +117,6 @@ fn parse_and_run(arguments: &[OsString]) -> Exit {
 
 fn run(cli: Cli, arguments: &[OsString]) -> Exit {
     let Cli { global, command } = cli;
-    if global.no_color {
-        report::no_color();
-    }
     logs::start(logs::Level { quiet: global.quiet, verbose: global.verbose }, global.log_format);
     // Arguments of a command that isn't there are not parsed.
     let format = if wants_json(arguments) { Format::Json } else { global.format };

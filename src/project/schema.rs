@@ -153,8 +153,10 @@ fn sandbox() -> Json {
 fn scalar(shape: Shape) -> Json {
     let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
     match shape {
+        // Letters by what they are not: `\p{L}` is unknown to some validators, Python's among them.
         Shape::Name => {
-            json!({"type": "string", "pattern": r"^[\p{L}\p{N}_]([\p{L}\p{N}_.-]*[\p{L}\p{N}_-])?$", "maxLength": 100})
+            let (first, inner) = (r"[^\x00-/:-@\[-^`{-\x7F]", r"[^\x00-,/:-@\[-^`{-\x7F]");
+            json!({"type": "string", "pattern": format!("^(?!.*\\.$){first}{inner}*$"), "maxLength": 100})
         }
         Shape::Integer(least) => json!({"type": "integer", "minimum": least, "maximum": u32::MAX}),
         Shape::Calls => scalar(Shape::Integer(1)),

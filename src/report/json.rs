@@ -116,7 +116,7 @@ mod tests {
             "op": "change",
             "key": {"customer_id": 1042},
             "fields": {
-                "lifetime_value": {"old": "10.00", "new": "12.50"},
+                "lifetime_value": {"old": 10, "new": 12.5},
                 "segment": {"old": "PRO-JP", "new": "TEAM-JP"},
             },
         }]);

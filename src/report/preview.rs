@@ -1,5 +1,6 @@
 //! What `diff` shows of one sync.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::Value as Json;
@@ -63,7 +64,7 @@ fn lines(report: &SyncReport, preview: &Preview) -> Vec<Line> {
     let mut lines = Vec::new();
     for (op, most) in [(Op::Add, MOST_OTHERS), (Op::Change, MOST_CHANGES), (Op::Remove, MOST_OTHERS)] {
         for change in preview.sample.iter().filter(|change| change.op == op).take(most) {
-            lines.extend(change_lines(change));
+            lines.extend(change_lines(change, &preview.scales));
         }
     }
     for fault in report.faults.iter().take(MOST_CHANGES) {
@@ -77,7 +78,7 @@ fn lines(report: &SyncReport, preview: &Preview) -> Vec<Line> {
     lines
 }
 
-fn change_lines(change: &SampleChange) -> Vec<Line> {
+fn change_lines(change: &SampleChange, scales: &BTreeMap<String, u32>) -> Vec<Line> {
     let mark = match change.op {
         Op::Add => paint(ADD, "+"),
         Op::Change => paint(CHANGE, "~"),
@@ -87,7 +88,7 @@ fn change_lines(change: &SampleChange) -> Vec<Line> {
     // What an add leaves empty is no news.
     let told = change.fields.iter().filter(|(_, both)| change.op != Op::Add || !both["new"].is_null());
     for (position, (name, both)) in told.enumerate() {
-        let text = field_text(change, both);
+        let text = field_text(change, both, scales.get(name).copied());
         if position == 0 {
             lines[0].field = clean(name);
             lines[0].text = text;
@@ -98,14 +99,28 @@ fn change_lines(change: &SampleChange) -> Vec<Line> {
     lines
 }
 
-fn field_text(change: &SampleChange, both: &Json) -> String {
-    let side = |name: &str| both.get(name).map_or_else(|| "null".to_owned(), value);
+fn field_text(change: &SampleChange, both: &Json, scale: Option<u32>) -> String {
+    let side = |name: &str| {
+        let text = both.get(name).map_or_else(|| "null".to_owned(), value);
+        scale.map_or_else(|| text.clone(), |scale| with_digits(&text, scale))
+    };
     match change.op {
         Op::Add => side("new"),
         Op::Remove => side("old"),
         Op::Change if change.old_known => format!("{} → {}", side("old"), side("new")),
         Op::Change => format!("→ {}", side("new")),
     }
+}
+
+/// A decimal number with as many digits after the point as its field has: `12.5` as `12.50`. Other texts as they are.
+fn with_digits(text: &str, scale: u32) -> String {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = whole.strip_prefix('-').unwrap_or(whole);
+    if scale == 0 || unsigned.is_empty() || !digits(unsigned) || !digits(fraction) {
+        return text.to_owned();
+    }
+    format!("{whole}.{fraction:0<width$}", width = scale as usize)
 }
 
 /// Columns as wide as their longest entry.
@@ -161,6 +176,21 @@ mod tests {
           ! 88     email           null, but it is the upsert key
           forecast: 2 requests, 48 kB, about 1 s, 0.01 % of the daily quota
         ");
+    }
+
+    #[test]
+    fn numbers_have_the_digits_of_their_field() {
+        for (text, scale, shown) in [
+            ("12.5", 2, "12.50"),
+            ("-3", 1, "-3.0"),
+            ("0.125", 2, "0.125"),
+            ("7", 0, "7"),
+            ("null", 2, "null"),
+            ("1e21", 2, "1e21"),
+            ("", 2, ""),
+        ] {
+            assert_eq!(with_digits(text, scale), shown);
+        }
     }
 
     #[test]

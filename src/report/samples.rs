@@ -1,5 +1,7 @@
 //! Hand-made reports for the tests of this room.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::sync::event::{
@@ -67,7 +69,7 @@ pub fn preview() -> SyncReport {
         op: Op::Change,
         key: object(json!({"customer_id": 1042})),
         fields: object(json!({
-            "lifetime_value": {"old": "10.00", "new": "12.50"},
+            "lifetime_value": {"old": 10, "new": 12.5},
             "segment": {"old": "PRO-JP", "new": "TEAM-JP"},
         })),
         old_known: true,
@@ -90,7 +92,12 @@ pub fn preview() -> SyncReport {
             invalid: 2,
             ..Counts::default()
         },
-        preview: Some(Preview { sample: vec![change], forecast, would_hold: None }),
+        preview: Some(Preview {
+            sample: vec![change],
+            forecast,
+            would_hold: None,
+            scales: BTreeMap::from([("lifetime_value".to_owned(), 2)]),
+        }),
         faults: vec![fault],
         ..run()
     }

@@ -1,5 +1,7 @@
 //! What a run says while it goes on, and what it came to. Printing, persisting and alerting are observers.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -92,6 +94,8 @@ pub struct Preview {
     pub forecast: Forecast,
     /// A guard, test or policy that would hold the run.
     pub would_hold: Option<Error>,
+    /// Digits after the point of the fields that have a `scale`, by name.
+    pub scales: BTreeMap<String, u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

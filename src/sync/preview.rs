@@ -26,7 +26,8 @@ pub fn preview(delta: &Delta, known: &Known, plan: &Plan) -> Result<Preview> {
     for key in plan.removed.iter().take(SAMPLE) {
         sample.push(removal(known.details.get(key), *key));
     }
-    Ok(Preview { sample, forecast: Forecast::default(), would_hold: None })
+    let scales = delta.mapper.spec.fields.iter().filter_map(|f| Some((f.name.to_string(), f.scale?)));
+    Ok(Preview { sample, scales: scales.collect(), ..Preview::default() })
 }
 
 fn change(delta: &Delta, detail: Option<&Detail>, candidate: &Candidate, op: Op) -> Result<SampleChange> {

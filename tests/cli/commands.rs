@@ -50,6 +50,23 @@ fn a_preview_counts_what_the_run_then_does() {
 }
 
 #[test]
+fn a_preview_shows_old_values_where_the_ledger_keeps_them() {
+    let world = World::new();
+    world.edit(MAPPING_FILE, "mode: upsert", "mode: upsert\nledger: {keep: values}");
+    world.edit(MAPPING_FILE, "type: number", "type: number, scale: 2");
+    world.sync(0);
+    world.sql("update people set score = 12.5, name = 'Anna' where id = 1; update people set email = null where id = 3");
+    let shown = world.run(&["diff"]).ends(0).stdout;
+    let expected = "  + 0 add   ~ 1 change   - 0 remove   = 1 unchanged   ! 1 invalid
+  ~ 1   firstname  Ann → Anna
+        score      1.50 → 12.50
+  ! 3   email      null, but it is the upsert key
+";
+    assert!(shown.contains(expected), "{shown}");
+    assert_eq!(world.diff()["sample"][0]["fields"]["score"], serde_json::json!({"old": 1.5, "new": 12.5}));
+}
+
+#[test]
 fn a_limit_sends_some_and_removes_nothing() {
     let world = World::new();
     let run = world.run(&["sync", "--limit", "1", "--format", "json"]).ends(0).json();

@@ -121,6 +121,30 @@ fn both_refuse_what_is_wrong() {
 }
 
 #[test]
+fn names_are_as_the_loader_takes_them() {
+    let mapping = schema::mapping(REGISTRY);
+    assert!(!mapping.to_string().contains("\\\\p{"), "validators in Python know no `\\p`");
+    for (name, fits) in [
+        ("contacts_to_hubspot", true),
+        ("_A-1.b", true),
+        ("Kundenübersicht", true),
+        ("顧客", true),
+        ("-a", false),
+        (".a", false),
+        ("a.", false),
+        ("a b", false),
+        ("a/b", false),
+        ("a@b", false),
+        ("a[b", false),
+        ("", false),
+    ] {
+        let accepted = accepts(&mapping, &with(&yaml(MAPPING), "/sync", Some(json!(name))));
+        assert_eq!(accepted, fits, "{name}");
+        assert_eq!(crate::project::check::is_name(name), fits, "{name}");
+    }
+}
+
+#[test]
 fn a_variable_may_stand_for_any_value() {
     let mapping = schema::mapping(REGISTRY);
     for (pointer, value) in
