@@ -43,10 +43,19 @@ pub(super) fn failure(error: rusqlite::Error, path: &Path) -> ConnectorError {
         _ => (Kind::Config, "refused the query", "try the query with `sqlite3 FILE`"),
     };
     let retry = if code == ErrorCode::DatabaseBusy { Retry::Backoff } else { Retry::Never };
-    ConnectorError::new(kind, format!("`{file}` {problem}: {}", words(&error)))
-        .hint(hint)
-        .retry(retry)
-        .source(error)
+    said(
+        ConnectorError::new(kind, format!("`{file}` {problem}: {}", words(&error))).hint(hint).retry(retry),
+        &error,
+    )
+}
+
+/// Adds SQLite's extended result code. The error itself would only repeat its words, twice over.
+pub(super) fn said(failure: ConnectorError, error: &rusqlite::Error) -> ConnectorError {
+    let cause = match error {
+        rusqlite::Error::SqlInputError { error, .. } | rusqlite::Error::SqliteFailure(error, _) => error,
+        _ => return failure,
+    };
+    failure.with("sqlite result code", cause.extended_code)
 }
 
 /// SQLite's primary result code.

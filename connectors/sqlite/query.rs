@@ -113,7 +113,7 @@ fn wrong_sql(error: rusqlite::Error, connection: &Connection) -> ConnectorError 
     } else {
         None
     };
-    let refusal = refused(format!("SQLite refused the query{place}: {words}")).source(error);
+    let refusal = errors::said(refused(format!("SQLite refused the query{place}: {words}")), &error);
     match hint {
         Some(hint) => refusal.hint(hint),
         None => refusal,

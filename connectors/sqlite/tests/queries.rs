@@ -45,6 +45,7 @@ async fn what_is_not_one_reading_query_is_refused() {
             let error = error.unwrap_or_else(|| panic!("{sql:?} was taken"));
             assert_eq!(error.kind, Kind::Config, "{sql}: {error:?}");
             assert!(error.message.contains(message), "{sql}: {error}");
+            assert!(error.source.is_none(), "{sql}: a cause would only say it again");
             assert!(error.hint.unwrap_or_default().contains(hint), "{sql}: {}", error.message);
         }
     }
