@@ -64,7 +64,7 @@ impl Syncs {
         given: &mut Given,
         look: impl Fn(&File) -> crate::error::Result<Holdings>,
     ) -> Result<Answer, Failure> {
-        let project = given.project()?;
+        let project = given.project_offline()?;
         let mut text = String::new();
         let mut body = Vec::new();
         for index in given.selected(&project, &self.syncs)? {
@@ -103,7 +103,7 @@ fn line(name: &str, held: &Holdings) -> String {
 
 impl One {
     fn forget(&self, given: &mut Given) -> Result<Answer, Failure> {
-        let project = given.project()?;
+        let project = given.project_offline()?;
         given.sync(&project, &self.sync)?;
         if !given.global.yes {
             let message =

@@ -116,6 +116,8 @@ fn what_contacts_nothing_needs_no_token() {
         &["status"],
         &["errors", "people"],
         &["retry", "people"],
+        &["ledger", "stats"],
+        &["ledger", "verify", "people"],
         &["explain", "OF-CFG-008"],
         &["sandbox", "show"],
         &["sandbox", "reset"],
