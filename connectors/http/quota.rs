@@ -77,7 +77,7 @@ impl Quota {
 
     /// Waits until one request may leave, and counts it.
     pub(super) async fn leave(&self, daily: Option<u64>, longest: Duration) -> Result<(), ConnectorError> {
-        self.check_day(daily)?;
+        drop(self.day_allows(daily)?);
         self.limiter.acquire(longest).await.map_err(|TooLong(wait)| {
             ConnectorError::new(
                 Kind::Quota,
@@ -85,11 +85,13 @@ impl Quota {
             )
             .hint("run again later; what was acknowledged is kept")
         })?;
-        lock(&self.day).calls += 1;
+        // Others may have taken the rest of the day while this one waited.
+        self.day_allows(daily)?.calls += 1;
         Ok(())
     }
 
-    fn check_day(&self, daily: Option<u64>) -> Result<(), ConnectorError> {
+    /// The day, if it has room for one more request.
+    fn day_allows(&self, daily: Option<u64>) -> Result<MutexGuard<'_, Day>, ConnectorError> {
         let mut day = lock(&self.day);
         if day.date != today() {
             *day = Day { date: today(), ..Day::default() };
@@ -108,7 +110,7 @@ impl Quota {
                     .code("DAILY_BUDGET")
                     .hint("run again tomorrow (UTC), or raise `limits.daily_calls` of the connection"))
             }
-            _ => Ok(()),
+            _ => Ok(day),
         }
     }
 
@@ -157,6 +159,17 @@ mod tests {
         assert_eq!(error.kind, Kind::Quota);
         assert!(error.message.contains("budget of 3"), "{error}");
         other.leave(Some(3), Duration::ZERO).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_wait_together_do_not_pass_the_budget() {
+        let rate = Some(RateLimit { requests: 1, per: Duration::from_secs(1) });
+        let quota = Quota::of(&owner("together"), Share { rate, fixed: true, ..SHARE });
+        let longest = Duration::from_secs(60);
+        let leave = || quota.leave(Some(2), longest);
+        let (a, b, c, d) = tokio::join!(leave(), leave(), leave(), leave());
+        let left = [a, b, c, d].iter().filter(|left| left.is_ok()).count();
+        assert_eq!(left, 2);
     }
 
     #[tokio::test(start_paused = true)]
