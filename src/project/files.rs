@@ -71,7 +71,7 @@ pub(super) fn read(root: &Path, path: &Path, problems: &Problems) -> Option<Stri
     }
 }
 
-/// Files below a folder with one of these endings, sorted, relative to the root. A folder that cannot be read is
+/// Files below a folder with one of these endings, hidden ones aside, sorted, relative to the root. A folder that cannot be read is
 /// reported: what it holds must not seem to have been taken out of the project.
 pub(super) fn list(root: &Path, folder: &str, endings: &[&str], problems: &Problems) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -89,6 +89,10 @@ pub(super) fn list(root: &Path, folder: &str, endings: &[&str], problems: &Probl
         };
         for entry in entries.flatten() {
             let path = relative.join(entry.file_name());
+            // Editors keep locks and drafts beside a file, as in `.#contacts.yml`.
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
             // A link to a folder is not followed: it could lead round in a circle.
             if entry.file_type().is_ok_and(|t| t.is_dir()) {
                 open.push(path);

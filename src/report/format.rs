@@ -6,6 +6,9 @@ use serde_json::{Map, Value as Json};
 /// Longest value shown in a line of text, in characters.
 const LONGEST: usize = 60;
 
+/// Characters of a message shown; it is the last column, and the reason is what people look for.
+const LONGEST_MESSAGE: usize = 300;
+
 /// `99,842`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -76,6 +79,11 @@ pub fn value(value: &Json) -> String {
         other => other.to_string(),
     };
     cut(&clean(&text), LONGEST)
+}
+
+/// A message in one line, whole unless it is very long.
+pub fn sentence(message: &str) -> String {
+    cut(&clean(message), LONGEST_MESSAGE)
 }
 
 /// A key as people name it: the value alone, or all of a composite key with their columns.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::format::{clean, key, plural, rfc3339, value};
+use super::format::{clean, key, plural, rfc3339, sentence};
 use super::style::{BAD, DIM, paint};
 use super::{Answer, table};
 
@@ -88,7 +88,7 @@ fn group(code: &str, rows: &[&Refused]) -> String {
             _ => plural(u64::from(row.attempts), "attempt"),
         };
         let field = row.field.as_deref().unwrap_or_default();
-        vec![key(&row.key), clean(field), state, value(&Json::from(row.message.as_str()))]
+        vec![key(&row.key), clean(field), state, sentence(&row.message)]
     });
     for line in table::text(&["key", "field", "state", "message"], lines.collect()).lines() {
         let _ = writeln!(text, "  {line}");
@@ -197,6 +197,13 @@ mod tests {
         "#);
         assert_eq!(answer.json["errors"][0]["key"], json!({"id": 1}));
         assert_eq!(errors("contacts", &[]).text, "no refused rows in contacts\n");
+    }
+
+    #[test]
+    fn a_reason_is_shown_whole() {
+        let reason = "Could not get some CONTACT objects, they may be deleted or not exist. Check that the ids are valid";
+        let answer = errors("contacts", &[Refused { message: reason.into(), ..row(1, "A") }]);
+        assert!(answer.text.contains(reason), "{}", answer.text);
     }
 
     #[test]

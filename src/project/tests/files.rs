@@ -203,6 +203,7 @@ fn there_is_no_project() {
 #[test]
 fn files_that_are_no_text_spoil_nothing_else() {
     let dir = project();
+    write(dir.path(), "mappings/.#a.yml", b"a lock of an editor");
     write(dir.path(), "mappings/a.yml", b"source:\n  x: \xff\xfe");
     write(dir.path(), "mappings/b.yml", "[".repeat(100_000).as_bytes());
     write(dir.path(), "mappings/c.yml", &b"\x00\x01garbage: - ]".repeat(80_000));
