@@ -105,7 +105,8 @@ impl Keeping {
     /// What is kept of a record at this mapping's `ledger: {keep: ...}`.
     pub fn detail(&self, mapper: &Mapper, record: &Record) -> Detail {
         if self.keep == Keep::Hashes && !self.removes {
-            return Detail::default();
+            // Without it, a changed match key would make a second object unseen.
+            return Detail { destination_hash: record.destination_hash, ..Detail::default() };
         }
         Detail {
             key: Some(key_text(mapper, record)),

@@ -132,27 +132,26 @@ impl Delivery<'_> {
         let mut flying = FuturesUnordered::new();
         let mut in_air = 0;
         loop {
-            while progress.ended.is_none() && flying.len() < self.shape.in_flight {
-                if self.cancel.is_stopped() {
-                    progress.ended = Some(Ended::Interrupted);
-                    break;
-                }
-                let Some(items) = batches.next() else { break };
-                if let Some(pace) = pace {
-                    wait(pace, self.cancel).await;
-                }
-                in_air += items.len() as u64;
-                flying.push(self.batch(phase.verb, items));
+            if self.cancel.is_stopped() && progress.ended.is_none() && batches.len() > 0 {
+                progress.ended = Some(Ended::Interrupted);
+            }
+            let more = progress.ended.is_none() && batches.len() > 0;
+            if flying.is_empty() && !more {
+                break;
             }
             tokio::select! {
-                end = flying.next() => match end {
-                    Some(end) => {
-                        in_air -= end.counts.sent + end.counts.pending;
-                        self.take(end, progress);
-                    }
-                    None if progress.ended.is_some() || batches.len() == 0 => break,
-                    None => {}
-                },
+                biased;
+                // Those in flight go on while the next one waits for its turn.
+                Some(end) = flying.next() => {
+                    let end: BatchEnd = end;
+                    in_air -= end.counts.sent + end.counts.pending;
+                    self.take(end, progress);
+                }
+                () = turn(pace), if more && flying.len() < self.shape.in_flight => {
+                    let items = batches.next().unwrap_or_default();
+                    in_air += items.len() as u64;
+                    flying.push(self.batch(phase.verb, items));
+                }
                 () = self.cancel.stopped(), if progress.ended.is_none() => progress.ended = Some(Ended::Interrupted),
                 () = tokio::time::sleep(SETTLE), if self.cancel.is_stopped() => break,
             }
@@ -354,8 +353,10 @@ fn pace(rate: RateLimit) -> Option<Pace> {
     Some(RateLimiter::direct(Quota::with_period(spacing)?.allow_burst(NonZeroU32::MIN)))
 }
 
-async fn wait(pace: &Pace, cancel: &Cancel) {
-    while pace.check().is_err() && !cancel.is_stopped() {
+/// Ends when the next request may leave.
+async fn turn(pace: Option<&Pace>) {
+    let Some(pace) = pace else { return };
+    while pace.check().is_err() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

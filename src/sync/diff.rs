@@ -140,6 +140,9 @@ impl Differ {
                 }
                 let seen = Seen::Invalid(self.delta.faults.len());
                 self.duplicates.observe(Twin { row: number, key, seen }, None);
+                if let Some(destination) = fault.destination {
+                    self.duplicates.hold(destination, key);
+                }
             }
         }
         if self.delta.faults.len() < FAULTS_LISTED {
@@ -275,7 +278,13 @@ impl Delta {
             }
             let message = "another row has the same key or the same destination key".to_owned();
             let fault = crate::transform::Fault { code: DUPLICATE, message };
-            self.faults.push(RowFault { key: Some(twin.key), key_json, field: None, fault });
+            self.faults.push(RowFault {
+                key: Some(twin.key),
+                key_json,
+                field: None,
+                fault,
+                destination: None,
+            });
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ pub struct Twin {
 pub struct Duplicates {
     keys: HashMap<KeyHash, Twin>,
     destinations: HashMap<u64, Twin>,
+    /// Destination keys of invalid rows: no duplicates, but not free either.
+    held: HashMap<u64, KeyHash>,
     key_groups: HashMap<KeyHash, Vec<Twin>>,
     destination_groups: HashMap<u64, Vec<Twin>>,
 }
@@ -57,9 +59,15 @@ impl Duplicates {
         self.keys.contains_key(key)
     }
 
-    /// The live row that holds this destination key.
+    /// Takes note of the destination key that an invalid row has.
+    pub fn hold(&mut self, destination: u64, key: KeyHash) {
+        self.held.entry(destination).or_insert(key);
+    }
+
+    /// The live row that holds this destination key, an invalid one included.
     pub fn holder(&self, destination: u64) -> Option<KeyHash> {
-        self.destinations.get(&destination).map(|twin| twin.key)
+        let valid = self.destinations.get(&destination).map(|twin| twin.key);
+        valid.or_else(|| self.held.get(&destination).copied())
     }
 
     /// Judges all groups; the order of the result is that of the rows' keys, so that two runs say the same.

@@ -12,7 +12,7 @@ use super::acknowledge::Keeping;
 use super::batch::{Records, destination_text, key_text};
 use super::context::Context;
 use super::deliver::Ended;
-use super::diff::{Candidate, Class, Delta};
+use super::diff::{Candidate, Delta};
 use super::event::{Counts, FaultSample, Status, SyncReport};
 use super::extract::interrupted;
 use super::map::DUPLICATE;
@@ -51,11 +51,43 @@ pub fn before(ledger: &Ledger, identity: &Identity, mappings: &Mappings) -> Resu
 }
 
 /// Makes a full refresh outlive this run.
-pub fn mark_stale(ledger: &Ledger, delta: &Delta) -> Result<()> {
-    let live = delta.candidates.iter().filter(|c| c.class == Class::Change);
-    let stale: Vec<_> = live.map(|candidate| (candidate.key, STALE, None)).collect();
+pub fn mark_stale(ledger: &Ledger) -> Result<()> {
+    let stale: Vec<_> = ledger.snapshot()?.unmarked().map(|(key, _)| (key, STALE, None)).collect();
     ledger.rebase(&stale)?;
     ledger.set_note(FULL_REFRESH, Some("1"))
+}
+
+/// Lets go of vanished rows whose object now belongs to another row; nothing is sent. Done before that row is: once it
+/// has moved on to another destination key, nothing would tell that the object is its.
+pub fn release(ledger: &Ledger, released: &[KeyHash], keeping: &Keeping) -> Result<()> {
+    let entries = released.iter().map(|key| {
+        let detail = keeping.details.get(key).cloned().unwrap_or_default();
+        IntentEntry {
+            key: *key,
+            record: RecordHash::REMOVED,
+            key_text: detail.key.unwrap_or_default(),
+            destination_hash: detail.destination_hash,
+            destination_key: detail.destination_key.unwrap_or_default(),
+            remote_id: detail.remote_id,
+        }
+    });
+    unsent(ledger, (&keeping.run_id, Verb::Delete), entries.collect(), |_| Settlement::Removed)
+}
+
+/// Goes through the journal without a request.
+fn unsent(
+    ledger: &Ledger,
+    (run_id, verb): (&str, Verb),
+    entries: Vec<IntentEntry>,
+    settlement: impl Fn(&IntentEntry) -> Settlement,
+) -> Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let settled: Vec<Settled> =
+        entries.iter().map(|entry| Settled { key: entry.key, result: settlement(entry) }).collect();
+    let batch = ledger.begin(&Intent { run_id: run_id.to_owned(), verb, entries })?;
+    ledger.settle(batch, &settled)
 }
 
 /// Fields that `on_delete: clear` empties: those sent, without the match key and required ones.
@@ -144,7 +176,6 @@ impl After<'_> {
         if !self.plan.forget_dirty.is_empty() {
             self.ledger.drop_dirty(&self.plan.forget_dirty)?;
         }
-        self.release()?;
         self.hold()?;
         self.forget_refusals()?;
         let query = query_hash(self.sync);
@@ -155,7 +186,9 @@ impl After<'_> {
         if open == 0 && !mappings.previous.is_empty() {
             self.ledger.retire_mappings(&mappings.current.hash)?;
         }
-        if open == 0 && self.ledger.note(FULL_REFRESH)?.is_some() {
+        if self.ledger.note(FULL_REFRESH)?.is_some()
+            && !self.ledger.snapshot()?.unmarked().any(|(_, record)| record == STALE)
+        {
             self.ledger.set_note(FULL_REFRESH, None)?;
         }
         self.ledger.compact()
@@ -179,22 +212,6 @@ impl After<'_> {
         if moved.is_empty() { Ok(()) } else { self.ledger.rebase(&moved) }
     }
 
-    /// Vanished rows whose object now belongs to another row: the ledger lets go of them, nothing is sent.
-    fn release(&self) -> Result<()> {
-        let entries = self.plan.released.iter().map(|key| {
-            let detail = self.keeping.details.get(key).cloned().unwrap_or_default();
-            IntentEntry {
-                key: *key,
-                record: RecordHash::REMOVED,
-                key_text: detail.key.unwrap_or_default(),
-                destination_hash: detail.destination_hash,
-                destination_key: detail.destination_key.unwrap_or_default(),
-                remote_id: detail.remote_id,
-            }
-        });
-        self.unsent(Verb::Delete, entries.collect(), |_| Ok(Settlement::Removed))
-    }
-
     /// Rows that must not be sent are kept as parked refusals, so that they are shown.
     fn hold(&self) -> Result<()> {
         let new = self.plan.held.iter().filter(|held| {
@@ -204,7 +221,8 @@ impl After<'_> {
         for held in new {
             let entry = self.entry(&held.candidate)?;
             let refusal = self.refusal(held, &entry.key_text);
-            self.unsent(Verb::Update, vec![entry], |_| Ok(Settlement::Refused(Box::new(refusal.clone()))))?;
+            let run = (&*self.keeping.run_id, Verb::Update);
+            unsent(self.ledger, run, vec![entry], |_| Settlement::Refused(Box::new(refusal.clone())))?;
         }
         Ok(())
     }
@@ -243,26 +261,11 @@ impl After<'_> {
         }
     }
 
-    /// Goes through the journal without a request.
-    fn unsent(
-        &self,
-        verb: Verb,
-        entries: Vec<IntentEntry>,
-        settlement: impl Fn(&IntentEntry) -> Result<Settlement>,
-    ) -> Result<()> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let settled: Result<Vec<Settled>> =
-            entries.iter().map(|entry| Ok(Settled { key: entry.key, result: settlement(entry)? })).collect();
-        let batch = self.ledger.begin(&Intent { run_id: self.keeping.run_id.clone(), verb, entries })?;
-        self.ledger.settle(batch, &settled?)
-    }
-
     /// A refusal is over when its row is as acknowledged again, or gone without ever having been delivered.
     fn forget_refusals(&self) -> Result<()> {
         let open: HashSet<KeyHash> = self.delta.candidates.iter().map(|c| c.key).collect();
-        let vanished: HashSet<KeyHash> = self.delta.vanished.iter().copied().collect();
+        let vanished: HashSet<KeyHash> =
+            self.delta.vanished.iter().chain(&self.delta.vanished_dirty).copied().collect();
         let over = self.keeping.refusals.keys().filter(|key| !open.contains(key) && !vanished.contains(key));
         let invalid: HashSet<KeyHash> = self.delta.faults.iter().filter_map(|fault| fault.key).collect();
         let over: Vec<KeyHash> = over.filter(|key| !invalid.contains(key)).copied().collect();

@@ -35,6 +35,8 @@ pub struct RowFault {
     pub key_json: Map<String, Json>,
     pub field: Option<String>,
     pub fault: Fault,
+    /// Hash of the destination key, where that much of the row can be read.
+    pub destination: Option<u64>,
 }
 
 /// Codes of the faults found here.
@@ -107,12 +109,26 @@ impl Mapper {
 
     /// Evaluates the mapping on one row.
     pub fn map(&self, row: Row<'_>) -> Result<Record, RowFault> {
+        self.evaluate(row).map_err(|fault| RowFault { destination: self.destination(row), ..fault })
+    }
+
+    fn destination(&self, row: Row<'_>) -> Option<u64> {
+        let mut values = Vec::with_capacity(self.match_fields.len());
+        for &index in &self.match_fields {
+            let value = self.fields[index].value(row).ok()?;
+            values.push((self.normalise)(&self.spec.fields[index].name, value));
+        }
+        (!values.contains(&Value::Null)).then(|| self.hasher.destination(&values))
+    }
+
+    fn evaluate(&self, row: Row<'_>) -> Result<Record, RowFault> {
         let (key, key_values) = self.key(row)?;
         let fail = |field: &FieldSpec, fault| RowFault {
             key: Some(key),
             key_json: self.key_json(&key_values),
             field: Some(field.name.to_string()),
             fault,
+            destination: None,
         };
         let mut fields = Vec::with_capacity(self.fields.len());
         for (index, (bound, field)) in self.fields.iter().zip(&self.spec.fields).enumerate() {
@@ -155,7 +171,8 @@ impl Mapper {
         match first_fault {
             None => Ok((KeyHash(self.hasher.key(&parts)), parts)),
             Some((field, fault)) => {
-                Err(RowFault { key: None, key_json: self.key_json(&parts), field: Some(field), fault })
+                let key_json = self.key_json(&parts);
+                Err(RowFault { key: None, key_json, field: Some(field), fault, destination: None })
             }
         }
     }

@@ -130,12 +130,17 @@ impl Planner<'_> {
                 self.push(item);
             }
             (OnMatchChange::Replace, _) => {
+                let verb = if self.rules.mode == Mode::Update { Verb::Update } else { Verb::Upsert };
+                let removes = matches!(self.rules.on_delete, OnDelete::Delete | OnDelete::Archive);
                 let taken = self.delta.holders.holder(detail.destination_hash).is_some();
-                if self.rules.on_delete == OnDelete::Delete && !taken && has_address(detail) {
+                let mut item = self.item(candidate, verb, None, after);
+                if removes && !taken && has_address(detail) && !self.is_out_of_scope(Some(detail)) {
                     let old = removal(candidate.key, detail, Purpose::Replace, Verb::Delete);
+                    self.plan.deletes += 1;
                     self.push(old);
+                    // Acknowledging the record closes the key: the old object must be known to be gone by then.
+                    item.after = after.or(Some(candidate.key));
                 }
-                let item = self.item(candidate, Verb::Upsert, None, after);
                 self.push(item);
             }
             (OnMatchChange::Update, None) => {
@@ -182,6 +187,10 @@ impl Planner<'_> {
     /// A refused record waits for its turn, and a parked one for an edit; an unsettled key is sent in any case.
     fn is_due(&mut self, key: KeyHash, record: RecordHash) -> bool {
         let Some(refusal) = self.known.refusals.get(&key) else { return true };
+        // What was held here, and not refused there, is judged anew in every run.
+        if HELD.contains(&refusal.code.as_str()) {
+            return true;
+        }
         let same = refusal.record == record && refusal.mapping == self.rules.mapping;
         if !same || self.delta.dirty.contains_key(&key) {
             return true;
@@ -211,12 +220,10 @@ impl Planner<'_> {
 
     fn vanished(&mut self, key: KeyHash) {
         let detail = self.known.details.get(&key);
-        let out_of_scope = self.rules.delete_scope == DeleteScope::Created
-            && detail.is_none_or(|detail| detail.created != Some(true));
         let Some(detail) = detail.filter(|d| has_address(d)) else {
             return self.plan.gone.push(key);
         };
-        if self.rules.on_delete == OnDelete::Ignore || out_of_scope {
+        if self.rules.on_delete == OnDelete::Ignore || self.is_out_of_scope(Some(detail)) {
             return self.plan.gone.push(key);
         }
         if detail.destination_hash != 0 && self.delta.holders.holder(detail.destination_hash).is_some() {
@@ -232,9 +239,20 @@ impl Planner<'_> {
         }
     }
 
+    /// Whether `delete_scope: created` spares the object.
+    fn is_out_of_scope(&self, detail: Option<&Detail>) -> bool {
+        let created = detail.and_then(|detail| detail.created);
+        self.rules.delete_scope == DeleteScope::Created && created != Some(true)
+    }
+
     /// An add whose answer was lost and whose row is gone: whatever it left is removed.
     fn vanished_dirty(&mut self, key: KeyHash) {
-        let removes = matches!(self.rules.on_delete, OnDelete::Delete | OnDelete::Archive);
+        if self.known.unclear.contains(&key) {
+            return;
+        }
+        // Nobody knows whether the lost request created the object.
+        let removes = matches!(self.rules.on_delete, OnDelete::Delete | OnDelete::Archive)
+            && !self.is_out_of_scope(None);
         let Some(dirty) = self.delta.dirty.get(&key).filter(|_| removes) else {
             return self.plan.forget_dirty.push(key);
         };
@@ -263,10 +281,13 @@ impl Planner<'_> {
 
     /// A limited run or an unreadable key leaves every removal for another run.
     fn limit(&mut self) {
-        let is_removal = |item: &Item| matches!(item.purpose, Purpose::Remove | Purpose::Clear);
         if self.rules.limit.is_some() || self.delta.unreadable_keys > 0 {
-            let removals = self.drain(is_removal);
-            self.plan.counts.pending += removals;
+            let all = || self.stages.values().flatten();
+            let replaced: HashSet<KeyHash> =
+                all().filter(|item| item.purpose == Purpose::Replace).map(|item| item.key).collect();
+            let removals = self.drain(|item| item.purpose != Purpose::Deliver);
+            let records = self.drain(|item| replaced.contains(&item.key));
+            self.plan.counts.pending += removals + records;
             self.plan.gone.clear();
             if removals > 0 && self.delta.unreadable_keys > 0 {
                 let rows = self.delta.unreadable_keys;
@@ -326,6 +347,9 @@ fn rank(waves: &Waves, item: &Item) -> Rank {
     };
     (stage, waves.depth(&item.key), verb)
 }
+
+/// Codes of rows that were not sent because of what this plan found.
+const HELD: [&str; 4] = ["OF-RUN-030", "OF-RUN-031", "OF-RUN-032", "OF-RUN-033"];
 
 /// Whether the destination can be told which object is meant.
 fn has_address(detail: &Detail) -> bool {

@@ -29,6 +29,7 @@ use super::spool::SpoolWriter;
 use super::state::{Mappings, OpenRun, RunState, mappings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Identity, Ledger, Snapshot};
+use crate::project::Mode;
 use crate::transform::encode::Hasher;
 
 /// Runs the sync, or previews it; every end is a report.
@@ -110,7 +111,7 @@ pub(super) struct Work<'a> {
     pub(super) resolved: Resolved,
     pub(super) mappings: Mappings,
     pub(super) hasher: Arc<Hasher>,
-    /// A `--full-refresh` is asked for, or one goes on.
+    /// A `--full-refresh` is asked for, or one goes on: what it has still to send has no known fingerprint.
     pub(super) full_refresh: bool,
 }
 
@@ -153,12 +154,13 @@ impl<'a> Work<'a> {
         let mut known = gather(ledger, &delta, destination, &self.resolved.target, recovered.unclear).await?;
         delta.name(&known.details);
         report.faults = finish::fault_samples(&delta);
-        if !self.mappings.previous.is_empty() {
+        if !self.mappings.previous.is_empty() && !self.context.options.full_refresh {
             block_in_place(|| rebase_covered(&mut delta, &known))?;
         }
         let plan = plan(&delta, &known, &self.rules());
         report.counts = plan.counts;
         report.notes.extend(plan.notes.iter().cloned());
+        report.notes.extend(self.mappings.retyped(&self.resolved.spec));
         let held = finish::clash(&delta).or(failed_tests).or_else(|| self.guard(&delta, &plan));
         match (self.open, session) {
             (Some(open), Some(session)) => {
@@ -219,7 +221,7 @@ impl<'a> Work<'a> {
                 .unwrap_or_else(Snapshot::empty),
             dirty: recovered.dirty.clone(),
             mode: sync.mode,
-            full_refresh: self.full_refresh,
+            full_refresh: self.context.options.full_refresh,
         };
         let defect = || Error::new("OF-INT-001", ErrorKind::Internal, "the mapping does not bind twice");
         let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
@@ -269,9 +271,10 @@ impl<'a> Work<'a> {
         let keeping = self.keeping(open, known);
         block_in_place(|| {
             finish::before(ledger, &self.identity(), &self.mappings)?;
-            if self.context.options.full_refresh {
-                finish::mark_stale(ledger, delta)?;
+            if self.context.options.full_refresh && self.context.sync.mode != Mode::Insert {
+                finish::mark_stale(ledger)?;
             }
+            finish::release(ledger, &plan.released, &keeping)?;
             Ok::<_, Error>(())
         })?;
         let cleared = finish::cleared_fields(self.context.sync, &self.resolved);

@@ -120,6 +120,24 @@ pub struct Mappings {
     pub is_new: bool,
 }
 
+impl Mappings {
+    /// Fields whose type the destination's catalogue changed by itself since the last run: one sentence for each.
+    pub fn retyped(&self, spec: &MappingSpec) -> Vec<String> {
+        let Some(last) = self.previous.last().filter(|_| self.is_new) else { return Vec::new() };
+        let changed = spec.fields.iter().filter_map(|field| {
+            let old = last.fields.iter().find(|old| old.name == field.name)?;
+            let retyped = !field.declared && !old.declared && old.from == field.from && old.kind != field.kind;
+            retyped.then(|| {
+                format!(
+                    "`{}` was a {} in the destination and is a {} now: unchanged rows are not sent again for it",
+                    field.name, old.kind, field.kind
+                )
+            })
+        });
+        changed.collect()
+    }
+}
+
 /// # Errors
 /// When the ledger cannot be read.
 pub fn mappings(ledger: Option<&Ledger>, spec: &MappingSpec) -> Result<Mappings> {

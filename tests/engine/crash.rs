@@ -128,3 +128,29 @@ fn an_interrupt_while_the_destination_is_silent_ends_at_once() {
     assert_eq!(output.status.code(), Some(130));
     assert!(asked.elapsed() < Duration::from_secs(20), "it waited for the answer");
 }
+
+#[test]
+fn a_rate_spaces_requests_and_an_interrupt_starts_none() {
+    let lab = Lab::new(THREE).mapping("delivery: {batch_rows: 1, concurrency: 2, rate: 1/1h}");
+    let child = Command::new(env!("CARGO_BIN_EXE_outflow"))
+        .args(["sync", "--format", "json"])
+        .current_dir(lab.path())
+        .env_clear()
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for(&lab, "acknowledged row", |lab| acknowledged(lab) > 0);
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(counts(&report["syncs"][0], ["delivered", "pending", "requests"]), [1, 2, 1], "{report}");
+}
+
+/// Rows ever acknowledged.
+fn acknowledged(lab: &Lab) -> i64 {
+    let path = lab.file(".outflow/ledger/people.db");
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let Ok(db) = rusqlite::Connection::open_with_flags(path, flags) else { return 0 };
+    db.query_row("select count(*) from log", [], |row| row.get(0)).unwrap_or(0)
+}

@@ -9,4 +9,6 @@ mod identity;
 mod kill;
 mod lab;
 mod mapping;
+mod refresh;
 mod rejections;
+mod replaced;

@@ -1,0 +1,133 @@
+use super::lab::{Lab, THREE, counts};
+
+const REPLACE: &str = "mode: mirror\non_match_change: replace\nguards: {max_delete: 100%, key_change: false}";
+
+/// Three delivered people, one of whom then gets another e-mail.
+fn moved(mapping: &str) -> Lab {
+    let lab = Lab::new(THREE).mapping(mapping);
+    lab.sync(0);
+    lab.sql("update people set email = 'ada.l@x.io' where id = 1");
+    lab
+}
+
+#[test]
+fn a_limited_run_replaces_nothing() {
+    let lab = moved(REPLACE);
+    assert_eq!(counts(&lab.sync_with(&["--limit", "1"], 0), ["changed", "sent", "pending"]), [1, 0, 2]);
+    assert!(lab.names().contains_key("ada@x.io"), "the old object went before the new one came");
+    lab.sync(0);
+    lab.assert_mirrored();
+}
+
+#[test]
+fn objects_that_replacing_removes_count_as_removed_for_the_guards() {
+    let lab = moved("mode: mirror\non_match_change: replace\nguards: {max_delete: 0}");
+    assert_eq!(lab.sync(4)["error"]["code"], "OF-RUN-022");
+    assert_eq!(counts(&lab.sync_with(&["--allow-deletes"], 0), ["delivered"]), [2]);
+    lab.assert_mirrored();
+}
+
+#[test]
+fn an_object_of_someone_else_is_not_replaced_under_delete_scope_created() {
+    let lab = Lab::new(THREE);
+    lab.sync(0);
+    std::fs::remove_dir_all(lab.file(".outflow/ledger")).unwrap();
+    let lab = lab.mapping(&format!("{REPLACE}\ndelete_scope: created"));
+    lab.sync_with(&["--first-run"], 0);
+    lab.sql("update people set email = 'ada.l@x.io' where id = 1");
+    lab.sync(0);
+    assert!(lab.names().contains_key("ada@x.io") && lab.names().contains_key("ada.l@x.io"));
+}
+
+#[test]
+fn an_update_replaces_nothing_by_a_new_object() {
+    let mut lab = moved("");
+    lab.mapping = "mode: update\non_match_change: replace".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(0), ["changed", "rejected", "delivered"]), [1, 1, 0]);
+    assert_eq!(lab.names().len(), 3, "update never creates");
+}
+
+#[test]
+fn a_record_waits_until_the_object_that_it_replaces_is_gone() {
+    let mut lab = moved(REPLACE);
+    lab.faults = "[{do: garbage, path: archive}]".into();
+    lab.write();
+    let report = lab.run(&["sync", "--format", "json"]).json()["syncs"][0].clone();
+    assert_eq!(counts(&report, ["delivered", "pending"]), [0, 1], "{report}");
+    lab.faults = "[]".into();
+    lab.write();
+    lab.sync(0);
+    lab.assert_mirrored();
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+}
+
+#[test]
+fn what_was_held_is_judged_anew_in_every_run() {
+    let mut lab = moved("on_match_change: hold");
+    assert_eq!(counts(&lab.sync(0), ["parked", "sent"]), [1, 0]);
+    assert_eq!(counts(&lab.sync(0), ["parked", "sent"]), [1, 0]);
+    lab.mapping = String::new();
+    lab.write();
+    assert_eq!(counts(&lab.sync(0), ["parked", "delivered"]), [0, 1]);
+    lab.assert_mirrored();
+    lab.sql("update people set email = iif(id = 2, 'cyd@x.io', 'bob@x.io') where id > 1");
+    assert_eq!(counts(&lab.sync(0), ["parked", "sent"]), [2, 0], "a swap");
+    lab.sql("update people set email = 'bob.l@x.io' where id = 3");
+    assert_eq!(counts(&lab.sync(0), ["parked", "delivered"]), [0, 2], "a swap no more");
+    lab.assert_mirrored();
+    assert!(lab.errors().is_empty());
+}
+
+#[test]
+fn a_changed_match_key_is_seen_whatever_the_ledger_keeps() {
+    for keep in ["hashes", "fields", "values"] {
+        let lab = moved(&format!("ledger: {{keep: {keep}}}"));
+        assert_eq!(counts(&lab.sync(0), ["changed", "delivered"]), [1, 1], "{keep}");
+        lab.assert_mirrored();
+    }
+}
+
+#[test]
+fn an_object_taken_over_is_let_go_of_although_the_run_stops() {
+    let mut lab = Lab::new(THREE).mapping("mode: mirror\nguards: {max_delete: 100%, key_change: false}");
+    lab.sync(0);
+    lab.sql("delete from people where id > 1; insert into people values (4, 'cyd@x.io', 'New Cyd', 1)");
+    lab.faults = "[{do: status, code: 423, path: archive}]".into();
+    lab.write();
+    let report = lab.run(&["sync", "--format", "json"]).ends(1).json()["syncs"][0].clone();
+    assert_eq!(counts(&report, ["added", "delivered"]), [1, 1], "{report}");
+    lab.sql("update people set email = 'cydney@x.io' where id = 4");
+    lab.faults = "[]".into();
+    lab.write();
+    lab.sync(0);
+    lab.assert_mirrored();
+}
+
+#[test]
+fn an_object_whose_key_an_invalid_row_holds_is_not_removed() {
+    let lab = Lab::new(THREE).mapping("mode: mirror\nguards: {max_delete: 100%, key_change: false}");
+    lab.sync(0);
+    lab.sql("delete from people where id = 3; insert into people values (4, ' CYD@x.io', 'New Cyd', 'many')");
+    assert_eq!(counts(&lab.sync(3), ["invalid", "removed", "sent"]), [1, 1, 0]);
+    assert!(lab.names().contains_key("cyd@x.io"));
+    lab.sql("update people set score = 1, email = 'cyd@x.io' where id = 4");
+    lab.sync(0);
+    lab.assert_mirrored();
+}
+
+#[test]
+fn a_lost_add_is_spared_under_delete_scope_created() {
+    let mut lab = Lab::new(THREE);
+    lab.sync(0);
+    std::fs::remove_dir_all(lab.file(".outflow/ledger")).unwrap();
+    lab.mapping = "mode: mirror\ndelete_scope: created\nguards: {max_delete: 100%}".into();
+    lab.faults = "[{do: lost_ack, path: upsert}]".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync_with(&["--first-run"], 3), ["unknown"]), [3]);
+    lab.sql("delete from people where id = 3");
+    lab.faults = "[]".into();
+    lab.write();
+    lab.sync(0);
+    assert!(lab.names().contains_key("cyd@x.io"), "it was there before");
+}
