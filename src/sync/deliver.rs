@@ -373,3 +373,16 @@ impl Handles for StoredHandles<'_> {
             .map_err(|error| ConnectorError::new(Kind::Internal, error.message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_for_fewer_changes_than_were_sent_proves_none() {
+        let applied = Outcome::Applied { remote_id: None, created: None };
+        let (answer, _) = judge(Ok(Receipt::uniform(1, applied)), 2);
+        let Answer::Outcomes(outcomes) = answer else { panic!("{answer:?}") };
+        assert!(matches!(outcomes[..], [Outcome::Unknown { .. }, Outcome::Unknown { .. }]), "{outcomes:?}");
+    }
+}

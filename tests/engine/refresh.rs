@@ -62,3 +62,15 @@ fn a_type_that_the_catalogue_changed_is_told_and_sends_nothing() {
     assert_eq!(lab.contacts()["ada@x.io"]["score"], "1.5");
     assert!(!lab.run(&["sync"]).ends(0).stdout.contains("is a string now"), "told once");
 }
+
+#[test]
+fn a_row_that_was_invalid_when_a_field_was_dropped_is_not_sent_again() {
+    let mut lab = Lab::new(THREE).mapping("ledger: {keep: hashes}");
+    lab.sync(0);
+    lab.sql("update people set email = null where id = 2");
+    lab.fields = "{firstname: name}".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(3), ["unchanged", "invalid", "requests"]), [2, 1, 0]);
+    lab.sql("update people set email = 'bob@x.io' where id = 2");
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+}

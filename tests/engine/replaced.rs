@@ -131,3 +131,25 @@ fn a_lost_add_is_spared_under_delete_scope_created() {
     lab.sync(0);
     assert!(lab.names().contains_key("cyd@x.io"), "it was there before");
 }
+
+#[test]
+fn an_add_that_was_lost_before_its_match_key_changed_is_no_second_object() {
+    let mut lab = Lab::new(THREE);
+    lab.faults = "[{do: lost_ack, path: upsert}]".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(3), ["unknown"]), [3]);
+    lab.sql("update people set email = 'ada.l@x.io' where id = 1");
+    lab.faults = "[]".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(0), ["added", "delivered"]), [3, 3]);
+    lab.assert_mirrored();
+}
+
+#[test]
+fn a_limit_leaves_removals_however_much_it_would_allow() {
+    let lab = Lab::new(THREE).mapping("mode: mirror");
+    lab.sync(0);
+    lab.sql("delete from people where id = 3");
+    assert_eq!(counts(&lab.sync_with(&["--limit", "9"], 0), ["removed", "sent", "pending"]), [1, 0, 1]);
+    assert_eq!(lab.names().len(), 3);
+}
