@@ -140,7 +140,12 @@ fn config_of_file(path: &Path) -> Result<SandboxConfig> {
             .hint("`outflow explain OF-CFG-090`, or the `sandbox:` block of a connection, shows its form")
     };
     let text = std::fs::read_to_string(path).map_err(|cause| wrong(cause.to_string()))?;
-    let json: Json = serde_saphyr::from_str(&text).map_err(|cause| wrong(cause.to_string()))?;
+    let json: Json = serde_saphyr::from_str(&text).map_err(|cause| {
+        // Its first line says it all; a picture of the place follows.
+        let told = cause.to_string();
+        let first = told.lines().next().unwrap_or_default();
+        wrong(format!("this is not valid YAML: {}", first.trim_start_matches("error: ")))
+    })?;
     SandboxConfig::from_json(&json).map_err(wrong)
 }
 

@@ -67,6 +67,17 @@ fn results_are_plain_without_a_terminal() {
 }
 
 #[test]
+fn a_wrong_account_file_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.yml"), "limits: [\n").unwrap();
+    let run = outflow(folder.path(), &["sandbox", "serve", "--config", "bad.yml"]).ends(1);
+    let first = run.stderr.lines().next().unwrap_or_default();
+    assert!(first.starts_with("error[OF-CFG-090]: `bad.yml`: this is not valid YAML: line 1"), "{run:#?}");
+    assert!(!run.stderr.contains("<input>"), "{run:#?}");
+    assert!(!folder.path().join(".outflow").exists());
+}
+
+#[test]
 fn completions_and_man_pages() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell]).ends(0).stdout;
