@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use outflow_connectors::contract::{ConnectorError, Kind, Query, RowBatch, RowSink, Schema, Source};
+use outflow_connectors::contract::{ConnectorError, Extract, Kind, Query, RowBatch, RowSink, Schema, Source};
 use tokio::task::block_in_place;
 
 use super::Cancel;
@@ -80,14 +80,17 @@ pub async fn extract(source: &Arc<dyn Source>, intake: &mut Intake<'_>, schema: 
         return Err(error);
     }
     let extract = result.map_err(|error| Error::source(&error).at(place.clone()))?;
-    if extract.announced.is_some_and(|announced| announced != extract.rows) {
-        let announced = extract.announced.unwrap_or_default();
-        let message = format!("the source announced {announced} rows, but gave {}", extract.rows);
-        return Err(Error::new("OF-SRC-004", ErrorKind::Source, message)
-            .at(place)
-            .hint("nothing was sent; run it again, and tell the warehouse's operators if it stays"));
-    }
-    Ok(())
+    all_rows(&extract).map_err(|error| error.at(place))
+}
+
+/// Whether the source gave as many rows as it announced, where it announces them.
+fn all_rows(extract: &Extract) -> Result<()> {
+    let Some(announced) = extract.announced.filter(|announced| *announced != extract.rows) else {
+        return Ok(());
+    };
+    let message = format!("the source announced {announced} rows, but gave {}", extract.rows);
+    Err(Error::new("OF-SRC-004", ErrorKind::Source, message)
+        .hint("nothing was sent; run it again, and tell the warehouse's operators if it stays"))
 }
 
 #[cfg(test)]
@@ -109,6 +112,15 @@ mod tests {
     fn schema(names: [&str; 2]) -> Arc<Schema> {
         let column = |name: &str| Column { name: name.to_owned(), declared: String::new() };
         Arc::new(Schema { columns: names.map(column).to_vec() })
+    }
+
+    #[test]
+    fn rows_that_were_announced_and_did_not_come_are_missed() {
+        let all = |rows, announced| all_rows(&Extract { rows, announced });
+        assert!(all(3, None).is_ok() && all(3, Some(3)).is_ok());
+        for announced in [2, 4] {
+            assert_eq!(all(3, Some(announced)).unwrap_err().code, "OF-SRC-004");
+        }
     }
 
     #[tokio::test]

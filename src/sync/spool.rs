@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, civil};
 use outflow_connectors::contract::{Number, Value};
@@ -30,6 +30,7 @@ impl Place {
 /// Records being written.
 pub struct SpoolWriter {
     file: BufWriter<File>,
+    folder: PathBuf,
     offset: u64,
     buffer: Vec<u8>,
 }
@@ -37,44 +38,50 @@ pub struct SpoolWriter {
 /// Records that can be read from many places at once.
 pub struct Spool {
     file: File,
+    folder: PathBuf,
 }
 
 impl SpoolWriter {
     /// # Errors
     /// When the folder cannot take a file.
     pub fn create(folder: &Path) -> Result<Self> {
-        let file = tempfile::tempfile_in(folder).map_err(|error| failed("create", &error))?;
-        Ok(SpoolWriter { file: BufWriter::with_capacity(1 << 18, file), offset: 0, buffer: Vec::new() })
+        let file = tempfile::tempfile_in(folder).map_err(|error| failed("create", folder, &error))?;
+        let (file, folder) = (BufWriter::with_capacity(1 << 18, file), folder.to_owned());
+        Ok(SpoolWriter { file, folder, offset: 0, buffer: Vec::new() })
     }
 
     pub fn append(&mut self, record: &Record) -> Result<Place> {
         self.buffer.clear();
         write_record(record, &mut self.buffer);
-        self.file.write_all(&self.buffer).map_err(|error| failed("write", &error))?;
+        self.file.write_all(&self.buffer).map_err(|error| failed("write", &self.folder, &error))?;
         let place = Place { offset: self.offset, len: self.buffer.len() as u32 };
         self.offset += self.buffer.len() as u64;
         Ok(place)
     }
 
     pub fn finish(self) -> Result<Spool> {
-        let mut file = self.file.into_inner().map_err(|error| failed("write", error.error()))?;
-        file.seek(SeekFrom::Start(0)).map_err(|error| failed("read", &error))?;
-        Ok(Spool { file })
+        let mut file =
+            self.file.into_inner().map_err(|error| failed("write", &self.folder, error.error()))?;
+        file.seek(SeekFrom::Start(0)).map_err(|error| failed("read", &self.folder, &error))?;
+        Ok(Spool { file, folder: self.folder })
     }
 }
 
 impl Spool {
     pub fn read(&self, place: Place) -> Result<Record> {
         let mut bytes = vec![0; place.len as usize];
-        self.file.read_exact_at(&mut bytes, place.offset).map_err(|error| failed("read", &error))?;
-        read_record(&mut &bytes[..]).map_err(|error| failed("read", &error))
+        self.file
+            .read_exact_at(&mut bytes, place.offset)
+            .map_err(|error| failed("read", &self.folder, &error))?;
+        read_record(&mut &bytes[..]).map_err(|error| failed("read", &self.folder, &error))
     }
 }
 
-fn failed(doing: &str, error: &std::io::Error) -> Error {
-    Error::new("OF-STA-020", ErrorKind::State, format!("cannot {doing} the spool file of this run"))
+fn failed(doing: &str, folder: &Path, error: &std::io::Error) -> Error {
+    let message = format!("cannot {doing} the spool file of this run in `{}`", folder.display());
+    Error::new("OF-STA-020", ErrorKind::State, message)
         .because(error)
-        .hint("free some disk space under the state folder; nothing was lost, run it again")
+        .hint("free some disk space there; nothing was lost, run it again")
 }
 
 fn write_record(record: &Record, out: &mut Vec<u8>) {

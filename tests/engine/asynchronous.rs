@@ -129,3 +129,27 @@ fn a_row_edited_after_the_crash_is_sent_with_its_current_record() {
     );
     assert_eq!(server(folder.path()).objects()["1"].fields["name"], "new");
 }
+
+/// Sets what a job says it did.
+fn set_result(folder: &Path, job: &str, keys: &str) {
+    std::fs::write(folder.join("remote/jobs").join(job).join("result.json"), keys).unwrap();
+}
+
+#[test]
+fn an_older_jobs_word_does_not_settle_a_row_that_a_newer_job_may_have_changed() {
+    let folder = project("upload");
+    sync_and_die(folder.path());
+    // The first job's results name nothing, so its rows are sent again, in a second job that is not settled either.
+    set_result(folder.path(), "job-0001", "[]");
+    sql(folder.path(), "update things set name = name || '2'");
+    sync_and_die(folder.path());
+    assert_eq!(server(folder.path()).jobs(), ["job-0001", "job-0002"]);
+    // Now the first claims its rows, and the second tells nothing: it may have overwritten them.
+    set_result(folder.path(), "job-0001", "[\"1\", \"2\"]");
+    set_result(folder.path(), "job-0002", "[]");
+    sql(folder.path(), "update things set name = substr(name, 1, 1)");
+    write(folder.path(), "");
+    let report = sync(folder.path());
+    assert_eq!((report.counts.sent, report.counts.delivered), (2, 2), "{report:?}");
+    assert_eq!(server(folder.path()).objects()["1"].fields["name"], "a");
+}
