@@ -1,6 +1,6 @@
 //! A destination that works by jobs, for tests: a job is opened without data, its id becomes durable, then it is
 //! filled, and its results are fetched later. It lives in a folder, so that it outlives the process that uses it, and it
-//! can end that process at the two places that hurt.
+//! can end that process at the places that hurt.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ pub const CONNECTOR: Connector = Connector {
     summary: "A bulk API in a folder, for tests.",
     settings: &[
         Setting { name: "path", required: true, secret: false, help: "Folder of jobs and objects." },
-        Setting { name: "abort_at", required: false, secret: false, help: "`handle` or `upload`." },
+        Setting { name: "abort_at", required: false, secret: false, help: "`start`, `handle` or `upload`." },
     ],
     source: None,
     destination: Some(make),
@@ -144,7 +144,7 @@ struct Asynchronous {
 impl Destination for Asynchronous {
     fn capabilities(&self, _target: &Target) -> Result<Capabilities, ConnectorError> {
         Ok(Capabilities {
-            verbs: &[Verb::Upsert, Verb::Delete],
+            verbs: &[Verb::Create, Verb::Upsert, Verb::Delete],
             batch_rows: 1000,
             batch_bytes: None,
             in_flight: 1,
@@ -199,6 +199,7 @@ impl Session for Jobs {
         batch: &dyn BatchSource,
         handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
+        self.abort("start");
         let handle = RemoteHandle(self.server.open()?);
         handles.store(&handle).await?;
         self.abort("handle");

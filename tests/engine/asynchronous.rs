@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use outflow::ledger::Ledger;
 use outflow::project::{LoadOptions, Project};
 use outflow::sync::event::{Silent, SyncReport};
 use outflow::sync::{Cancel, RunOptions, run};
@@ -152,4 +153,22 @@ fn an_older_jobs_word_does_not_settle_a_row_that_a_newer_job_may_have_changed() 
     let report = sync(folder.path());
     assert_eq!((report.counts.sent, report.counts.delivered), (2, 2), "{report:?}");
     assert_eq!(server(folder.path()).objects()["1"].fields["name"], "a");
+}
+
+#[test]
+fn a_create_that_nobody_can_look_up_is_held_and_never_repeated() {
+    let folder = project("start");
+    let mapping = folder.path().join("mappings/things.yml");
+    let text = std::fs::read_to_string(&mapping).unwrap().replace("mode: mirror", "mode: insert");
+    std::fs::write(&mapping, text).unwrap();
+    sync_and_die(folder.path());
+    write(folder.path(), "");
+    for _ in 0..2 {
+        let report = sync(folder.path());
+        assert_eq!((report.counts.added, report.counts.parked, report.counts.sent), (2, 2, 0), "{report:?}");
+    }
+    assert!(server(folder.path()).jobs().is_empty(), "something was sent blindly");
+    let ledger = Ledger::read(&Ledger::path(&folder.path().join(".outflow"), "things")).unwrap().unwrap();
+    let codes: Vec<String> = ledger.refusals().unwrap().into_iter().map(|refusal| refusal.code).collect();
+    assert_eq!(codes, ["OF-RUN-033", "OF-RUN-033"], "the rows are shown");
 }

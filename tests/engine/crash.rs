@@ -3,18 +3,23 @@ use std::time::{Duration, Instant};
 
 use super::lab::{Lab, THREE, counts};
 
-/// Starts a sync that hangs in its first write request.
-fn hanging(lab: &mut Lab) -> Child {
-    lab.faults = "[{do: hang, path: upsert}]".into();
-    lab.write();
-    let child = Command::new(env!("CARGO_BIN_EXE_outflow"))
+/// Starts a sync in a process of its own.
+fn start(lab: &Lab) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_outflow"))
         .args(["sync", "--format", "json"])
         .current_dir(lab.path())
         .env_clear()
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// Starts a sync that hangs in its first write request.
+fn hanging(lab: &mut Lab) -> Child {
+    lab.faults = "[{do: hang, path: upsert}]".into();
+    lab.write();
+    let child = start(lab);
     wait_for(lab, "an unsettled batch", |lab| unsettled(lab) > 0);
     child
 }
@@ -62,13 +67,7 @@ fn an_interrupt_ends_cleanly_and_the_next_run_goes_on() {
     let mut lab = Lab::new(THREE).mapping("delivery: {batch_rows: 1, concurrency: 1}");
     lab.faults = "[{do: delay, ms: 1500, path: upsert}]".into();
     lab.write();
-    let child = Command::new(env!("CARGO_BIN_EXE_outflow"))
-        .args(["sync", "--format", "json"])
-        .current_dir(lab.path())
-        .env_clear()
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = start(&lab);
     wait_for(&lab, "an unsettled batch", |lab| unsettled(lab) > 0);
     signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
@@ -114,13 +113,7 @@ fn an_interrupt_while_the_destination_is_silent_ends_at_once() {
     let mut lab = Lab::new(THREE);
     lab.faults = "[{do: hang, path: account-info}]".into();
     lab.write();
-    let child = Command::new(env!("CARGO_BIN_EXE_outflow"))
-        .args(["sync", "--format", "json"])
-        .current_dir(lab.path())
-        .env_clear()
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = start(&lab);
     wait_for(&lab, "ledger", |lab| lab.file(".outflow/ledger/people.db").exists());
     let asked = Instant::now();
     signal(&child, "-TERM");
@@ -132,13 +125,7 @@ fn an_interrupt_while_the_destination_is_silent_ends_at_once() {
 #[test]
 fn a_rate_spaces_requests_and_an_interrupt_starts_none() {
     let lab = Lab::new(THREE).mapping("delivery: {batch_rows: 1, concurrency: 2, rate: 1/1h}");
-    let child = Command::new(env!("CARGO_BIN_EXE_outflow"))
-        .args(["sync", "--format", "json"])
-        .current_dir(lab.path())
-        .env_clear()
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = start(&lab);
     wait_for(&lab, "acknowledged row", |lab| acknowledged(lab) > 0);
     signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
