@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{Timestamp, civil};
+use jiff::{SignedDuration, Timestamp, civil};
 
 use super::Cell;
 
@@ -40,7 +40,7 @@ enum Slot {
     Decimal { at: u32, scale: u8 },
     Date(civil::Date),
     Timestamp(Timestamp),
-    DateTime(civil::DateTime),
+    Wall { seconds: i64, nanoseconds: i32 },
     Span { kind: Span, at: u32, len: u32 },
 }
 
@@ -51,6 +51,13 @@ enum Span {
     Json,
     List,
     Malformed,
+}
+
+const EPOCH: civil::DateTime = civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+fn wall(seconds: i64, nanoseconds: i32) -> civil::DateTime {
+    let since = SignedDuration::new(seconds, nanoseconds);
+    EPOCH.checked_add(since).unwrap_or(EPOCH) // the builder took it from the calendar, or checked its range
 }
 
 /// Some thousand rows of one schema.
@@ -112,8 +119,17 @@ impl<'a> Row<'a> {
             }
             Slot::Date(d) => Cell::Date(d),
             Slot::Timestamp(t) => Cell::Timestamp(t),
-            Slot::DateTime(t) => Cell::DateTime(t),
+            Slot::Wall { seconds, nanoseconds } => Cell::DateTime(wall(seconds, nanoseconds)),
             Slot::Span { kind, at, len } => span(kind, &arena[at as usize..(at + len) as usize]),
+        }
+    }
+
+    /// Of a wall-clock time: seconds since 1970-01-01 00:00 on the same clock, and nanoseconds of the same sign or zero.
+    /// Spares the calendar that [`Self::cell`] has to go through.
+    pub fn wall(&self, column: usize) -> Option<(i64, i32)> {
+        match self.batch.slots[self.index * self.batch.schema.columns.len() + column] {
+            Slot::Wall { seconds, nanoseconds } => Some((seconds, nanoseconds)),
+            _ => None,
         }
     }
 
@@ -159,12 +175,28 @@ impl RowBatchBuilder {
             }
             Cell::Date(d) => Slot::Date(d),
             Cell::Timestamp(t) => Slot::Timestamp(t),
-            Cell::DateTime(t) => Slot::DateTime(t),
+            Cell::DateTime(t) => {
+                let since = t.duration_since(EPOCH);
+                Slot::Wall { seconds: since.as_secs(), nanoseconds: since.subsec_nanos() }
+            }
             Cell::Text(s) => self.store(Span::Text, s.as_bytes()),
             Cell::Bytes(b) => self.store(Span::Bytes, b),
             Cell::Json(s) => self.store(Span::Json, s.as_bytes()),
             Cell::List(s) => self.store(Span::List, s.as_bytes()),
             Cell::Malformed(s) => self.store(Span::Malformed, s.as_bytes()),
+        };
+        self.batch.slots.push(slot);
+    }
+
+    /// Appends a wall-clock time as seconds since 1970-01-01 00:00 on the same clock and nanoseconds (0 to 999,999,999);
+    /// one that the calendar cannot hold (years -9999 to 9999) becomes [`Cell::Malformed`].
+    pub fn push_wall(&mut self, seconds: i64, nanoseconds: u32) {
+        let slot = match Timestamp::new(seconds, 0) {
+            Ok(_) if seconds < 0 && nanoseconds > 0 => {
+                Slot::Wall { seconds: seconds + 1, nanoseconds: nanoseconds as i32 - 1_000_000_000 }
+            }
+            Ok(_) => Slot::Wall { seconds, nanoseconds: nanoseconds as i32 },
+            Err(_) => self.store(Span::Malformed, b"a time outside the years -9999 to 9999"),
         };
         self.batch.slots.push(slot);
     }
@@ -188,5 +220,39 @@ impl RowBatchBuilder {
     pub fn take(&mut self) -> RowBatch {
         let empty = RowBatch { schema: self.batch.schema.clone(), slots: Vec::new(), arena: Vec::new() };
         std::mem::replace(&mut self.batch, empty)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Column;
+
+    #[test]
+    fn wall_clock_times_return_as_they_were() {
+        let schema =
+            Arc::new(Schema { columns: vec![Column { name: "at".into(), declared: String::new() }] });
+        let mut builder = RowBatchBuilder::new(schema);
+        let times: [civil::DateTime; 6] = [
+            "2024-02-29T10:00:00.123456789".parse().unwrap(),
+            "1969-12-31T23:59:59.5".parse().unwrap(),
+            "1970-01-01T00:00:00".parse().unwrap(),
+            "0001-01-01T00:00:00.000000001".parse().unwrap(),
+            civil::DateTime::MIN,
+            civil::DateTime::MAX,
+        ];
+        for time in times {
+            builder.push(Cell::DateTime(time));
+        }
+        builder.push_wall(-1, 500_000_000);
+        builder.push_wall(i64::MAX, 0);
+        let batch = builder.take();
+        let cells: Vec<Cell<'_>> = batch.rows().map(|row| row.cell(0)).collect();
+        for (cell, time) in cells.iter().zip(times) {
+            assert_eq!(*cell, Cell::DateTime(time));
+        }
+        assert_eq!(cells[6], Cell::DateTime(times[1]));
+        assert!(matches!(cells[7], Cell::Malformed(_)));
+        assert_eq!(batch.rows().nth(1).and_then(|row| row.wall(0)), Some((0, -500_000_000)));
     }
 }
