@@ -16,8 +16,6 @@ use super::store::write;
 const TARGET: usize = 4096;
 /// A part with more is split.
 const LARGEST: usize = 2 * TARGET;
-/// Log entries held in memory at once.
-const PASS: u64 = 1 << 20;
 /// Entries rewritten in one transaction.
 const STEP: usize = 1 << 18;
 
@@ -32,12 +30,9 @@ pub(super) fn compact(
     epoch: u64,
     mut after_step: impl FnMut() -> ControlFlow<()>,
 ) -> Attempt<()> {
-    let passes = packed::log_len(conn)?.div_ceil(PASS).max(1);
+    let ranges = packed::Ranges::of(packed::log_len(conn)?);
     let upto = meta::get(conn, meta::LOG_NEXT)?;
-    let width = (i64::MAX as u64 / passes) as i64;
-    for pass in 0..passes as i64 {
-        let low = pass * width;
-        let high = if pass + 1 == passes as i64 { i64::MAX } else { low + width - 1 };
+    for (low, high) in ranges {
         let mut changes: VecDeque<Entry> = packed::newest(conn, low, high)?.into();
         while !changes.is_empty() {
             write(conn, epoch, |tx| step(tx, &mut changes))?;

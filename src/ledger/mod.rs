@@ -13,6 +13,7 @@ mod fault;
 mod file;
 mod journal;
 mod lease;
+mod live;
 mod meta;
 mod owner;
 mod packed;
@@ -24,16 +25,19 @@ mod snapshot;
 mod state;
 mod store;
 mod sum;
+mod tags;
 mod world;
 
 pub use care::Holdings;
 pub use entry::*;
 pub use file::create_folder;
 pub use lease::Lease;
+pub use live::LiveEntries;
 pub use salt::Salt;
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use store::Ledger;
+pub use tags::Tags;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::codes;
 use super::fault::{self, Attempt, Fault};
 use super::file::{self, Stamp};
 use super::schema::Schema;
@@ -23,6 +24,12 @@ struct Held {
     conn: Connection,
     /// Set while the file is read as if nobody could write to it: what it looked like at the start.
     quiet: Option<Stamp>,
+}
+
+impl std::fmt::Debug for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Owner").field("path", &self.path()).finish_non_exhaustive()
+    }
 }
 
 /// A handle; the file is closed when the last one is gone, or by [`Owner::close`].
@@ -54,7 +61,7 @@ impl Owner {
         })
     }
 
-    /// Opens for reading only; `None` where there is no file. Creates nothing.
+    /// Opens for reading only; `None` where there is no file. Creates nothing. Each look sees the newest version.
     pub(super) fn read(path: &Path, schema: Schema) -> Result<Option<Owner>> {
         if !file::exists(path)? {
             return Ok(None);
@@ -64,6 +71,22 @@ impl Owner {
             refuse_empty(&at)?;
             let quiet = Stamp::of(&at);
             let held = Held { conn: connect_to_read(&at, quiet.is_some())?, quiet };
+            schema.accept(&held.conn, &at)?;
+            Ok(held)
+        })
+        .map(Some)
+    }
+
+    /// As [`read`](Self::read), but every look sees the version that there was at the start, whatever is written
+    /// meanwhile.
+    pub(super) fn pin(path: &Path, schema: Schema) -> Result<Option<Owner>> {
+        if !file::exists(path)? {
+            return Ok(None);
+        }
+        let at = path.to_path_buf();
+        Self::start(path, move || {
+            refuse_empty(&at)?;
+            let held = pinned(&at)?;
             schema.accept(&held.conn, &at)?;
             Ok(held)
         })
@@ -124,16 +147,34 @@ impl Owner {
             if held.quiet.is_none() || held.quiet == Stamp::of(&path) {
                 return found;
             }
+            if !held.conn.is_autocommit() {
+                return Err(Fault::Other(written_meanwhile(&path)));
+            }
             held.conn = connect_to_read(&path, false)?;
             held.quiet = None;
             view(&held.conn, &work)
         })
     }
 
+    /// As [`look`](Self::look), without waiting: `work` tells by a way of its own what it found.
+    pub(super) fn start_look(&self, work: impl FnOnce(&Connection) + Send + 'static) -> Result<()> {
+        self.thread.post(Box::new(move |held| {
+            // Where a transaction cannot begin, the first statement of the work fails, too.
+            let tx = held.conn.is_autocommit().then(|| held.conn.unchecked_transaction());
+            work(&held.conn);
+            drop(tx);
+        }))
+    }
+
+    pub(super) fn gone(&self) -> Error {
+        self.thread.gone()
+    }
+
     /// Writes the log back into the file and closes it, so that no `-wal` stays; later calls fail.
     pub(super) fn close(self) -> Result<()> {
         let checkpointed = self.call(|conn| {
-            // Busy readers keep the log alive; it is whole all the same.
+            // Readers keep the log alive; it is whole all the same, and not worth waiting for them.
+            conn.busy_timeout(Duration::ZERO)?;
             conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             Ok(())
         });
@@ -151,12 +192,16 @@ impl Thread {
         let job: Job = Box::new(move |held| {
             let _ = done.send(work(held));
         });
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        jobs.and_then(|jobs| jobs.send(job).ok()).ok_or_else(|| self.gone())?;
+        self.post(job)?;
         match answer.recv() {
             Ok(result) => result.map_err(|fault| fault.at(&self.path)),
             Err(_) => Err(self.gone()),
         }
+    }
+
+    fn post(&self, job: Job) -> Result<()> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        jobs.and_then(|jobs| jobs.send(job).ok()).ok_or_else(|| self.gone())
     }
 
     fn stop(&self) {
@@ -184,6 +229,9 @@ impl Drop for Thread {
 
 /// One consistent view, even beside a run that writes.
 fn view<T>(conn: &Connection, work: impl Fn(&Connection) -> Attempt<T>) -> Attempt<T> {
+    if !conn.is_autocommit() {
+        return work(conn);
+    }
     let tx = conn.unchecked_transaction()?;
     work(&tx)
 }
@@ -208,6 +256,32 @@ fn refuse_empty(path: &Path) -> Attempt<()> {
         Ok(_) => Ok(()),
         Err(error) => Err(Fault::Other(fault::disk(path, "opened", &error))),
     }
+}
+
+/// A connection within a transaction that has begun to read.
+fn pinned(path: &Path) -> Attempt<Held> {
+    let begin = |conn: Connection| -> Attempt<Connection> {
+        conn.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
+        Ok(conn)
+    };
+    let quiet = Stamp::of(path);
+    if quiet.is_some() {
+        // Only a connection that may write removes the `-wal` and `-shm` that its locks need.
+        let ordinary = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, "").and_then(|conn| {
+            conn.pragma_update(None, "query_only", true)?;
+            begin(conn)
+        });
+        if let Ok(conn) = ordinary {
+            return Ok(Held { conn, quiet: None });
+        }
+    }
+    Ok(Held { conn: begin(connect_to_read(path, quiet.is_some())?)?, quiet })
+}
+
+fn written_meanwhile(path: &Path) -> Error {
+    let message =
+        format!("a run wrote to `{}` while it was read, and its folder allows no locks", path.display());
+    Error::new(codes::BUSY, ErrorKind::State, message).hint("run again once that run has ended")
 }
 
 fn connect_to_read(path: &Path, quiet: bool) -> Attempt<Connection> {

@@ -1,5 +1,9 @@
 //! Entries packed in blobs: the sorted parts and the log of what came after them.
 
+use std::iter::Peekable;
+use std::ops::ControlFlow;
+use std::vec::IntoIter;
+
 use rusqlite::{Connection, params};
 
 use super::entry::{KeyHash, RecordHash};
@@ -129,8 +133,11 @@ pub(super) fn newest(conn: &Connection, low: i64, high: i64) -> Attempt<Vec<Entr
     Ok(found)
 }
 
-/// Calls `each` with every part, in the order of keys.
-pub(super) fn each_part(conn: &Connection, mut each: impl FnMut(Part<'_>) -> Attempt<()>) -> Attempt<()> {
+/// Calls `each` with every part, in the order of keys, until it has had enough.
+fn each_part(
+    conn: &Connection,
+    mut each: impl FnMut(Part<'_>) -> Attempt<ControlFlow<()>>,
+) -> Attempt<ControlFlow<()>> {
     let (mut parts, mut entries) = (0u64, 0u64);
     let mut last: Option<KeyHash> = None;
     let mut query = conn.prepare_cached("SELECT id, n, sum, data FROM part ORDER BY id")?;
@@ -149,10 +156,12 @@ pub(super) fn each_part(conn: &Connection, mut each: impl FnMut(Part<'_>) -> Att
         last = part.last_key().or(last);
         parts += 1;
         entries += n as u64;
-        each(part)?;
+        if each(part)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
     }
     match (parts, entries) == (meta::get(conn, meta::PARTS)?, meta::get(conn, meta::ENTRIES)?) {
-        true => Ok(()),
+        true => Ok(ControlFlow::Continue(())),
         false => damaged("parts are missing from table `part`"),
     }
 }
@@ -203,24 +212,84 @@ pub(super) fn delete_part(conn: &Connection, id: i64) -> Attempt<()> {
     Ok(())
 }
 
-/// Calls `each` with every live entry, sorted by key.
-pub(super) fn each_live(conn: &Connection, mut each: impl FnMut(Entry)) -> Attempt<()> {
-    let log = newest(conn, 0, i64::MAX)?;
-    let mut log = log.into_iter().peekable();
-    let mut live = |entry: Entry| {
-        if entry.record != RecordHash::REMOVED {
-            each(entry);
-        }
+/// Calls `each` with every live entry, sorted by key, until it has had enough.
+pub(super) fn each_live(conn: &Connection, mut each: impl FnMut(Entry) -> ControlFlow<()>) -> Attempt<()> {
+    let mut log = Newest::new(conn)?;
+    let mut live = |entry: Entry| match entry.record {
+        RecordHash::REMOVED => ControlFlow::Continue(()),
+        _ => each(entry),
     };
-    each_part(conn, |part| {
+    let walked = each_part(conn, |part| {
         for entry in part.entries() {
-            while let Some(newer) = log.next_if(|newer| newer.key < entry.key) {
-                live(newer);
+            while let Some(newer) = log.next_if(|newer| newer.key < entry.key)? {
+                if live(newer).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
-            live(log.next_if(|newer| newer.key == entry.key).unwrap_or(entry));
+            let newest = log.next_if(|newer| newer.key == entry.key)?.unwrap_or(entry);
+            if live(newest).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
-    log.for_each(live);
+    if walked.is_break() {
+        return Ok(());
+    }
+    while let Some(newer) = log.next_if(|_| true)? {
+        if live(newer).is_break() {
+            break;
+        }
+    }
     Ok(())
+}
+
+/// The newest log entry of each key, in the order of keys, of which a bounded number is held at once.
+struct Newest<'a> {
+    conn: &'a Connection,
+    ranges: Ranges,
+    held: Peekable<IntoIter<Entry>>,
+}
+
+impl<'a> Newest<'a> {
+    fn new(conn: &'a Connection) -> Attempt<Self> {
+        Ok(Newest { conn, ranges: Ranges::of(log_len(conn)?), held: Vec::new().into_iter().peekable() })
+    }
+
+    fn next_if(&mut self, wanted: impl FnOnce(&Entry) -> bool) -> Attempt<Option<Entry>> {
+        while self.held.peek().is_none() {
+            let Some((low, high)) = self.ranges.next() else { return Ok(None) };
+            self.held = newest(self.conn, low, high)?.into_iter().peekable();
+        }
+        Ok(self.held.next_if(wanted))
+    }
+}
+
+/// Ranges of places that split a log of some length into pieces that fit into memory.
+pub(super) struct Ranges {
+    next: i64,
+    count: i64,
+}
+
+impl Ranges {
+    /// Log entries held in memory at once.
+    const PIECE: u64 = if cfg!(test) { 1 << 12 } else { 1 << 20 };
+
+    pub(super) fn of(log_len: u64) -> Ranges {
+        Ranges { next: 0, count: log_len.div_ceil(Self::PIECE).max(1) as i64 }
+    }
+}
+
+impl Iterator for Ranges {
+    type Item = (i64, i64);
+
+    fn next(&mut self) -> Option<(i64, i64)> {
+        let (at, width) = (self.next, i64::MAX / self.count);
+        self.next += 1;
+        match self.count - at {
+            ..=0 => None,
+            1 => Some((at * width, i64::MAX)),
+            _ => Some((at * width, (at + 1) * width - 1)),
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! The live entries in memory: sorted, 32 bytes a row, found by the key hash's first bits.
 
+use std::ops::ControlFlow;
+
 use rusqlite::Connection;
 
 use super::entry::{KeyHash, RecordHash};
@@ -30,6 +32,7 @@ impl Snapshot {
         packed::each_live(conn, |entry| {
             keys.push(entry.key);
             records.push(entry.record);
+            ControlFlow::Continue(())
         })?;
         Ok(Self::build(keys, records))
     }

@@ -1,5 +1,6 @@
 //! The ledger of one sync: opening, closing, and what of it is small.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -16,6 +17,7 @@ use super::salt::Salt;
 use super::schema::{self, LEDGER};
 use super::snapshot::Snapshot;
 use super::sum::Sum;
+use super::tags::Tags;
 use crate::error::{Error, ErrorKind, Result};
 
 const IDENTITY: &str = "ledger.identity";
@@ -72,10 +74,10 @@ impl Ledger {
         Ok(Ledger { owner, epoch: Some(epoch) })
     }
 
-    /// Opens for reading only, beside a run if there is one; `None` where there is no ledger. Creates and changes
-    /// nothing; every call that writes fails.
+    /// Opens for reading only, beside a run if there is one; `None` where there is no ledger. All calls see the ledger
+    /// as it was when it was opened. Changes nothing, and leaves nothing behind; every call that writes fails.
     pub fn read(path: &Path) -> Result<Option<Ledger>> {
-        let Some(owner) = Owner::read(path, LEDGER)? else { return Ok(None) };
+        let Some(owner) = Owner::pin(path, LEDGER)? else { return Ok(None) };
         let file = path.to_path_buf();
         owner.look(move |conn| check(conn, &file))?;
         Ok(Some(Ledger { owner, epoch: None }))
@@ -207,11 +209,22 @@ impl Ledger {
         })
     }
 
+    /// The live entries in memory, about 8.8 bytes each, found by key and record.
+    pub fn tags(&self) -> Result<Tags> {
+        self.owner.look(|conn| {
+            let rows = meta::get(conn, meta::ENTRIES)? + packed::log_len(conn)?;
+            Tags::load(conn, rows)
+        })
+    }
+
     /// Number of live entries; reads them all.
     pub fn entries(&self) -> Result<u64> {
         self.owner.look(|conn| {
             let mut live = 0;
-            packed::each_live(conn, |_| live += 1)?;
+            packed::each_live(conn, |_| {
+                live += 1;
+                ControlFlow::Continue(())
+            })?;
             Ok(live)
         })
     }
@@ -237,7 +250,7 @@ impl Ledger {
     pub fn compact(&self) -> Result<()> {
         let epoch = self.writable()?;
         self.owner.call(move |conn| match compact::is_due(conn)? {
-            true => compact::compact(conn, epoch, || std::ops::ControlFlow::Continue(())),
+            true => compact::compact(conn, epoch, || ControlFlow::Continue(())),
             false => Ok(()),
         })
     }
@@ -281,7 +294,7 @@ fn check(conn: &Connection, file: &Path) -> Attempt<()> {
     meta::get(conn, meta::EPOCH)?;
     packed::check_counts(conn)?;
     match schema::check_small(conn, file)? {
-        true => packed::each_live(conn, |_| {}),
+        true => packed::each_live(conn, |_| ControlFlow::Continue(())),
         false => Ok(()),
     }
 }

@@ -7,4 +7,5 @@ mod lease;
 mod model;
 mod runs;
 mod support;
+mod tags;
 mod versions;
