@@ -18,6 +18,31 @@ impl Ledger {
         self.owner.look(all)
     }
 
+    /// Keys of the refused records, sorted.
+    pub fn refusal_keys(&self) -> Result<Vec<KeyHash>> {
+        let mut keys: Vec<_> = self.refusals()?.into_iter().map(|r| r.key).collect();
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// Refusals of those of `keys` that have one.
+    pub fn refusals_of(&self, keys: &[KeyHash]) -> Result<HashMap<KeyHash, Refusal>> {
+        let keys: std::collections::HashSet<_> = keys.iter().copied().collect();
+        Ok(self.refusals()?.into_iter().filter(|r| keys.contains(&r.key)).map(|r| (r.key, r)).collect())
+    }
+
+    /// Whether any record was refused.
+    pub fn has_refusals(&self) -> Result<bool> {
+        self.owner
+            .look(|conn| Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM refusal)", [], |row| row.get(0))?))
+    }
+
+    /// Whether anything is kept of any row beside its hashes.
+    pub fn has_details(&self) -> Result<bool> {
+        self.owner
+            .look(|conn| Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM detail)", [], |row| row.get(0))?))
+    }
+
     /// Forgets refusals: the row is gone from the source, or was decided on.
     pub fn forget_refusals(&self, keys: &[KeyHash]) -> Result<()> {
         let keys = keys.to_vec();

@@ -15,7 +15,7 @@ use super::models::{self, Models};
 use super::secrets::{self, Environment, Variables};
 use super::spec::Project;
 use super::yaml::{self, Data, Node, Pos};
-use super::{codes, order, overlay, shape};
+use super::{codes, order, overlay, shape, units};
 
 /// What a command line says about the project.
 #[derive(Clone)]
@@ -76,11 +76,18 @@ struct Loader<'a> {
     variables: Variables<'a>,
 }
 
+/// `spool_max` unless it is set.
+const SPOOL_MAX: u64 = 50_000_000_000;
+/// `spool_memory` unless it is set.
+const SPOOL_MEMORY: usize = 32_000_000;
+
 /// `outflow.yml` as far as it could be read.
 #[derive(Default)]
 struct Main {
     name: String,
     state: PathBuf,
+    spool_max: Option<usize>,
+    spool_memory: Option<usize>,
     connections: Option<Connections>,
     models: Option<Models>,
 }
@@ -111,6 +118,8 @@ impl<'a> Loader<'a> {
             root: self.root.to_owned(),
             name: main.name,
             state: self.root.join(main.state),
+            spool_max: main.spool_max.map_or(SPOOL_MAX, |bytes| bytes as u64),
+            spool_memory: main.spool_memory.unwrap_or(SPOOL_MEMORY),
             target: self.options.target.clone(),
             connections: connections.into_iter().filter_map(|(name, c)| Some((name, c?))).collect(),
             syncs,
@@ -159,9 +168,12 @@ impl<'a> Loader<'a> {
             .get("connections")
             .map(|block| connections::read(block, self.options.registry, self.root, &file));
         let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+        let size = |key: &str| node.get(key).and_then(Node::text).and_then(units::size);
         Main {
             name: text("name").unwrap_or_default(),
             state: text("state").unwrap_or_else(|| ".outflow".to_owned()).into(),
+            spool_max: size("spool_max"),
+            spool_memory: size("spool_memory"),
             connections: Some(connections.unwrap_or_default()),
             models: Some(Models::new(self.root, self.vars(&node), filled_texts(node.get("vars")))),
         }

@@ -77,6 +77,16 @@ pub(super) const FIELD_TYPES: &[&str] =
 pub(super) const PROJECT: Shape = Shape::Block(&[
     required("name", Shape::Name, "The project's name."),
     key("state", Shape::Text, "The state folder, relative to this file; `.outflow` unless set."),
+    key(
+        "spool_max",
+        Shape::Size,
+        "Most disk space that one run's changes may take while they wait; `50GB` unless set.",
+    ),
+    key(
+        "spool_memory",
+        Shape::Size,
+        "Memory for each list of a run before it goes on on disk; `32MB` unless set.",
+    ),
     key("vars", VARS, "Values for the models: `{{ var('country') }}`. `--vars country=JP` goes before them."),
     required(
         "connections",

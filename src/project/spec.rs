@@ -19,6 +19,10 @@ pub struct Project {
     pub name: String,
     /// The state folder, absolute; may not exist yet.
     pub state: PathBuf,
+    /// Bytes on disk that one run's changes may take while they wait.
+    pub spool_max: u64,
+    /// Bytes of each list of a run that stay in memory.
+    pub spool_memory: usize,
     /// The `--target` in force.
     pub target: Option<String>,
     pub connections: BTreeMap<String, Connection>,

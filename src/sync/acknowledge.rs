@@ -1,16 +1,14 @@
 //! Receipt -> ledger: what each outcome means for the snapshot, the dirty marks and the refusals.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use outflow_connectors::contract::Outcome;
 
-use super::batch::{Records, destination_text, key_text};
+use super::batch::{Batch, Records, destination_text, key_text};
 use super::event::Counts;
 use super::map::{Mapper, Record};
 use super::planned::{Item, Purpose};
 use crate::error::Result;
-use crate::ledger::{Detail, KeyHash, Refusal, Settled, Settlement};
+use crate::ledger::{Detail, Refusal, Settled, Settlement};
 use crate::project::{Keep, Mode};
 use crate::transform::display::value_json;
 
@@ -25,28 +23,24 @@ pub struct Keeping {
     pub run_number: u64,
     /// Hash of the mapping in force.
     pub mapping: String,
-    /// Refusals before this run.
-    pub refusals: HashMap<KeyHash, Refusal>,
-    /// Details before this run, for what an answer does not repeat.
-    pub details: HashMap<KeyHash, Detail>,
 }
 
 impl Keeping {
     /// One settlement per item, and the counts they come to.
-    pub fn settle(
-        &self,
-        records: &Records<'_>,
-        items: &[Item],
-        outcomes: Vec<Outcome>,
-    ) -> Result<(Vec<Settled>, Counts)> {
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    pub fn settle(&self, batch: &Batch<'_>, outcomes: Vec<Outcome>) -> Result<(Vec<Settled>, Counts)> {
         let mut counts = Counts::default();
-        let settled = items.iter().zip(outcomes).map(|(item, outcome)| {
+        let mut outcomes = outcomes.into_iter();
+        let settled = batch.each(|item, record| {
+            let unknown = || Outcome::Unknown { reason: "no outcome came".into() };
+            let outcome = outcomes.next().unwrap_or_else(unknown);
             counts.sent += 1;
             self.count(&outcome, &mut counts);
-            let result = self.settlement(records, item, outcome)?;
-            Ok(Settled { key: item.key, result })
-        });
-        Ok((settled.collect::<Result<_>>()?, counts))
+            Settled { key: item.key, result: self.settlement(&batch.records, (item, record), outcome) }
+        })?;
+        Ok((settled, counts))
     }
 
     fn count(&self, outcome: &Outcome, counts: &mut Counts) {
@@ -61,51 +55,56 @@ impl Keeping {
         }
     }
 
-    fn settlement(&self, records: &Records<'_>, item: &Item, outcome: Outcome) -> Result<Settlement> {
-        Ok(match outcome {
+    fn settlement(
+        &self,
+        records: &Records<'_>,
+        change: (&Item, Option<&Record>),
+        outcome: Outcome,
+    ) -> Settlement {
+        match outcome {
             Outcome::Deferred { .. } => Settlement::Untouched,
             Outcome::Unknown { .. } => Settlement::Unknown,
             Outcome::Rejected { code, field, message } => {
-                Settlement::Refused(Box::new(self.refusal(records, item, (code, field, message))?))
+                Settlement::Refused(Box::new(self.refusal(records, change, (code, field, message))))
             }
-            Outcome::Skipped { .. } => self.delivered(records, item, None, None)?,
-            Outcome::Applied { remote_id, created } => self.delivered(records, item, remote_id, created)?,
-        })
+            Outcome::Skipped { .. } => self.delivered(records, change, None, None),
+            Outcome::Applied { remote_id, created } => self.delivered(records, change, remote_id, created),
+        }
     }
 
     fn delivered(
         &self,
         records: &Records<'_>,
-        item: &Item,
+        (item, record): (&Item, Option<&Record>),
         remote_id: Option<String>,
         created: Option<bool>,
-    ) -> Result<Settlement> {
-        let before = self.details.get(&item.key);
-        let Some(record) = records.read(item)? else {
-            return Ok(match item.purpose {
+    ) -> Settlement {
+        let before = item.detail.as_deref();
+        let Some(record) = record else {
+            return match item.purpose {
                 Purpose::Clear => {
                     let detail = before.cloned().unwrap_or_default();
                     Settlement::Gone { detail: Box::new(Detail { gone: true, ..detail }) }
                 }
                 _ => Settlement::Removed,
-            });
+            };
         };
         let known =
-            before.filter(|detail| !detail.gone && detail.destination_hash == record.destination_hash);
+            before.filter(|detail| !detail.gone && is_same(detail.destination_hash, record.destination_hash));
         let remote_id =
             remote_id.or_else(|| item.remote_id.clone()).or_else(|| known.and_then(|d| d.remote_id.clone()));
         let created = match before.filter(|detail| !detail.gone && detail.remote_id == remote_id) {
             Some(before) => before.created.or(created),
             None => created,
         };
-        let detail = Detail { remote_id, created, ..self.detail(records.mapper, &record) };
-        Ok(Settlement::Delivered { record: item.record, detail: Box::new(detail) })
+        let detail = Detail { remote_id, created, ..self.detail(records.mapper, record) };
+        Settlement::Delivered { record: item.record, detail: Box::new(detail) }
     }
 
     /// What is kept of a record at this mapping's `ledger: {keep: ...}`.
     pub fn detail(&self, mapper: &Mapper, record: &Record) -> Detail {
         if self.keep == Keep::Hashes && !self.removes {
-            // Without it, a changed match key would make a second object unseen.
+            // 0, and so no detail at all, where the destination key is the primary key. Else: without it, a changed match key would make a second object unseen.
             return Detail { destination_hash: record.destination_hash, ..Detail::default() };
         }
         Detail {
@@ -121,20 +120,20 @@ impl Keeping {
     fn refusal(
         &self,
         records: &Records<'_>,
-        item: &Item,
+        (item, record): (&Item, Option<&Record>),
         (code, field, message): (String, Option<String>, String),
-    ) -> Result<Refusal> {
+    ) -> Refusal {
         let now = Timestamp::now();
-        let key_text = match records.read(item)? {
-            Some(record) => key_text(records.mapper, &record),
+        let key_text = match record {
+            Some(record) => key_text(records.mapper, record),
             None => item.key_text.clone().unwrap_or_default(),
         };
-        let before = self.refusals.get(&item.key);
+        let before = item.refusal.as_deref();
         let same = before.filter(|r| r.record == item.record && r.mapping == self.mapping && !r.parked);
         let attempts = same.map_or(0, |r| r.attempts) + 1;
         let first_run = same.map_or(self.run_number, |r| r.first_run);
         let absent = self.mode == Mode::Update && is_absent(&code);
-        Ok(Refusal {
+        Refusal {
             key: item.key,
             key_text,
             verb: item.verb,
@@ -154,8 +153,13 @@ impl Keeping {
             last_seen: now,
             run_id: self.run_id.clone(),
             code,
-        })
+        }
     }
+}
+
+/// Whether two hashes name one destination key; 0 is none of its own, but the primary key.
+fn is_same(old: u64, new: u64) -> bool {
+    old == new || new == 0
 }
 
 /// Tried again in runs 1, 2, 4, 8 ... after the first refusal, never in the same run.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use outflow_connectors::contract::{BatchSource, Change, ConnectorError, FieldValue, Kind, Number, Value};
 use serde_json::Value as Json;
 
+use super::feed::size;
 use super::map::{Mapper, Record};
 use super::planned::{Item, Purpose};
 use super::spool::Spool;
@@ -25,6 +26,47 @@ pub struct Records<'a> {
 pub struct Batch<'a> {
     pub records: Records<'a>,
     pub items: Vec<Item>,
+    /// The items' records, unless they are too large to stay in memory while the batch is under way.
+    loaded: Option<Vec<Option<Record>>>,
+}
+
+/// Bytes of a batch in the spool up to which its records are read once and kept.
+const KEPT: usize = 16 << 20;
+
+impl<'a> Batch<'a> {
+    /// # Errors
+    /// When the spool cannot be read.
+    pub fn load(records: Records<'a>, items: Vec<Item>) -> Result<Self> {
+        let loaded = match items.iter().map(size).sum::<usize>() <= KEPT {
+            true => Some(records.read_all(&items)?),
+            false => None,
+        };
+        Ok(Batch { records, items, loaded })
+    }
+
+    /// Calls `each` with every item and its record.
+    ///
+    /// # Errors
+    /// Those of `each`, and when the spool cannot be read.
+    pub fn each<T>(&self, mut each: impl FnMut(&Item, Option<&Record>) -> T) -> Result<Vec<T>> {
+        (0..self.items.len()).map(|index| self.with(index, &mut each)).collect()
+    }
+
+    fn with<T>(&self, index: usize, mut each: impl FnMut(&Item, Option<&Record>) -> T) -> Result<T> {
+        let item = &self.items[index];
+        match &self.loaded {
+            Some(loaded) => Ok(each(item, loaded[index].as_ref())),
+            None => Ok(each(item, self.records.read(item)?.as_ref())),
+        }
+    }
+
+    /// What must be durable before the batch leaves.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    pub fn intents(&self) -> Result<Vec<IntentEntry>> {
+        self.each(|item, record| self.records.intent(item, record))
+    }
 }
 
 impl Records<'_> {
@@ -32,9 +74,15 @@ impl Records<'_> {
         item.place.map(|place| self.spool.read(place)).transpose()
     }
 
-    fn change(&self, item: &Item) -> Result<Change> {
+    fn read_all(&self, items: &[Item]) -> Result<Vec<Option<Record>>> {
+        let places: Vec<_> = items.iter().filter_map(|item| item.place).collect();
+        let mut records = self.spool.read_all(&places)?.into_iter();
+        Ok(items.iter().map(|item| item.place.and_then(|_| records.next())).collect())
+    }
+
+    fn change(&self, item: &Item, record: Option<&Record>) -> Change {
         let match_on = &self.mapper.spec.match_on;
-        let Some(record) = self.read(item)? else {
+        let Some(record) = record else {
             let fields = match item.purpose {
                 Purpose::Clear => {
                     self.cleared.iter().map(|n| FieldValue { name: n.clone(), value: Value::Null }).collect()
@@ -42,44 +90,43 @@ impl Records<'_> {
                 _ => Vec::new(),
             };
             let destination_key = destination_key(match_on, item.destination_key.as_deref());
-            return Ok(Change {
-                verb: item.verb,
-                destination_key,
-                remote_id: item.remote_id.clone(),
-                fields,
-            });
+            let remote_id = item.remote_id.clone();
+            return Change { verb: item.verb, destination_key, remote_id, fields };
         };
-        let named = match_on.iter().zip(record.destination_key);
-        let fields = self.mapper.spec.fields.iter().zip(record.fields);
-        Ok(Change {
+        let named = match_on.iter().zip(&record.destination_key);
+        let fields = self.mapper.spec.fields.iter().zip(&record.fields);
+        Change {
             verb: item.verb,
-            destination_key: named.map(|(n, value)| FieldValue { name: n.as_str().into(), value }).collect(),
+            destination_key: named
+                .map(|(name, value)| FieldValue { name: name.as_str().into(), value: value.clone() })
+                .collect(),
             remote_id: item.remote_id.clone(),
             fields: fields
-                .filter_map(|(field, value)| Some(FieldValue { name: field.name.clone(), value: value? }))
+                .filter_map(|(field, value)| {
+                    Some(FieldValue { name: field.name.clone(), value: value.clone()? })
+                })
                 .collect(),
-        })
+        }
     }
 
     /// What must be durable before this item leaves.
-    pub fn intent(&self, item: &Item) -> Result<IntentEntry> {
-        let record = self.read(item)?;
-        let key_text = match &record {
+    pub fn intent(&self, item: &Item, record: Option<&Record>) -> IntentEntry {
+        let key_text = match record {
             Some(record) => key_text(self.mapper, record),
             None => item.key_text.clone().unwrap_or_default(),
         };
-        let destination_key = match &record {
+        let destination_key = match record {
             Some(record) => destination_text(record),
             None => item.destination_key.clone().unwrap_or_default(),
         };
-        Ok(IntentEntry {
+        IntentEntry {
             key: item.key,
             record: item.record,
             key_text,
             destination_hash: item.destination_hash,
             destination_key,
             remote_id: item.remote_id.clone(),
-        })
+        }
     }
 }
 
@@ -113,9 +160,8 @@ impl BatchSource for Batch<'_> {
     }
 
     fn changes(&self) -> Box<dyn Iterator<Item = Result<Change, ConnectorError>> + Send + '_> {
-        Box::new(self.items.iter().map(|item| {
-            self.records
-                .change(item)
+        Box::new((0..self.items.len()).map(|index| {
+            self.with(index, |item, record| self.records.change(item, record))
                 .map_err(|error| ConnectorError::new(Kind::Internal, error.message.clone()))
         }))
     }

@@ -44,6 +44,11 @@ pub const CODES: &[ErrorEntry] = &[
         "Make the key unique in the query, or set `on_duplicate_key`.",
     ),
     entry(
+        "OF-RUN-014",
+        "The query gives more than 4,294,967,294 rows, the most that one extract can hold.",
+        "Split it into several syncs, each with a part of the keys.",
+    ),
+    entry(
         "OF-RUN-020",
         "The query gave fewer rows than `min_rows`; an empty source often means a broken upstream.",
         "Look at the query; `--allow-empty` lets one run through.",
@@ -213,6 +218,11 @@ pub const CODES: &[ErrorEntry] = &[
         "OF-STA-020",
         "The spool file of a run cannot be written or read.",
         "Free disk space under the state folder, or check its permissions.",
+    ),
+    entry(
+        "OF-STA-021",
+        "The changes of one run need more disk space than `spool_max` in outflow.yml allows; nothing was sent.",
+        "Raise `spool_max`, or send the rows in parts with a narrower query.",
     ),
     entry("OF-CFG-090", "A connection's `sandbox:` block is wrong.", "Correct it as the message says."),
     entry(

@@ -18,7 +18,8 @@ use super::Cancel;
 use super::acknowledge::{Keeping, is_absent};
 use super::batch::{Batch, Records};
 use super::event::{Counts, Event, Observer};
-use super::planned::{Item, Phase};
+use super::feed::{Batches, Feed};
+use super::planned::{Item, Phase, Plan};
 use crate::error::{Error, Result};
 use crate::ledger::{BatchId, Intent, KeyHash, Lease, Ledger, Settled, Settlement};
 use crate::project::{Bound, Mode};
@@ -29,6 +30,7 @@ pub struct Delivery<'a> {
     pub session: &'a dyn Session,
     pub ledger: &'a Ledger,
     pub lease: &'a Lease,
+    pub feed: Feed<'a>,
     pub records: Records<'a>,
     pub keeping: &'a Keeping,
     pub shape: Shape,
@@ -99,6 +101,7 @@ const UNANSWERED: u32 = 3;
 struct Progress {
     counts: Counts,
     firsts: (u64, u64),
+    /// Those of the awaited keys that were delivered.
     delivered: HashSet<KeyHash>,
     settled: u64,
     absent: u64,
@@ -108,34 +111,32 @@ struct Progress {
 
 impl Delivery<'_> {
     /// Sends all phases in order. Counts of what was settled come back whatever happened; what was not sent is pending.
-    pub async fn run(&self, phases: Vec<Phase>) -> Delivered {
+    pub async fn run(&self, plan: &Plan) -> Delivered {
         let mut progress = Progress::default();
         let pace = self.shape.rate.and_then(pace);
-        for phase in phases {
+        for phase in &plan.phases {
             if progress.ended.is_none() {
-                self.phase(phase, &mut progress, pace.as_ref()).await;
+                self.phase((plan, phase), &mut progress, pace.as_ref()).await;
             } else {
-                progress.counts.pending += phase.items.len() as u64;
+                progress.counts.pending += phase.len;
             }
         }
         let ended = progress.ended.unwrap_or(Ended::Done);
         Delivered { counts: progress.counts, absent: progress.absent, ended }
     }
 
-    async fn phase(&self, phase: Phase, progress: &mut Progress, pace: Option<&Pace>) {
-        let (ready, waiting): (Vec<Item>, Vec<Item>) = phase
-            .items
-            .into_iter()
-            .partition(|item| item.after.is_none_or(|key| progress.delivered.contains(&key)));
-        progress.counts.pending += waiting.len() as u64;
-        let mut batches = cut(ready, &self.shape).into_iter();
+    async fn phase(&self, (plan, phase): (&Plan, &Phase), progress: &mut Progress, pace: Option<&Pace>) {
+        // What a change waits for was sent in an earlier phase.
+        let before = progress.delivered.clone();
+        let is_blocked = |item: &Item| item.after.is_some_and(|key| !before.contains(&key));
+        let mut batches = Batches::new(self.feed.changes(phase), &self.shape, is_blocked);
         let mut flying = FuturesUnordered::new();
         let mut in_air = 0;
         loop {
-            if self.cancel.is_stopped() && progress.ended.is_none() && batches.len() > 0 {
+            if self.cancel.is_stopped() && progress.ended.is_none() && batches.left() > 0 {
                 progress.ended = Some(Ended::Interrupted);
             }
-            let more = progress.ended.is_none() && batches.len() > 0;
+            let more = progress.ended.is_none() && batches.left() > 0;
             if flying.is_empty() && !more {
                 break;
             }
@@ -145,12 +146,19 @@ impl Delivery<'_> {
                 Some(end) = flying.next() => {
                     let end: BatchEnd = end;
                     in_air -= end.counts.sent + end.counts.pending;
-                    self.take(end, progress);
+                    self.take(plan, end, progress);
                 }
                 () = turn(pace), if more && flying.len() < self.shape.in_flight => {
-                    let items = batches.next().unwrap_or_default();
-                    in_air += items.len() as u64;
-                    flying.push(self.batch(phase.verb, items));
+                    match block_in_place(|| batches.next()) {
+                        Ok(items) => {
+                            let items = items.unwrap_or_default();
+                            in_air += items.len() as u64;
+                            if !items.is_empty() {
+                                flying.push(self.batch(phase.verb, items));
+                            }
+                        }
+                        Err(error) => progress.ended = Some(Ended::Stopped(error)),
+                    }
                 }
                 () = self.cancel.stopped(), if progress.ended.is_none() => progress.ended = Some(Ended::Interrupted),
                 () = tokio::time::sleep(SETTLE), if self.cancel.is_stopped() => break,
@@ -159,13 +167,13 @@ impl Delivery<'_> {
         // What is still in the air is cut off; its keys stay dirty.
         let cut_off = Counts { sent: in_air, deferred: in_air, unknown: in_air, ..Counts::default() };
         add(&mut progress.counts, &cut_off);
-        progress.counts.pending += batches.map(|items| items.len() as u64).sum::<u64>();
+        progress.counts.pending += batches.left() + batches.blocked;
     }
 
-    fn take(&self, end: BatchEnd, progress: &mut Progress) {
+    fn take(&self, plan: &Plan, end: BatchEnd, progress: &mut Progress) {
         add(&mut progress.counts, &end.counts);
         progress.firsts = (progress.firsts.0 + end.firsts.0, progress.firsts.1 + end.firsts.1);
-        progress.delivered.extend(end.delivered);
+        progress.delivered.extend(end.delivered.into_iter().filter(|key| plan.awaited.contains(key)));
         progress.settled += end.counts.sent;
         progress.absent += end.absent;
         self.observer.observe(&Event::Settled { sync: self.sync.to_owned(), changes: progress.settled });
@@ -192,42 +200,45 @@ impl Delivery<'_> {
     }
 
     async fn batch(&self, verb: Verb, items: Vec<Item>) -> BatchEnd {
-        match self.send(verb, &items).await {
-            Ok((answer, halt)) => self.acknowledge(items, answer, halt),
+        let rows = items.len();
+        let batch = match block_in_place(|| Batch::load(self.records, items)) {
+            Ok(batch) => batch,
+            Err(error) => return unsent(rows, error),
+        };
+        match self.send(verb, &batch).await {
+            Ok((answer, halt)) => self.acknowledge(&batch, answer, halt),
             // Nothing was sent: the intent did not become durable, or the lease is gone.
-            Err(error) => unsent(items.len(), error),
+            Err(error) => unsent(rows, error),
         }
     }
 
-    async fn send(&self, verb: Verb, items: &[Item]) -> Result<((BatchId, Answer), Halt)> {
-        let intent = block_in_place(|| -> Result<Intent> {
+    async fn send(&self, verb: Verb, batch: &Batch<'_>) -> Result<((BatchId, Answer), Halt)> {
+        let batch_id = block_in_place(|| {
             self.lease.check()?;
-            let entries = items.iter().map(|item| self.records.intent(item)).collect::<Result<_>>()?;
-            Ok(Intent { run_id: self.keeping.run_id.clone(), verb, entries })
+            let intent = Intent { run_id: self.keeping.run_id.clone(), verb, entries: batch.intents()? };
+            self.ledger.begin(&intent)
         })?;
-        let batch_id = block_in_place(|| self.ledger.begin(&intent))?;
-        let batch = Batch { records: self.records, items: items.to_vec() };
         let handles = StoredHandles { ledger: self.ledger, batch: batch_id };
-        let answer = match self.session.submit(&batch, &handles).await {
+        let answer = match self.session.submit(batch, &handles).await {
             Ok(Submitted::Done(receipt)) => Ok(receipt),
-            Ok(Submitted::Pending(handle)) => self.session.settle(&handle, &batch).await,
+            Ok(Submitted::Pending(handle)) => self.session.settle(&handle, batch).await,
             Err(error) => Err(error),
         };
-        let (answer, halt) = judge(answer, items.len());
+        let (answer, halt) = judge(answer, batch.items.len());
         Ok(((batch_id, answer), halt))
     }
 
-    fn acknowledge(&self, items: Vec<Item>, (batch, answer): (BatchId, Answer), halt: Halt) -> BatchEnd {
-        let outcomes = match answer {
-            Answer::Outcomes(outcomes) => outcomes,
+    fn acknowledge(&self, batch: &Batch<'_>, (id, answer): (BatchId, Answer), halt: Halt) -> BatchEnd {
+        let rows = batch.items.len();
+        match answer {
+            Answer::Outcomes(outcomes) => self.record(id, batch, outcomes, halt),
             Answer::NotSent => {
-                let untouched = vec![Outcome::Deferred { reason: "not sent".into() }; items.len()];
-                let end = self.record(batch, &items, untouched, halt);
-                let pending = Counts { pending: items.len() as u64, ..Counts::default() };
-                return BatchEnd { counts: pending, ..end };
+                let untouched = vec![Outcome::Deferred { reason: "not sent".into() }; rows];
+                let end = self.record(id, batch, untouched, halt);
+                let pending = Counts { pending: rows as u64, ..Counts::default() };
+                BatchEnd { counts: pending, ..end }
             }
-        };
-        self.record(batch, &items, outcomes, halt)
+        }
     }
 
     fn absent(&self, settled: &[Settled]) -> u64 {
@@ -236,24 +247,25 @@ impl Delivery<'_> {
         if self.keeping.mode == Mode::Update { settled.iter().filter(absent).count() as u64 } else { 0 }
     }
 
-    fn record(&self, batch: BatchId, items: &[Item], outcomes: Vec<Outcome>, halt: Halt) -> BatchEnd {
-        let firsts = first_attempts(items, &outcomes);
-        let delivered = items
+    fn record(&self, id: BatchId, batch: &Batch<'_>, outcomes: Vec<Outcome>, halt: Halt) -> BatchEnd {
+        let firsts = first_attempts(&batch.items, &outcomes);
+        let delivered = batch
+            .items
             .iter()
             .zip(&outcomes)
             .filter(|(_, outcome)| matches!(outcome, Outcome::Applied { .. } | Outcome::Skipped { .. }))
             .map(|(item, _)| item.key)
             .collect();
         let stored = block_in_place(|| {
-            let (settled, counts) = self.keeping.settle(&self.records, items, outcomes)?;
-            self.ledger.settle(batch, &settled)?;
+            let (settled, counts) = self.keeping.settle(batch, outcomes)?;
+            self.ledger.settle(id, &settled)?;
             Ok((counts, self.absent(&settled)))
         });
         match stored {
             Ok((counts, absent)) => BatchEnd { counts, firsts, delivered, absent, halt },
             // The answer is known, but not on disk: the keys stay dirty, so they count as unknown.
             Err(error) => {
-                let rows = items.len() as u64;
+                let rows = batch.items.len() as u64;
                 let counts = Counts { sent: rows, deferred: rows, unknown: rows, ..Counts::default() };
                 BatchEnd { counts, halt: Halt::Stop(error), ..BatchEnd::default() }
             }
@@ -307,7 +319,7 @@ fn unsent(rows: usize, error: Error) -> BatchEnd {
 }
 
 fn first_attempts(items: &[Item], outcomes: &[Outcome]) -> (u64, u64) {
-    let firsts = items.iter().zip(outcomes).filter(|(item, _)| item.first_attempt);
+    let firsts = items.iter().zip(outcomes).filter(|(item, _)| item.refusal.is_none());
     firsts.fold((0, 0), |(answered, refused), (_, outcome)| match outcome {
         Outcome::Rejected { .. } => (answered + 1, refused + 1),
         Outcome::Applied { .. } | Outcome::Skipped { .. } => (answered + 1, refused),
@@ -323,26 +335,6 @@ pub fn add(total: &mut Counts, part: &Counts) {
     total.deferred += part.deferred;
     total.unknown += part.unknown;
     total.pending += part.pending;
-}
-
-/// Batches of at most so many rows and, estimated by the spool, bytes; a single larger record goes alone.
-pub fn cut(items: Vec<Item>, shape: &Shape) -> Vec<Vec<Item>> {
-    let mut batches: Vec<Vec<Item>> = Vec::new();
-    let mut bytes = 0;
-    for item in items {
-        let size = item.place.map_or(64, |place| place.bytes()) as usize;
-        match batches.last_mut() {
-            Some(batch) if batch.len() < shape.batch_rows && bytes + size <= shape.batch_bytes => {
-                bytes += size;
-                batch.push(item);
-            }
-            _ => {
-                bytes = size;
-                batches.push(vec![item]);
-            }
-        }
-    }
-    batches
 }
 
 type Pace = governor::DefaultDirectRateLimiter;

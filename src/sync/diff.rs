@@ -1,35 +1,22 @@
 //! Record x Ledger -> Delta: what was added, changed or removed since the destination last acknowledged it.
+//!
+//! Rows stream by: one whose hash the ledger has in its place is unchanged and forgotten. Every other goes to the
+//! spool, and once the source has ended they are classified key by key, see [`classify`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use outflow_connectors::contract::{Row, RowBatch};
 
-use super::duplicates::{Duplicates, Seen, Twin};
-use super::map::{DUPLICATE, Mapper, Record, RowFault};
+use super::classify::{Against, classify, judge_destinations};
+use super::destinations::Destinations;
+use super::heads::{Class, Head, Heads};
+use super::map::{DUPLICATE, Hashes, Mapper, RowFault, Scratch};
+use super::sightings::{Sighting, Sorter, flag};
+use super::spill::{Space, Spill};
 use super::spool::{Place, Spool, SpoolWriter};
-use crate::error::Result;
-use crate::ledger::{Detail, IntentEntry, KeyHash, RecordHash, Snapshot};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, RecordHash, Tags};
 use crate::project::{Mode, OnDuplicateKey};
-
-/// A row whose record the destination does not hold as far as the ledger knows.
-#[derive(Debug, Clone, Copy)]
-pub struct Candidate {
-    pub key: KeyHash,
-    pub fingerprint: RecordHash,
-    pub destination_hash: u64,
-    pub place: Place,
-    pub class: Class,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    Add,
-    Change,
-    /// The destination holds all of it, under an older mapping: the ledger's fingerprint moves, nothing is sent.
-    Rebase,
-    /// A duplicate that is not sent.
-    Dropped,
-}
 
 /// A key of which nobody knows whether its last request had an effect.
 #[derive(Debug, Clone)]
@@ -40,272 +27,341 @@ pub struct Dirty {
 
 /// What the diff needs to know of the ledger and the run.
 pub struct Baseline {
-    pub snapshot: Snapshot,
+    pub tags: Tags,
     pub dirty: HashMap<KeyHash, Dirty>,
     pub mode: Mode,
     /// Re-send what is unchanged as well.
     pub full_refresh: bool,
 }
 
-/// Classifies rows as they stream by.
+/// Compares rows as they stream by.
 pub struct Differ {
     baseline: Baseline,
     mapper: Mapper,
     /// Mappings under which older fingerprints were made.
     previous: Vec<Mapper>,
+    scratch: Scratch,
     spool: SpoolWriter,
-    duplicates: Duplicates,
-    delta: Found,
-}
-
-#[derive(Default)]
-struct Found {
+    heads: Heads,
+    sorter: Sorter,
+    destinations: Destinations,
+    space: Space,
     rows: u64,
+    /// Rows that have a record.
+    valid: u64,
     unchanged: u64,
-    candidates: Vec<Candidate>,
-    faults: Vec<RowFault>,
-    /// Faults counted but not kept, to bound memory.
-    faults_unlisted: u64,
-    unreadable_keys: u64,
+    faults: Faults,
 }
 
-/// Faults kept with key and reason; more are only counted.
+/// Invalid rows: all counted, the first listed.
+#[derive(Default)]
+struct Faults {
+    count: u64,
+    unreadable_keys: u64,
+    /// With the position among the heads, where the key can be read.
+    listed: Vec<(Option<u64>, RowFault)>,
+}
+
+/// Invalid rows kept with key and reason; more are only counted.
 pub const FAULTS_LISTED: usize = 10_000;
+
+/// Rows of one extract at most.
+const MOST_ROWS: u64 = u32::MAX as u64 - 1;
 
 /// The whole extract against the whole ledger.
 pub struct Delta {
     pub mapper: Mapper,
     pub spool: Spool,
+    pub heads: Heads,
     pub rows: u64,
-    pub unchanged: u64,
     pub duplicates_dropped: u64,
-    pub candidates: Vec<Candidate>,
-    pub faults: Vec<RowFault>,
-    pub faults_unlisted: u64,
-    /// Rows whose key cannot be read: nobody can say which object they stand for.
-    pub unreadable_keys: u64,
-    /// Live entries of the ledger whose key is not in the source.
-    pub vanished: Vec<KeyHash>,
+    /// Live entries of the ledger whose key is not in the source, in the order of keys.
+    pub vanished: Spill<KeyHash>,
     /// Keys that only an unsettled batch knows and that are not in the source.
     pub vanished_dirty: Vec<KeyHash>,
     pub dirty: HashMap<KeyHash, Dirty>,
     /// Live entries of the ledger before this run.
     pub live: u64,
-    /// Live rows by destination key.
-    pub holders: Duplicates,
+    pub destinations: Destinations,
     /// Rows that share a key or destination key, under `fail`.
-    pub clashes: Vec<Twin>,
+    pub clashes: u64,
+    /// Keys refused before this run, sorted.
+    pub refused_before: Vec<KeyHash>,
+    /// Those of them whose rows are still to be dealt with.
+    pub still_refused: HashSet<KeyHash>,
+    /// Keys whose unchanged row gave way to another one.
+    pub dropped_unchanged: HashSet<KeyHash>,
+    /// Rows that the stream found unchanged, less those dropped or refused since.
+    seen_unchanged: u64,
+    faults: Faults,
+    policy: OnDuplicateKey,
 }
 
 impl Differ {
-    pub fn new(baseline: Baseline, mapper: Mapper, previous: Vec<Mapper>, spool: SpoolWriter) -> Self {
-        Differ {
+    pub fn new(baseline: Baseline, mapper: Mapper, previous: Vec<Mapper>, space: &Space) -> Result<Self> {
+        Ok(Differ {
             baseline,
             mapper,
             previous,
-            spool,
-            duplicates: Duplicates::default(),
-            delta: Found::default(),
-        }
+            scratch: Scratch::default(),
+            spool: SpoolWriter::create(space.clone())?,
+            heads: Heads::new(space.clone()),
+            sorter: Sorter::new(space.clone()),
+            destinations: Destinations::default(),
+            space: space.clone(),
+            rows: 0,
+            valid: 0,
+            unchanged: 0,
+            faults: Faults::default(),
+        })
     }
 
     /// Takes the next rows.
+    ///
+    /// # Errors
+    /// When the spool cannot be written.
     pub fn accept(&mut self, batch: &RowBatch) -> Result<()> {
+        if self.rows + batch.len() as u64 > MOST_ROWS {
+            let message = format!("the query gives more than {MOST_ROWS} rows");
+            return Err(Error::new("OF-RUN-014", ErrorKind::Source, message)
+                .hint("split it into several syncs, each with a part of the keys"));
+        }
         batch.rows().try_for_each(|row| self.row(row))
     }
 
     /// Rows taken so far.
     pub fn rows(&self) -> u64 {
-        self.delta.rows
+        self.rows
     }
 
     fn row(&mut self, row: Row<'_>) -> Result<()> {
-        let number = self.delta.rows;
-        self.delta.rows += 1;
-        match self.mapper.map(row) {
-            Err(fault) => {
-                self.fault(number, fault);
-                Ok(())
-            }
-            Ok(record) => self.record(number, row, &record),
+        self.rows += 1;
+        match self.mapper.hash(row, &mut self.scratch) {
+            Err(fault) => self.fault(fault),
+            Ok(hashes) => self.hashed(row, &hashes),
         }
     }
 
-    fn fault(&mut self, number: u64, fault: RowFault) {
-        match fault.key {
-            None => self.delta.unreadable_keys += 1,
-            Some(key) => {
-                if let Some(entry) = self.baseline.snapshot.find(&key) {
-                    self.baseline.snapshot.mark(entry);
-                }
-                let seen = Seen::Invalid(self.delta.faults.len());
-                self.duplicates.observe(Twin { row: number, key, seen }, None);
-                if let Some(destination) = fault.destination {
-                    self.duplicates.hold(destination, key);
-                }
-            }
-        }
-        if self.delta.faults.len() < FAULTS_LISTED {
-            self.delta.faults.push(fault);
-        } else {
-            self.delta.faults_unlisted += 1;
-        }
-    }
-
-    fn record(&mut self, number: u64, row: Row<'_>, record: &Record) -> Result<()> {
-        let class = self.classify(row, record);
-        let seen = match class {
+    fn fault(&mut self, fault: RowFault) -> Result<()> {
+        self.faults.count += 1;
+        let seq = match fault.key {
             None => {
-                self.delta.unchanged += 1;
-                Seen::Unchanged
+                self.faults.unreadable_keys += 1;
+                None
             }
-            Some(class) => {
-                let place = self.spool.append(record)?;
-                let Record { key, fingerprint, destination_hash, .. } = *record;
-                self.delta.candidates.push(Candidate { key, fingerprint, destination_hash, place, class });
-                Seen::Candidate(self.delta.candidates.len() - 1)
+            Some(key) => {
+                let head = Head {
+                    key,
+                    fingerprint: RecordHash::REMOVED,
+                    destination_hash: 0,
+                    place: Place::NONE,
+                    row: u32::MAX,
+                };
+                if let Some(destination) = fault.destination.filter(|_| !self.mapper.destination_is_key()) {
+                    self.destinations.hold(destination);
+                }
+                Some(self.sight(&head, Class::Invalid, flag::INVALID)?)
             }
         };
-        self.duplicates.observe(Twin { row: number, key: record.key, seen }, Some(record.destination_hash));
+        if self.faults.listed.len() < FAULTS_LISTED {
+            self.faults.listed.push((seq, fault));
+        }
         Ok(())
     }
 
+    fn hashed(&mut self, row: Row<'_>, hashes: &Hashes) -> Result<()> {
+        let number = self.valid as u32;
+        self.valid += 1;
+        if !self.mapper.destination_is_key() {
+            self.destinations.push(hashes.destination);
+        }
+        let Some(flags) = self.look_up(row, hashes) else {
+            self.unchanged += 1;
+            return Ok(());
+        };
+        // The hashes came from the same row, so the record does too.
+        let record = match self.mapper.map(row) {
+            Ok(record) => record,
+            Err(fault) => return self.fault(fault),
+        };
+        let head = Head {
+            key: hashes.key,
+            fingerprint: hashes.fingerprint,
+            destination_hash: hashes.destination,
+            place: self.spool.append(&record)?,
+            row: number,
+        };
+        self.sight(&head, Class::Dropped, flags).map(|_| ())
+    }
+
     /// `None` is unchanged.
-    fn classify(&mut self, row: Row<'_>, record: &Record) -> Option<Class> {
-        let snapshot = &mut self.baseline.snapshot;
-        let Some(entry) = snapshot.find(&record.key) else { return Some(Class::Add) };
-        snapshot.mark(entry);
-        let acknowledged = snapshot.record(entry);
-        if self.baseline.mode == Mode::Insert {
-            return None;
+    fn look_up(&mut self, row: Row<'_>, hashes: &Hashes) -> Option<u32> {
+        let Baseline { tags, dirty, full_refresh, .. } = &mut self.baseline;
+        if *full_refresh || (!dirty.is_empty() && dirty.contains_key(&hashes.key)) {
+            return Some(flag::FORCED);
         }
-        if self.baseline.full_refresh || self.baseline.dirty.contains_key(&record.key) {
-            return Some(Class::Change);
+        match tags.find(&hashes.key, &hashes.fingerprint) {
+            Some(entry) => tags.mark(entry).then_some(flag::MATCHED),
+            None if !self.previous.is_empty() && self.is_covered(row) => Some(flag::COVERED),
+            None => Some(0),
         }
-        if acknowledged == record.fingerprint {
-            return None;
-        }
-        let delivered_as = self.previous.iter().find_map(|previous| {
-            let old = previous.map(row).ok()?;
-            (old.fingerprint == acknowledged).then_some((previous, old))
-        });
-        Some(match delivered_as {
-            Some((previous, old)) if self.mapper.is_covered(record, previous, &old) => Class::Rebase,
-            _ => Class::Change,
+    }
+
+    /// Whether the ledger has this row's record under an older mapping, and that record says all the new one does.
+    fn is_covered(&self, row: Row<'_>) -> bool {
+        self.previous.iter().any(|previous| {
+            let (Ok(old), Ok(new)) = (previous.map(row), self.mapper.map(row)) else { return false };
+            let known = self.baseline.tags.find(&old.key, &old.fingerprint).is_some();
+            known && self.mapper.is_covered(&new, previous, &old)
         })
     }
 
-    /// Judges duplicates and finds what vanished.
-    pub fn finish(self, policy: OnDuplicateKey) -> Result<Delta> {
-        let live = self.baseline.snapshot.len() as u64;
-        let vanished: Vec<KeyHash> = self.baseline.snapshot.unmarked().map(|(key, _)| key).collect();
-        let vanished_dirty = self.vanished_dirty();
-        let verdict = self.duplicates.judge(policy);
+    fn sight(&mut self, head: &Head, class: Class, flags: u32) -> Result<u64> {
+        let seq = self.heads.push(head, class)?;
+        let marks = self.baseline.tags.marks(&head.key);
+        self.sorter.push(Sighting { key: head.key, seq: seq as u32, flags, marks })?;
+        Ok(seq)
+    }
+
+    /// Judges duplicates and finds what vanished. `live` are the ledger's entries as they were when its tags were read.
+    ///
+    /// # Errors
+    /// When the ledger or the spool cannot be read.
+    pub fn finish(self, policy: OnDuplicateKey, ledger: Option<&Ledger>) -> Result<Delta> {
+        let Baseline { tags, dirty, mode, .. } = self.baseline;
         let mut delta = Delta {
             mapper: self.mapper,
             spool: self.spool.finish()?,
-            rows: self.delta.rows,
-            unchanged: self.delta.unchanged,
+            heads: self.heads,
+            rows: self.rows,
             duplicates_dropped: 0,
-            candidates: self.delta.candidates,
-            faults: self.delta.faults,
-            faults_unlisted: self.delta.faults_unlisted,
-            unreadable_keys: self.delta.unreadable_keys,
-            vanished,
-            vanished_dirty,
-            dirty: self.baseline.dirty,
-            live,
-            holders: self.duplicates,
-            clashes: Vec::new(),
+            vanished: Spill::new(self.space),
+            vanished_dirty: Vec::new(),
+            dirty,
+            live: tags.len() as u64,
+            destinations: self.destinations,
+            clashes: 0,
+            refused_before: ledger.map(Ledger::refusal_keys).transpose()?.unwrap_or_default(),
+            still_refused: HashSet::new(),
+            dropped_unchanged: HashSet::new(),
+            seen_unchanged: self.unchanged,
+            faults: self.faults,
+            policy,
         };
-        delta.drop_duplicates(&verdict.dropped);
-        delta.refuse_duplicates(&verdict.refused)?;
-        if policy == OnDuplicateKey::Fail {
-            delta.clashes = verdict.refused;
-        }
+        let against = Against { tags, mode, policy };
+        let live = ledger.map(Ledger::live_entries).transpose()?;
+        classify(&mut delta, &against, self.sorter.sorted(), live)?;
+        drop(against);
+        judge_destinations(&mut delta, policy, |hash| match ledger {
+            Some(ledger) => Ok(ledger.destination_holders(&[hash])?.remove(&hash)),
+            None => Ok(None),
+        })?;
         Ok(delta)
-    }
-
-    fn vanished_dirty(&self) -> Vec<KeyHash> {
-        let known = |key: &&KeyHash| self.baseline.snapshot.find(key).is_none() && !self.duplicates.has(key);
-        let mut keys: Vec<KeyHash> = self.baseline.dirty.keys().filter(known).copied().collect();
-        keys.sort();
-        keys
     }
 }
 
 impl Delta {
-    /// Rows that `first` or `last` drop are not counted as read.
-    fn drop_duplicates(&mut self, dropped: &[Twin]) {
-        self.duplicates_dropped = dropped.len() as u64;
-        self.rows -= dropped.len() as u64;
-        let mut faults = Vec::new();
-        for twin in dropped {
-            match twin.seen {
-                Seen::Unchanged => self.unchanged -= 1,
-                Seen::Candidate(index) => self.candidates[index].class = Class::Dropped,
-                Seen::Invalid(index) => faults.push(index),
-            }
-        }
-        faults.sort_unstable();
-        for index in faults.into_iter().rev() {
-            if index < self.faults.len() {
-                self.faults.remove(index);
-            } else {
-                self.faults_unlisted = self.faults_unlisted.saturating_sub(1);
-            }
-        }
-    }
-
-    /// Rows that `fail` or `reject` refuse are invalid.
-    fn refuse_duplicates(&mut self, refused: &[Twin]) -> Result<()> {
-        for twin in refused {
-            let key_json = match twin.seen {
-                Seen::Invalid(_) => continue,
-                Seen::Unchanged => {
-                    self.unchanged -= 1;
-                    unnamed(twin.key)
-                }
-                Seen::Candidate(index) => {
-                    self.candidates[index].class = Class::Dropped;
-                    let record = self.spool.read(self.candidates[index].place)?;
-                    self.mapper.key_json(&record.key_values)
-                }
-            };
-            if self.faults.len() >= FAULTS_LISTED {
-                self.faults_unlisted += 1;
-                continue;
-            }
-            let message = "another row has the same key or the same destination key".to_owned();
-            let fault = crate::transform::Fault { code: DUPLICATE, message };
-            self.faults.push(RowFault {
-                key: Some(twin.key),
-                key_json,
-                field: None,
-                fault,
-                destination: None,
-            });
-        }
-        Ok(())
-    }
-
-    /// Keys of invalid rows that only the ledger can name.
-    pub fn unnamed(&self) -> impl Iterator<Item = KeyHash> + '_ {
-        self.faults.iter().filter(|fault| fault.key_json.contains_key("#")).filter_map(|fault| fault.key)
-    }
-
-    /// Gives such rows the keys that the ledger has of them.
-    pub fn name(&mut self, details: &HashMap<KeyHash, Detail>) {
-        for fault in self.faults.iter_mut().filter(|fault| fault.key_json.contains_key("#")) {
-            let detail = fault.key.and_then(|key| details.get(&key));
-            let known = detail.and_then(|detail| serde_json::from_str(detail.key.as_deref()?).ok());
-            fault.key_json = known.unwrap_or_else(|| std::mem::take(&mut fault.key_json));
-        }
+    /// Rows that are as acknowledged.
+    pub fn unchanged(&self) -> u64 {
+        self.seen_unchanged + self.heads.count(Class::Unchanged)
     }
 
     /// Rows found invalid, listed or not.
     pub fn invalid(&self) -> u64 {
-        self.faults.len() as u64 + self.faults_unlisted
+        self.faults.count
+    }
+
+    /// Rows whose key cannot be read: nobody can say which object they stand for.
+    pub fn unreadable_keys(&self) -> u64 {
+        self.faults.unreadable_keys
+    }
+
+    /// The first invalid rows.
+    pub fn faults(&self) -> impl Iterator<Item = &RowFault> {
+        self.faults.listed.iter().map(|(_, fault)| fault)
+    }
+
+    /// A row that `first` or `last` drops; it is not counted as read.
+    pub(super) fn drop_row(&mut self, seq: u64) {
+        self.duplicates_dropped += 1;
+        self.rows -= 1;
+        if self.heads.class(seq) == Class::Invalid {
+            self.faults.count -= 1;
+            // Listed are the first ones: most of a million repeats are not worth a search.
+            if self.faults.listed.iter().rev().find_map(|(of, _)| *of).is_some_and(|last| seq <= last) {
+                self.faults.listed.retain(|(of, _)| *of != Some(seq));
+            }
+        }
+        self.heads.set(seq, Class::Dropped);
+    }
+
+    /// An unchanged row that gives way to another of its key.
+    pub(super) fn drop_unchanged(&mut self, key: KeyHash) {
+        self.dropped_unchanged.insert(key);
+        self.drop_unchanged_unnamed();
+    }
+
+    pub(super) fn drop_unchanged_unnamed(&mut self) {
+        self.duplicates_dropped += 1;
+        self.rows -= 1;
+        self.seen_unchanged -= 1;
+    }
+
+    /// A row that `fail` or `reject` refuses; it is invalid.
+    pub(super) fn refuse_row(&mut self, seq: u64) -> Result<()> {
+        self.clash();
+        if self.heads.class(seq) == Class::Invalid {
+            return Ok(());
+        }
+        self.heads.set(seq, Class::Dropped);
+        if self.faults.listed.len() >= FAULTS_LISTED {
+            self.faults.count += 1;
+            return Ok(());
+        }
+        let Some(candidate) = self.heads.get(seq)? else { return Ok(()) };
+        let record = self.spool.read(candidate.head.place)?;
+        let key_json = self.mapper.key_json(&record.key_values);
+        self.duplicate(Some(record.key), key_json);
+        Ok(())
+    }
+
+    /// As [`Self::refuse_row`], for one that the stream found unchanged.
+    pub(super) fn refuse_unchanged(&mut self, key: Option<KeyHash>) {
+        self.clash();
+        self.seen_unchanged -= 1;
+        if let Some(key) = key {
+            self.dropped_unchanged.insert(key);
+        }
+        self.duplicate(key, key.map(unnamed).unwrap_or_default());
+    }
+
+    fn clash(&mut self) {
+        self.clashes += u64::from(self.policy == OnDuplicateKey::Fail);
+    }
+
+    fn duplicate(&mut self, key: Option<KeyHash>, key_json: serde_json::Map<String, serde_json::Value>) {
+        self.faults.count += 1;
+        if self.faults.listed.len() >= FAULTS_LISTED {
+            return;
+        }
+        let message = "another row has the same key or the same destination key".to_owned();
+        let fault = crate::transform::Fault { code: DUPLICATE, message };
+        self.faults.listed.push((None, RowFault { key, key_json, field: None, fault, destination: None }));
+    }
+
+    /// Keys of invalid rows that only the ledger can name.
+    pub fn unnamed(&self) -> Vec<KeyHash> {
+        self.faults().filter(|fault| fault.key_json.contains_key("#")).filter_map(|fault| fault.key).collect()
+    }
+
+    /// Gives such rows the keys that the ledger has of them.
+    pub fn name(&mut self, details: &HashMap<KeyHash, Detail>) {
+        let faults = self.faults.listed.iter_mut().map(|(_, fault)| fault);
+        for fault in faults.filter(|fault| fault.key_json.contains_key("#")) {
+            let detail = fault.key.and_then(|key| details.get(&key));
+            let known = detail.and_then(|detail| serde_json::from_str(detail.key.as_deref()?).ok());
+            fault.key_json = known.unwrap_or_else(|| std::mem::take(&mut fault.key_json));
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Before the first request and after the last: what the ledger is told, and what the run came to.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,18 +11,21 @@ use super::acknowledge::Keeping;
 use super::batch::{Records, destination_text, key_text};
 use super::context::Context;
 use super::deliver::Ended;
-use super::diff::{Candidate, Delta};
+use super::diff::Delta;
 use super::event::{Counts, FaultSample, Status, SyncReport};
 use super::extract::interrupted;
+use super::heads::{Candidate, Class};
+use super::known::Memory;
 use super::map::DUPLICATE;
-use super::planned::{HeldRow, Plan};
+use super::planned::{Farewell, HeldRow, Plan};
 use super::resolve::Resolved;
 use super::spec::digest;
+use super::spill::{CHUNK, Space, Spill};
 use super::state::{Mappings, OpenRun};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{
-    Identity, Intent, IntentEntry, InvalidRow, KeyHash, Ledger, RecordHash, Refusal, RunRecord, Settled,
-    Settlement,
+    Detail, Identity, Intent, IntentEntry, InvalidRow, KeyHash, Ledger, RecordHash, Refusal, RunRecord,
+    Settled, Settlement,
 };
 use crate::project::{OnDelete, Sync};
 
@@ -51,27 +53,62 @@ pub fn before(ledger: &Ledger, identity: &Identity, mappings: &Mappings) -> Resu
 }
 
 /// Makes a full refresh outlive this run.
-pub fn mark_stale(ledger: &Ledger) -> Result<()> {
-    let stale: Vec<_> = ledger.snapshot()?.unmarked().map(|(key, _)| (key, STALE, None)).collect();
-    ledger.rebase(&stale)?;
+///
+/// # Errors
+/// When the ledger cannot be read or written.
+pub fn mark_stale(ledger: &Ledger, space: &Space) -> Result<()> {
+    let mut keys = Spill::new(space.clone());
+    for entry in ledger.live_entries()? {
+        keys.push(&entry?.0)?;
+    }
+    for chunk in keys.chunks() {
+        let stale: Vec<_> = chunk?.1.into_iter().map(|key| (key, STALE, None)).collect();
+        ledger.rebase(&stale)?;
+    }
     ledger.set_note(FULL_REFRESH, Some("1"))
 }
 
 /// Lets go of vanished rows whose object now belongs to another row; nothing is sent. Done before that row is: once it
 /// has moved on to another destination key, nothing would tell that the object is its.
-pub fn release(ledger: &Ledger, released: &[KeyHash], keeping: &Keeping) -> Result<()> {
-    let entries = released.iter().map(|key| {
-        let detail = keeping.details.get(key).cloned().unwrap_or_default();
-        IntentEntry {
-            key: *key,
-            record: RecordHash::REMOVED,
-            key_text: detail.key.unwrap_or_default(),
-            destination_hash: detail.destination_hash,
-            destination_key: detail.destination_key.unwrap_or_default(),
-            remote_id: detail.remote_id,
+pub fn release(ledger: &Ledger, delta: &Delta, plan: &Plan, feed: (&Memory<'_>, &str)) -> Result<()> {
+    let (memory, run_id) = feed;
+    farewells(delta, plan, Farewell::Released, |keys| {
+        let details = memory.details(&keys)?;
+        let entries = keys.iter().map(|key| {
+            let detail = details.get(key).cloned().unwrap_or_default();
+            IntentEntry {
+                key: *key,
+                record: RecordHash::REMOVED,
+                key_text: detail.key.unwrap_or_default(),
+                destination_hash: detail.destination_hash,
+                destination_key: detail.destination_key.unwrap_or_default(),
+                remote_id: detail.remote_id,
+            }
+        });
+        unsent(ledger, (run_id, Verb::Delete), entries.collect(), |_| Settlement::Removed)
+    })
+}
+
+/// Calls `each` with the vanished rows of one kind, some thousand at a time.
+fn farewells(
+    delta: &Delta,
+    plan: &Plan,
+    kind: Farewell,
+    mut each: impl FnMut(Vec<KeyHash>) -> Result<()>,
+) -> Result<()> {
+    if !plan.farewells.contains(&kind) {
+        return Ok(());
+    }
+    for chunk in delta.vanished.chunks() {
+        let (start, keys) = chunk?;
+        let farewells = plan.farewells.iter().skip(start as usize);
+        let keys: Vec<_> =
+            keys.into_iter().zip(farewells).filter(|(_, f)| **f == kind).map(|(k, _)| k).collect();
+        if !keys.is_empty() {
+            each(keys)?;
         }
-    });
-    unsent(ledger, (&keeping.run_id, Verb::Delete), entries.collect(), |_| Settlement::Removed)
+    }
+    Ok(())
 }
 
 /// Goes through the journal without a request.
@@ -79,11 +116,12 @@ fn unsent(
     ledger: &Ledger,
     (run_id, verb): (&str, Verb),
     entries: Vec<IntentEntry>,
-    settlement: impl Fn(&IntentEntry) -> Settlement,
+    settlement: impl FnMut(&IntentEntry) -> Settlement,
 ) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
+    let mut settlement = settlement;
     let settled: Vec<Settled> =
         entries.iter().map(|entry| Settled { key: entry.key, result: settlement(entry) }).collect();
     let batch = ledger.begin(&Intent { run_id: run_id.to_owned(), verb, entries })?;
@@ -108,8 +146,7 @@ pub fn cleared_fields(sync: &Sync, resolved: &Resolved) -> Vec<Arc<str>> {
 pub fn invalid_rows(ledger: &Ledger, delta: &Delta, run_id: &str) -> Result<()> {
     let now = Timestamp::now();
     let rows: Vec<InvalidRow> = delta
-        .faults
-        .iter()
+        .faults()
         .map(|fault| InvalidRow {
             key_text: Json::Object(fault.key_json.clone()).to_string(),
             field: fault.field.clone(),
@@ -128,7 +165,7 @@ pub fn invalid_rows(ledger: &Ledger, delta: &Delta, run_id: &str) -> Result<()> 
 
 /// The first invalid rows, for people.
 pub fn fault_samples(delta: &Delta) -> Vec<FaultSample> {
-    let sample = delta.faults.iter().take(20).map(|fault| FaultSample {
+    let sample = delta.faults().take(20).map(|fault| FaultSample {
         key: fault.key_json.clone(),
         field: fault.field.clone(),
         message: fault.fault.message.clone(),
@@ -138,17 +175,17 @@ pub fn fault_samples(delta: &Delta) -> Vec<FaultSample> {
 
 /// The error of `on_duplicate_key: fail`, with examples.
 pub fn clash(delta: &Delta) -> Option<Error> {
-    if delta.clashes.is_empty() {
+    if delta.clashes == 0 {
         return None;
     }
     let mut examples: Vec<String> = Vec::new();
-    for fault in delta.faults.iter().filter(|fault| fault.fault.code == DUPLICATE) {
+    for fault in delta.faults().filter(|fault| fault.fault.code == DUPLICATE) {
         let text = Json::Object(fault.key_json.clone()).to_string();
         if !examples.contains(&text) && examples.len() < 3 {
             examples.push(text);
         }
     }
-    let rows = delta.clashes.len();
+    let rows = delta.clashes;
     let message =
         format!("{rows} rows share a key or a destination key: {}; nothing was sent", examples.join(", "));
     let hint = "make the key unique in the query, or set `on_duplicate_key: first | last | reject`";
@@ -161,6 +198,7 @@ pub struct After<'a> {
     pub sync: &'a Sync,
     pub delta: &'a Delta,
     pub plan: &'a Plan,
+    pub memory: &'a Memory<'a>,
     pub keeping: &'a Keeping,
     pub records: Records<'a>,
 }
@@ -170,8 +208,8 @@ impl After<'_> {
     pub fn settle(&self, complete: Option<&Counts>, mappings: &Mappings, options: &RunOptions) -> Result<()> {
         self.rebase()?;
         let Some(counts) = complete else { return Ok(()) };
-        if !self.plan.gone.is_empty() {
-            self.ledger.mark_gone(&self.plan.gone)?;
+        if self.plan.lets_go {
+            farewells(self.delta, self.plan, Farewell::Gone, |keys| self.ledger.mark_gone(&keys))?;
         }
         if !self.plan.forget_dirty.is_empty() {
             self.ledger.drop_dirty(&self.plan.forget_dirty)?;
@@ -186,54 +224,72 @@ impl After<'_> {
         if open == 0 && !mappings.previous.is_empty() {
             self.ledger.retire_mappings(&mappings.current.hash)?;
         }
-        if self.ledger.note(FULL_REFRESH)?.is_some()
-            && !self.ledger.snapshot()?.unmarked().any(|(_, record)| record == STALE)
-        {
+        if self.ledger.note(FULL_REFRESH)?.is_some() && !self.is_stale()? {
             self.ledger.set_note(FULL_REFRESH, None)?;
         }
         self.ledger.compact()
     }
 
+    /// Some row of a full refresh was not acknowledged yet.
+    fn is_stale(&self) -> Result<bool> {
+        for entry in self.ledger.live_entries()? {
+            if entry?.1 == STALE {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn rebase(&self) -> Result<()> {
-        let mut moved = Vec::with_capacity(self.plan.rebase.len());
-        for candidate in &self.plan.rebase {
-            let record = self.delta.spool.read(candidate.place)?;
-            let before = self.keeping.details.get(&candidate.key);
-            let detail = before.map(|before| {
-                let fresh = self.keeping.detail(self.records.mapper, &record);
-                crate::ledger::Detail {
+        if self.delta.heads.count(Class::Rebase) == 0 {
+            return Ok(());
+        }
+        for chunk in self.delta.heads.chunks() {
+            let mut candidates = chunk?;
+            candidates.retain(|candidate| candidate.class == Class::Rebase);
+            let details = self.memory.details_of(&candidates)?;
+            let places: Vec<_> = candidates.iter().map(|c| c.head.place).collect();
+            let records = self.delta.spool.read_all(&places)?;
+            let moved = candidates.iter().zip(records).map(|(candidate, record)| {
+                let detail = details.get(&candidate.head.key).map(|before| Detail {
                     remote_id: before.remote_id.clone(),
                     created: before.created,
-                    ..fresh
-                }
+                    ..self.keeping.detail(self.records.mapper, &record)
+                });
+                (candidate.head.key, candidate.head.fingerprint, detail)
             });
-            moved.push((candidate.key, candidate.fingerprint, detail));
+            let moved: Vec<_> = moved.collect();
+            if !moved.is_empty() {
+                self.ledger.rebase(&moved)?;
+            }
         }
-        if moved.is_empty() { Ok(()) } else { self.ledger.rebase(&moved) }
+        Ok(())
     }
 
     /// Rows that must not be sent are kept as parked refusals, so that they are shown.
     fn hold(&self) -> Result<()> {
-        let new = self.plan.held.iter().filter(|held| {
-            let known = self.keeping.refusals.get(&held.candidate.key);
-            !known.is_some_and(|r| r.record == held.candidate.fingerprint && r.code == held.code)
-        });
-        for held in new {
-            let entry = self.entry(&held.candidate)?;
-            let refusal = self.refusal(held, &entry.key_text);
+        let new: Vec<&HeldRow> = self.plan.held.iter().filter(|held| !held.shown).collect();
+        for chunk in new.chunks(CHUNK) {
+            let entries: Vec<_> =
+                chunk.iter().map(|held| self.entry(&held.candidate)).collect::<Result<_>>()?;
+            let mut held = chunk.iter();
             let run = (&*self.keeping.run_id, Verb::Update);
-            unsent(self.ledger, run, vec![entry], |_| Settlement::Refused(Box::new(refusal.clone())))?;
+            unsent(self.ledger, run, entries, |entry| match held.next() {
+                Some(held) => Settlement::Refused(Box::new(self.refusal(held, &entry.key_text))),
+                None => Settlement::Untouched,
+            })?;
         }
         Ok(())
     }
 
     fn entry(&self, candidate: &Candidate) -> Result<IntentEntry> {
-        let record = self.delta.spool.read(candidate.place)?;
+        let head = &candidate.head;
+        let record = self.delta.spool.read(head.place)?;
         Ok(IntentEntry {
-            key: candidate.key,
-            record: candidate.fingerprint,
+            key: head.key,
+            record: head.fingerprint,
             key_text: key_text(self.records.mapper, &record),
-            destination_hash: candidate.destination_hash,
+            destination_hash: head.destination_hash,
             destination_key: destination_text(&record),
             remote_id: None,
         })
@@ -243,10 +299,10 @@ impl After<'_> {
         let now = Timestamp::now();
         let keeping = self.keeping;
         Refusal {
-            key: held.candidate.key,
+            key: held.candidate.head.key,
             key_text: key_text.to_owned(),
             verb: Verb::Update,
-            record: held.candidate.fingerprint,
+            record: held.candidate.head.fingerprint,
             mapping: keeping.mapping.clone(),
             code: held.code.to_owned(),
             field: self.sync.destination.match_on.first().map(|(field, _)| field.clone()),
@@ -263,12 +319,11 @@ impl After<'_> {
 
     /// A refusal is over when its row is as acknowledged again, or gone without ever having been delivered.
     fn forget_refusals(&self) -> Result<()> {
-        let open: HashSet<KeyHash> = self.delta.candidates.iter().map(|c| c.key).collect();
-        let vanished: HashSet<KeyHash> =
-            self.delta.vanished.iter().chain(&self.delta.vanished_dirty).copied().collect();
-        let over = self.keeping.refusals.keys().filter(|key| !open.contains(key) && !vanished.contains(key));
-        let invalid: HashSet<KeyHash> = self.delta.faults.iter().filter_map(|fault| fault.key).collect();
-        let over: Vec<KeyHash> = over.filter(|key| !invalid.contains(key)).copied().collect();
+        let still =
+            |key: &KeyHash| self.delta.still_refused.contains(key) || self.delta.vanished_dirty.contains(key);
+        let mut over = self.ledger.refusal_keys()?;
+        // What was refused in this run has a row that was dealt with in this run.
+        over.retain(|key| !still(key) && self.delta.refused_before.binary_search(key).is_ok());
         if over.is_empty() { Ok(()) } else { self.ledger.forget_refusals(&over) }
     }
 }

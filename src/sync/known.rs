@@ -1,85 +1,126 @@
-//! What the ledger and the destination know of the keys in a delta, gathered before the plan.
+//! What the ledger and the destination know of the keys in a delta, looked up some thousand rows at a time.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use outflow_connectors::contract::{Destination, Target};
 use tokio::task::block_in_place;
 
-use super::diff::{Candidate, Class, Delta};
-use super::planned::Known;
+use super::diff::Delta;
+use super::heads::{Candidate, Class};
 use super::recover::find_moved;
+use super::spill::CHUNK;
 use crate::error::Result;
-use crate::ledger::{IntentEntry, KeyHash, Ledger, RecordHash};
+use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, RecordHash, Refusal};
 
-/// Reads details and refusals, and looks for objects that a lost answer left elsewhere.
+/// The ledger's details and refusals; nothing is asked of a ledger that has none.
+pub struct Memory<'a> {
+    ledger: Option<&'a Ledger>,
+    details: bool,
+    refusals: bool,
+}
+
+impl<'a> Memory<'a> {
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn new(ledger: Option<&'a Ledger>) -> Result<Self> {
+        let details = ledger.map(Ledger::has_details).transpose()?.unwrap_or(false);
+        let refusals = ledger.map(Ledger::has_refusals).transpose()?.unwrap_or(false);
+        Ok(Memory { ledger, details, refusals })
+    }
+
+    pub fn details(&self, keys: &[KeyHash]) -> Result<HashMap<KeyHash, Detail>> {
+        match self.ledger.filter(|_| self.details && !keys.is_empty()) {
+            Some(ledger) => ledger.details(keys),
+            None => Ok(HashMap::new()),
+        }
+    }
+
+    pub fn refusals(&self, keys: &[KeyHash]) -> Result<HashMap<KeyHash, Refusal>> {
+        match self.ledger.filter(|_| self.refusals && !keys.is_empty()) {
+            Some(ledger) => ledger.refusals_of(keys),
+            None => Ok(HashMap::new()),
+        }
+    }
+
+    /// Details of those candidates that may have one.
+    pub fn details_of(&self, candidates: &[Candidate]) -> Result<HashMap<KeyHash, Detail>> {
+        let known = candidates.iter().filter(|c| matches!(c.class, Class::Change | Class::Rebase));
+        self.details(&known.map(|c| c.head.key).collect::<Vec<_>>())
+    }
+}
+
+/// What of the delta is out of the ordinary.
+#[derive(Default)]
+pub struct Known {
+    /// Changed rows whose destination key is another one than the ledger's, with what the ledger has of them.
+    pub moved: HashMap<KeyHash, Detail>,
+    /// Remote ids of objects that a lost answer left under another destination key than the row has now.
+    pub found: HashMap<KeyHash, String>,
+    /// Creates of which nobody can tell whether they happened.
+    pub unclear: HashSet<KeyHash>,
+}
+
+/// Goes through the changed rows once: which have moved, which need no request after a mapping edit, which may have
+/// left an object elsewhere. Names the invalid rows that the ledger knows.
+///
+/// # Errors
+/// When the ledger or the spool cannot be read, or the destination cannot be asked.
 pub async fn gather(
-    ledger: Option<&Ledger>,
-    delta: &Delta,
-    destination: &dyn Destination,
-    target: &Target,
-    unclear: HashSet<KeyHash>,
+    delta: &mut Delta,
+    memory: &Memory<'_>,
+    (destination, target): (&dyn Destination, &Target),
+    (unclear, edited): (HashSet<KeyHash>, bool),
 ) -> Result<Known> {
     let mut known = Known { unclear, ..Known::default() };
-    let Some(ledger) = ledger else { return Ok(known) };
-    block_in_place(|| -> Result<()> {
-        known.details = ledger.details(&interesting(delta))?;
-        known.refusals = ledger.refusals()?.into_iter().map(|refusal| (refusal.key, refusal)).collect();
-        if delta.candidates.iter().any(|candidate| is_moved(candidate, &known)) {
-            let hashes: Vec<u64> = delta.candidates.iter().map(|c| c.destination_hash).collect();
-            known.holders = ledger.destination_holders(&hashes)?;
+    let lost = block_in_place(|| -> Result<Vec<(KeyHash, IntentEntry)>> {
+        let named = memory.details(&delta.unnamed())?;
+        delta.name(&named);
+        let mut lost = Vec::new();
+        if !memory.details && delta.dirty.is_empty() {
+            return Ok(lost);
         }
-        Ok(())
+        for start in (0..delta.heads.len()).step_by(CHUNK) {
+            let candidates = delta.heads.slice(start, CHUNK)?;
+            let details = memory.details_of(&candidates)?;
+            for candidate in &candidates {
+                lost.extend(lost_elsewhere(delta, candidate));
+                let Some(detail) = details.get(&candidate.head.key) else { continue };
+                if is_moved(candidate, detail) {
+                    known.moved.insert(candidate.head.key, detail.clone());
+                } else if edited && is_covered(delta, candidate, detail)? {
+                    delta.heads.set(candidate.seq, Class::Rebase);
+                }
+            }
+        }
+        Ok(lost)
     })?;
-    let lost = lost_elsewhere(delta);
     if !lost.is_empty() {
         known.found = find_moved(target, destination, &lost).await?;
     }
     Ok(known)
 }
 
-fn interesting(delta: &Delta) -> Vec<KeyHash> {
-    let candidates = delta.candidates.iter().filter(|c| matches!(c.class, Class::Change | Class::Rebase));
-    candidates.map(|c| c.key).chain(delta.vanished.iter().copied()).chain(delta.unnamed()).collect()
+fn is_moved(candidate: &Candidate, detail: &Detail) -> bool {
+    let (old, new) = (detail.destination_hash, candidate.head.destination_hash);
+    candidate.class == Class::Change && old != new && old != 0 && new != 0
 }
 
-fn is_moved(candidate: &Candidate, known: &Known) -> bool {
-    known
-        .details
-        .get(&candidate.key)
-        .is_some_and(|detail| detail.destination_hash != candidate.destination_hash)
+/// An add whose lost batch bore another destination key than the row has now.
+fn lost_elsewhere(delta: &Delta, candidate: &Candidate) -> Option<(KeyHash, IntentEntry)> {
+    let lost = delta.dirty.get(&candidate.head.key)?.intents.last()?;
+    let elsewhere =
+        lost.destination_hash != candidate.head.destination_hash && lost.record != RecordHash::REMOVED;
+    (candidate.class == Class::Add && elsewhere).then(|| (candidate.head.key, lost.clone()))
 }
 
-/// Adds whose lost batch bore another destination key than the row has now.
-fn lost_elsewhere(delta: &Delta) -> Vec<(KeyHash, IntentEntry)> {
-    let adds = delta.candidates.iter().filter(|c| c.class == Class::Add);
-    adds.filter_map(|candidate| {
-        let lost = delta.dirty.get(&candidate.key)?.intents.last()?;
-        let elsewhere =
-            lost.destination_hash != candidate.destination_hash && lost.record != RecordHash::REMOVED;
-        elsewhere.then(|| (candidate.key, lost.clone()))
-    })
-    .collect()
-}
-
-/// After a mapping edit, rows whose every field hash still stands need no request, whatever the old mapping said.
-///
-/// # Errors
-/// When the spool cannot be read.
-pub fn rebase_covered(delta: &mut Delta, known: &Known) -> Result<()> {
-    for index in 0..delta.candidates.len() {
-        let candidate = delta.candidates[index];
-        let Some(detail) = known.details.get(&candidate.key) else { continue };
-        let comparable = candidate.class == Class::Change
-            && !detail.fields.is_empty()
-            && detail.destination_hash == candidate.destination_hash
-            && !delta.dirty.contains_key(&candidate.key);
-        if comparable {
-            let record = delta.spool.read(candidate.place)?;
-            let covered = delta.mapper.field_hashes(&record).iter().all(|hash| detail.fields.contains(hash));
-            if covered {
-                delta.candidates[index].class = Class::Rebase;
-            }
-        }
+/// After a mapping edit, a row whose every field hash still stands needs no request, whatever the old mapping said.
+fn is_covered(delta: &Delta, candidate: &Candidate, detail: &Detail) -> Result<bool> {
+    let comparable = candidate.class == Class::Change
+        && !detail.fields.is_empty()
+        && !delta.dirty.contains_key(&candidate.head.key);
+    if !comparable {
+        return Ok(false);
     }
-    Ok(())
+    let record = delta.spool.read(candidate.head.place)?;
+    Ok(delta.mapper.field_hashes(&record).iter().all(|hash| detail.fields.contains(hash)))
 }

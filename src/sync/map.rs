@@ -27,6 +27,19 @@ pub struct Record {
     pub fields: Vec<Option<Value>>,
 }
 
+/// What [`Mapper::hash`] makes of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashes {
+    pub key: KeyHash,
+    pub fingerprint: RecordHash,
+    pub destination: u64,
+}
+
+#[derive(Default)]
+pub struct Scratch {
+    _buffer: Vec<u8>,
+}
+
 /// A row that cannot become a record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowFault {
@@ -110,6 +123,18 @@ impl Mapper {
     /// Evaluates the mapping on one row.
     pub fn map(&self, row: Row<'_>) -> Result<Record, RowFault> {
         self.evaluate(row).map_err(|fault| RowFault { destination: self.destination(row), ..fault })
+    }
+
+    pub fn hash(&self, row: Row<'_>, _scratch: &mut Scratch) -> Result<Hashes, RowFault> {
+        self.map(row).map(|r| Hashes {
+            key: r.key,
+            fingerprint: r.fingerprint,
+            destination: r.destination_hash,
+        })
+    }
+
+    pub fn destination_is_key(&self) -> bool {
+        false
     }
 
     fn destination(&self, row: Row<'_>) -> Option<u64> {

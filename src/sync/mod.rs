@@ -9,13 +9,16 @@ mod batch;
 mod blank;
 mod cancel;
 mod check;
+mod classify;
 mod context;
 mod deliver;
+mod destinations;
 mod diff;
-mod duplicates;
 mod extract;
+mod feed;
 mod finish;
 mod guards;
+mod heads;
 mod known;
 mod map;
 mod plan;
@@ -25,7 +28,9 @@ mod recover;
 mod resolve;
 mod run;
 mod schedule;
+mod sightings;
 mod spec;
+mod spill;
 mod spool;
 mod state;
 mod terms;
@@ -60,3 +65,6 @@ pub struct Allow {
     pub new_destination: bool,
     pub first_run: bool,
 }
+
+#[cfg(test)]
+mod tests;

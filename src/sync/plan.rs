@@ -1,42 +1,77 @@
-//! Delta x Rules -> Plan: what will be sent, in which order, and what is left alone and why. Pure; a preview stops here.
+//! Delta x Rules -> Plan: what will be sent, in which order, and what is left alone and why. Sends nothing; a preview
+//! stops here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use outflow_connectors::contract::Verb;
 
-use super::diff::{Candidate, Class, Delta};
-use super::planned::{HeldRow, Item, Known, Phase, Plan, Purpose, Rules};
+use super::diff::Delta;
+use super::heads::{Candidate, Class};
+use super::known::{Known, Memory};
+use super::planned::{Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, record, removal};
+use super::spill::CHUNK;
 use super::waves::{Order, Waves};
-use crate::ledger::{Detail, KeyHash, RecordHash};
+use crate::error::Result;
+use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
 use crate::project::{DeleteScope, Mode, OnDelete, OnMatchChange};
 
-/// Plans the whole delta.
-pub fn plan(delta: &Delta, known: &Known, rules: &Rules) -> Plan {
+/// Plans the whole delta; marks in it which candidates go with the others of their kind.
+///
+/// # Errors
+/// When the ledger, or what the delta spilled, cannot be read.
+pub fn plan(delta: &mut Delta, memory: &Memory<'_>, known: &Known, rules: &Rules) -> Result<Plan> {
+    if !known.moved.is_empty() || !delta.vanished.is_empty() || !delta.vanished_dirty.is_empty() {
+        delta.destinations.seal();
+    }
+    let waves = order(delta, known)?;
     let mut planner = Planner {
         delta,
         known,
         rules,
         plan: Plan::default(),
-        waves: Waves::default(),
+        waves,
         stages: BTreeMap::new(),
+        bulk: 0,
+        removals: 0,
     };
+    planner.candidates(memory)?;
     planner.count();
-    planner.order();
-    for candidate in &delta.candidates {
-        planner.candidate(candidate);
-    }
-    planner.removals();
+    planner.removals(memory)?;
     planner.limit();
-    planner.assemble()
+    Ok(planner.assemble())
+}
+
+/// Rows whose match key changed are ordered so that a key is free before another row takes it.
+fn order(delta: &Delta, known: &Known) -> Result<Waves> {
+    let mut waits_for = HashMap::new();
+    if !known.moved.is_empty() {
+        let old: HashMap<u64, KeyHash> =
+            known.moved.iter().map(|(key, detail)| (detail.destination_hash, *key)).collect();
+        for chunk in delta.heads.chunks() {
+            for candidate in chunk?.iter().filter(|c| matches!(c.class, Class::Add | Class::Change)) {
+                match old.get(&candidate.head.destination_hash) {
+                    Some(holder) if *holder != candidate.head.key => {
+                        waits_for.insert(candidate.head.key, *holder);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(Waves::new(waits_for))
 }
 
 struct Planner<'a> {
-    delta: &'a Delta,
+    delta: &'a mut Delta,
     known: &'a Known,
     rules: &'a Rules,
     plan: Plan,
     waves: Waves,
     stages: BTreeMap<Rank, Vec<Item>>,
+    /// Candidates marked as bulk.
+    bulk: u64,
+    /// Vanished rows to be removed.
+    removals: u64,
 }
 
 impl Planner<'_> {
@@ -45,148 +80,113 @@ impl Planner<'_> {
         counts.rows_read = self.delta.rows;
         counts.invalid = self.delta.invalid();
         counts.duplicates = self.delta.duplicates_dropped;
-        counts.unchanged = self.delta.unchanged;
-        for candidate in &self.delta.candidates {
-            match candidate.class {
-                Class::Add => counts.added += 1,
-                Class::Change => counts.changed += 1,
-                Class::Rebase => counts.unchanged += 1,
-                Class::Dropped => {}
+        counts.unchanged = self.delta.unchanged() + self.delta.heads.count(Class::Rebase);
+        counts.added = self.delta.heads.count(Class::Add);
+        counts.changed = self.delta.heads.count(Class::Change);
+        counts.removed += self.delta.vanished.len();
+    }
+
+    fn candidates(&mut self, memory: &Memory<'_>) -> Result<()> {
+        for start in (0..self.delta.heads.len()).step_by(CHUNK) {
+            let candidates = self.delta.heads.slice(start, CHUNK)?;
+            let keys: Vec<KeyHash> = candidates.iter().map(|c| c.head.key).collect();
+            let refusals = memory.refusals(&keys)?;
+            for candidate in candidates.iter().filter(|c| matches!(c.class, Class::Add | Class::Change)) {
+                self.candidate(candidate, refusals.get(&candidate.head.key));
             }
         }
+        Ok(())
     }
 
-    /// Rows whose match key changed are ordered so that a key is free before another row takes it.
-    fn order(&mut self) {
-        let live = |c: &&Candidate| matches!(c.class, Class::Add | Class::Change);
-        let moved: HashSet<KeyHash> =
-            self.delta.candidates.iter().filter(live).filter(|c| self.is_moved(c)).map(|c| c.key).collect();
-        if moved.is_empty() {
-            return;
-        }
-        let waits_for = self.delta.candidates.iter().filter(live).filter_map(|candidate| {
-            let holder = *self.known.holders.get(&candidate.destination_hash)?;
-            (holder != candidate.key && moved.contains(&holder)).then_some((candidate.key, holder))
-        });
-        self.waves = Waves::new(waits_for.collect());
-    }
-
-    fn is_moved(&self, candidate: &Candidate) -> bool {
-        candidate.class == Class::Change
-            && self
-                .known
-                .details
-                .get(&candidate.key)
-                .is_some_and(|d| d.destination_hash != 0 && d.destination_hash != candidate.destination_hash)
-    }
-
-    fn candidate(&mut self, candidate: &Candidate) {
-        match candidate.class {
-            Class::Dropped => return,
-            Class::Rebase => return self.plan.rebase.push(*candidate),
-            Class::Add | Class::Change => {}
-        }
-        if self.known.unclear.contains(&candidate.key) {
+    fn candidate(&mut self, candidate: &Candidate, refusal: Option<&Refusal>) {
+        let key = candidate.head.key;
+        if self.known.unclear.contains(&key) {
             let message = "nobody can tell whether its create happened".to_owned();
-            return self.hold(candidate, "OF-RUN-033", message);
+            return self.hold(candidate, refusal, ("OF-RUN-033", message));
         }
-        if !self.is_due(candidate.key, candidate.fingerprint) {
+        if !self.is_due(key, candidate.head.fingerprint, refusal) {
             return;
         }
-        let after = match self.waves.of(&candidate.key) {
+        let after = match self.waves.of(&key) {
             Order::Free => None,
             Order::After(holder) => Some(holder),
             Order::Cycle => {
                 let message =
                     "its new match key belongs to a row that wants another row's key in turn".to_owned();
-                return self.hold(candidate, "OF-RUN-032", message);
+                return self.hold(candidate, refusal, ("OF-RUN-032", message));
             }
         };
-        match self.is_moved(candidate) {
-            true => self.moved(candidate, after),
-            false => self.deliver(candidate, after),
+        if let Some(detail) = self.known.moved.get(&key) {
+            return self.moved(candidate, (detail, refusal), after);
+        }
+        match (self.known.found.get(&key), after) {
+            (None, None) => {
+                self.delta.heads.set_bulk(candidate.seq, true);
+                self.bulk += 1;
+            }
+            (found, after) => {
+                let verb = match (self.rules.verb(), found) {
+                    (Verb::Upsert, Some(_)) => Verb::Update,
+                    (verb, _) => verb,
+                };
+                let item = Item { after, ..record(candidate, verb, found.cloned(), (None, refusal)) };
+                self.push(item);
+            }
         }
     }
 
-    fn deliver(&mut self, candidate: &Candidate, after: Option<KeyHash>) {
-        let found = self.known.found.get(&candidate.key);
-        let verb = match self.rules.mode {
-            Mode::Insert => Verb::Create,
-            Mode::Update => Verb::Update,
-            _ if found.is_some() => Verb::Update,
-            Mode::Upsert | Mode::Mirror | Mode::Audience => Verb::Upsert,
-        };
-        let known = self.known.details.get(&candidate.key).and_then(|d| d.remote_id.clone());
-        let item = self.item(candidate, verb, found.cloned().or(known), after);
-        self.push(item);
-    }
-
     /// The row's match key is another one than the destination knows it by.
-    fn moved(&mut self, candidate: &Candidate, after: Option<KeyHash>) {
-        let Some(detail) = self.known.details.get(&candidate.key) else { return };
+    fn moved(
+        &mut self,
+        candidate: &Candidate,
+        (detail, refusal): (&Detail, Option<&Refusal>),
+        after: Option<KeyHash>,
+    ) {
+        let known = (Some(detail), refusal);
         match (self.rules.on_match_change, &detail.remote_id) {
             (OnMatchChange::Update, Some(id)) => {
-                let item = self.item(candidate, Verb::Update, Some(id.clone()), after);
+                let item = Item { after, ..record(candidate, Verb::Update, Some(id.clone()), known) };
                 self.push(item);
             }
             (OnMatchChange::Replace, _) => {
                 let verb = if self.rules.mode == Mode::Update { Verb::Update } else { Verb::Upsert };
                 let removes = matches!(self.rules.on_delete, OnDelete::Delete | OnDelete::Archive);
-                let taken = self.delta.holders.holder(detail.destination_hash).is_some();
-                let mut item = self.item(candidate, verb, None, after);
+                let taken = self.delta.destinations.contains(detail.destination_hash);
+                let mut item = Item { after, ..record(candidate, verb, None, known) };
                 if removes && !taken && has_address(detail) && !self.is_out_of_scope(Some(detail)) {
-                    let old = removal(candidate.key, detail, Purpose::Replace, Verb::Delete);
+                    let old = removal(candidate.head.key, detail, (Purpose::Replace, Verb::Delete));
                     self.plan.deletes += 1;
                     self.push(old);
                     // Acknowledging the record closes the key: the old object must be known to be gone by then.
-                    item.after = after.or(Some(candidate.key));
+                    item.after = after.or(Some(candidate.head.key));
                 }
                 self.push(item);
             }
             (OnMatchChange::Update, None) => {
                 let message = "its match key changed, and the object's id is not known".to_owned();
-                self.hold(candidate, "OF-RUN-031", message);
+                self.hold(candidate, refusal, ("OF-RUN-031", message));
             }
             (OnMatchChange::Hold, _) => {
-                self.hold(
-                    candidate,
-                    "OF-RUN-030",
-                    "its match key changed (`on_match_change: hold`)".to_owned(),
-                );
+                let message = "its match key changed (`on_match_change: hold`)".to_owned();
+                self.hold(candidate, refusal, ("OF-RUN-030", message));
             }
         }
     }
 
-    fn item(
-        &self,
+    fn hold(
+        &mut self,
         candidate: &Candidate,
-        verb: Verb,
-        remote_id: Option<String>,
-        after: Option<KeyHash>,
-    ) -> Item {
-        Item {
-            key: candidate.key,
-            verb,
-            purpose: Purpose::Deliver,
-            record: candidate.fingerprint,
-            place: Some(candidate.place),
-            remote_id,
-            destination_hash: candidate.destination_hash,
-            destination_key: None,
-            key_text: None,
-            after,
-            first_attempt: !self.known.refusals.contains_key(&candidate.key),
-        }
-    }
-
-    fn hold(&mut self, candidate: &Candidate, code: &'static str, message: String) {
+        refusal: Option<&Refusal>,
+        (code, message): (&'static str, String),
+    ) {
+        let shown = refusal.is_some_and(|r| r.record == candidate.head.fingerprint && r.code == code);
         self.plan.counts.parked += 1;
-        self.plan.held.push(HeldRow { candidate: *candidate, code, message });
+        self.plan.held.push(HeldRow { candidate: *candidate, code, message, shown });
     }
 
     /// A refused record waits for its turn, and a parked one for an edit; an unsettled key is sent in any case.
-    fn is_due(&mut self, key: KeyHash, record: RecordHash) -> bool {
-        let Some(refusal) = self.known.refusals.get(&key) else { return true };
+    fn is_due(&mut self, key: KeyHash, record: RecordHash, refusal: Option<&Refusal>) -> bool {
+        let Some(refusal) = refusal else { return true };
         // What was held here, and not refused there, is judged anew in every run.
         if HELD.contains(&refusal.code.as_str()) {
             return true;
@@ -207,35 +207,35 @@ impl Planner<'_> {
         true
     }
 
-    fn removals(&mut self) {
-        for &key in &self.delta.vanished {
-            self.plan.counts.removed += 1;
-            self.plan.removed.push(key);
-            self.vanished(key);
+    fn removals(&mut self, memory: &Memory<'_>) -> Result<()> {
+        for start in (0..self.delta.vanished.len()).step_by(CHUNK) {
+            let keys = self.delta.vanished.slice(start, CHUNK)?;
+            let (details, refusals) = (memory.details(&keys)?, memory.refusals(&keys)?);
+            for key in keys {
+                let farewell = self.vanished(key, details.get(&key), refusals.get(&key));
+                self.removals += u64::from(farewell == Farewell::Remove);
+                self.plan.farewells.push(farewell);
+            }
         }
+        self.plan.lets_go = true;
         for key in self.delta.vanished_dirty.clone() {
             self.vanished_dirty(key);
         }
+        Ok(())
     }
 
-    fn vanished(&mut self, key: KeyHash) {
-        let detail = self.known.details.get(&key);
-        let Some(detail) = detail.filter(|d| has_address(d)) else {
-            return self.plan.gone.push(key);
-        };
+    fn vanished(&mut self, key: KeyHash, detail: Option<&Detail>, refusal: Option<&Refusal>) -> Farewell {
+        let Some(detail) = detail.filter(|d| has_address(d)) else { return Farewell::Gone };
         if self.rules.on_delete == OnDelete::Ignore || self.is_out_of_scope(Some(detail)) {
-            return self.plan.gone.push(key);
+            return Farewell::Gone;
         }
-        if detail.destination_hash != 0 && self.delta.holders.holder(detail.destination_hash).is_some() {
-            return self.plan.released.push(key);
+        if detail.destination_hash != 0 && self.delta.destinations.contains(detail.destination_hash) {
+            return Farewell::Released;
         }
         self.plan.deletes += 1;
-        if self.is_due(key, RecordHash::REMOVED) {
-            let item = match self.rules.on_delete {
-                OnDelete::Clear => removal(key, detail, Purpose::Clear, Verb::Update),
-                _ => removal(key, detail, Purpose::Remove, Verb::Delete),
-            };
-            self.push(item);
+        match self.is_due(key, RecordHash::REMOVED, refusal) {
+            true => Farewell::Remove,
+            false => Farewell::Wait,
         }
     }
 
@@ -257,9 +257,11 @@ impl Planner<'_> {
             return self.plan.forget_dirty.push(key);
         };
         let mut sent = HashSet::new();
+        let mut items = Vec::new();
         for intent in &dirty.intents {
-            let taken = self.delta.holders.holder(intent.destination_hash).is_some();
-            if taken || !sent.insert(intent.destination_hash) {
+            let hash = intent.destination_hash;
+            let taken = hash != 0 && self.delta.destinations.contains(hash);
+            if taken || !sent.insert(hash) {
                 continue;
             }
             let detail = Detail {
@@ -269,40 +271,32 @@ impl Planner<'_> {
                 destination_key: Some(intent.destination_key.clone()),
                 ..Detail::default()
             };
-            self.push(removal(key, &detail, Purpose::Remove, Verb::Delete));
+            items.push(removal(key, &detail, (Purpose::Remove, Verb::Delete)));
         }
-        if sent.is_empty() {
-            self.plan.forget_dirty.push(key);
-        } else {
-            self.plan.counts.removed += 1;
-            self.plan.deletes += 1;
+        if items.is_empty() {
+            return self.plan.forget_dirty.push(key);
         }
+        items.into_iter().for_each(|item| self.push(item));
+        self.plan.counts.removed += 1;
+        self.plan.deletes += 1;
     }
 
     /// A limited run or an unreadable key leaves every removal for another run.
     fn limit(&mut self) {
-        if self.rules.limit.is_some() || self.delta.unreadable_keys > 0 {
+        if self.rules.limit.is_some() || self.delta.unreadable_keys() > 0 {
             let all = || self.stages.values().flatten();
             let replaced: HashSet<KeyHash> =
                 all().filter(|item| item.purpose == Purpose::Replace).map(|item| item.key).collect();
-            let removals = self.drain(|item| item.purpose != Purpose::Deliver);
+            let removals = self.drain(|item| item.purpose != Purpose::Deliver) + self.removals;
             let records = self.drain(|item| replaced.contains(&item.key));
+            self.removals = 0;
             self.plan.counts.pending += removals + records;
-            self.plan.gone.clear();
-            if removals > 0 && self.delta.unreadable_keys > 0 {
-                let rows = self.delta.unreadable_keys;
+            self.plan.lets_go = false;
+            if removals > 0 && self.delta.unreadable_keys() > 0 {
+                let rows = self.delta.unreadable_keys();
                 self.plan
                     .notes
                     .push(format!("{removals} removals wait: the key of {rows} rows cannot be read"));
-            }
-        }
-        if let Some(limit) = self.rules.limit {
-            let mut left = limit as usize;
-            for items in self.stages.values_mut() {
-                let kept = items.len().min(left);
-                self.plan.counts.pending += (items.len() - kept) as u64;
-                items.truncate(kept);
-                left -= kept;
             }
         }
     }
@@ -318,12 +312,36 @@ impl Planner<'_> {
     }
 
     fn push(&mut self, item: Item) {
+        self.plan.awaited.extend(item.after);
         self.stages.entry(rank(&self.waves, &item)).or_default().push(item);
     }
 
     fn assemble(mut self) -> Plan {
-        let filled = self.stages.into_values().filter(|items| !items.is_empty());
-        self.plan.phases = filled.map(|items| Phase { verb: items[0].verb, items }).collect();
+        let mut phases: Vec<(Rank, Phase)> = Vec::new();
+        for (rank, items) in self.stages {
+            if let Some(first) = items.first() {
+                phases.push((
+                    rank,
+                    Phase { verb: first.verb, len: items.len() as u64, items: Items::Listed(items) },
+                ));
+            }
+        }
+        let verb = self.rules.verb();
+        phases.push(((1, 0, verb_rank(verb)), Phase { verb, len: self.bulk, items: Items::Bulk }));
+        let (purpose, verb) = self.rules.farewell();
+        phases.push((
+            (stage(purpose), 0, verb_rank(verb)),
+            Phase { verb, len: self.removals, items: Items::Removals },
+        ));
+        phases.sort_by_key(|(rank, _)| *rank);
+        let mut left = self.rules.limit.unwrap_or(u64::MAX);
+        for (_, phase) in &mut phases {
+            let kept = phase.len.min(left);
+            self.plan.counts.pending += phase.len - kept;
+            left -= kept;
+            phase.len = kept;
+        }
+        self.plan.phases = phases.into_iter().map(|(_, phase)| phase).filter(|phase| phase.len > 0).collect();
         self.plan
     }
 }
@@ -333,41 +351,31 @@ type Rank = (u8, usize, u8);
 
 /// Replaced objects go first, then records wave by wave, removals last.
 fn rank(waves: &Waves, item: &Item) -> Rank {
-    let stage = match item.purpose {
+    (stage(item.purpose), waves.depth(&item.key), verb_rank(item.verb))
+}
+
+fn stage(purpose: Purpose) -> u8 {
+    match purpose {
         Purpose::Replace => 0,
         Purpose::Deliver => 1,
         Purpose::Clear => 2,
         Purpose::Remove => 3,
-    };
-    let verb = match item.verb {
+    }
+}
+
+fn verb_rank(verb: Verb) -> u8 {
+    match verb {
         Verb::Update => 0,
         Verb::Upsert => 1,
         Verb::Create => 2,
         Verb::Delete => 3,
-    };
-    (stage, waves.depth(&item.key), verb)
+    }
 }
-
-/// Codes of rows that were not sent because of what this plan found.
-const HELD: [&str; 4] = ["OF-RUN-030", "OF-RUN-031", "OF-RUN-032", "OF-RUN-033"];
 
 /// Whether the destination can be told which object is meant.
 fn has_address(detail: &Detail) -> bool {
     detail.remote_id.is_some() || detail.destination_key.is_some()
 }
 
-fn removal(key: KeyHash, detail: &Detail, purpose: Purpose, verb: Verb) -> Item {
-    Item {
-        key,
-        verb,
-        purpose,
-        record: RecordHash::REMOVED,
-        place: None,
-        remote_id: detail.remote_id.clone(),
-        destination_hash: detail.destination_hash,
-        destination_key: detail.destination_key.clone(),
-        key_text: detail.key.clone(),
-        after: None,
-        first_attempt: true,
-    }
-}
+/// Codes of rows that were not sent because of what this plan found.
+const HELD: [&str; 4] = ["OF-RUN-030", "OF-RUN-031", "OF-RUN-032", "OF-RUN-033"];

@@ -1,11 +1,11 @@
-//! What a plan is made of: the changes to be sent, in order, and what is known and wanted when it is made.
+//! What a plan is made of: the changes to be sent, in order, and what is wanted when it is made.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use outflow_connectors::contract::Verb;
 
-use super::diff::Candidate;
 use super::event::Counts;
+use super::heads::Candidate;
 use super::spool::Place;
 use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
 use crate::project::{DeleteScope, Mode, OnDelete, OnMatchChange};
@@ -28,8 +28,10 @@ pub struct Item {
     pub key_text: Option<String>,
     /// The key whose change frees this one's destination key; it must have been delivered first.
     pub after: Option<KeyHash>,
-    /// Never refused before, as far as the ledger knows.
-    pub first_attempt: bool,
+    /// What the ledger has of the row beside its hash.
+    pub detail: Option<Box<Detail>>,
+    /// The row was refused before.
+    pub refusal: Option<Box<Refusal>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +50,32 @@ pub enum Purpose {
 #[derive(Debug, Clone)]
 pub struct Phase {
     pub verb: Verb,
-    pub items: Vec<Item>,
+    pub items: Items,
+    /// How many.
+    pub len: u64,
+}
+
+/// Which changes: those out of the ordinary are listed, the others are read from the delta when their turn comes.
+#[derive(Debug, Clone)]
+pub enum Items {
+    Listed(Vec<Item>),
+    /// Candidates marked as bulk.
+    Bulk,
+    /// Vanished rows marked [`Farewell::Remove`].
+    Removals,
+}
+
+/// What becomes of a vanished row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// Its object is removed or cleared.
+    Remove,
+    /// Its object stays.
+    Gone,
+    /// A live row has taken over its destination key: nothing to remove.
+    Released,
+    /// Its removal was refused, and its turn has not come.
+    Wait,
 }
 
 /// A changed row that must not be sent now; kept as a parked refusal, so that it is shown.
@@ -57,19 +84,8 @@ pub struct HeldRow {
     pub candidate: Candidate,
     pub code: &'static str,
     pub message: String,
-}
-
-/// What the ledger and the destination know of the keys in the delta.
-#[derive(Default)]
-pub struct Known {
-    pub details: HashMap<KeyHash, Detail>,
-    pub refusals: HashMap<KeyHash, Refusal>,
-    /// Remote ids of objects that a lost answer left under another destination key than the row has now.
-    pub found: HashMap<KeyHash, String>,
-    /// Creates of which nobody can tell whether they happened.
-    pub unclear: HashSet<KeyHash>,
-    /// Which ledger key holds a destination key that a candidate now claims.
-    pub holders: HashMap<u64, KeyHash>,
+    /// It is kept as such already.
+    pub shown: bool,
 }
 
 /// What the mapping and the command line ask for.
@@ -85,17 +101,34 @@ pub struct Rules {
     pub mapping: String,
 }
 
+impl Rules {
+    /// How an ordinary candidate is sent.
+    pub fn verb(&self) -> Verb {
+        match self.mode {
+            Mode::Insert => Verb::Create,
+            Mode::Update => Verb::Update,
+            Mode::Upsert | Mode::Mirror | Mode::Audience => Verb::Upsert,
+        }
+    }
+
+    /// How a vanished row's object is let go of.
+    pub fn farewell(&self) -> (Purpose, Verb) {
+        match self.on_delete {
+            OnDelete::Clear => (Purpose::Clear, Verb::Update),
+            _ => (Purpose::Remove, Verb::Delete),
+        }
+    }
+}
+
 /// Everything a run will do.
 #[derive(Default)]
 pub struct Plan {
     pub phases: Vec<Phase>,
     pub counts: Counts,
-    /// Fingerprints that move without a request.
-    pub rebase: Vec<Candidate>,
-    /// Vanished rows whose objects stay.
-    pub gone: Vec<KeyHash>,
-    /// Vanished rows whose destination key a live row has taken over: nothing to remove.
-    pub released: Vec<KeyHash>,
+    /// What becomes of each vanished row, in the delta's order.
+    pub farewells: Vec<Farewell>,
+    /// Vanished rows that stay are let go of in this run.
+    pub lets_go: bool,
     /// Unsettled keys that need nothing any more.
     pub forget_dirty: Vec<KeyHash>,
     pub held: Vec<HeldRow>,
@@ -104,13 +137,54 @@ pub struct Plan {
     /// Refused rows whose turn has not come.
     pub waiting: u64,
     pub notes: Vec<String>,
-    /// For the preview: all rows added, changed or removed, whether sent or not, in order.
-    pub removed: Vec<KeyHash>,
+    /// Keys that another change waits for.
+    pub awaited: HashSet<KeyHash>,
 }
 
 impl Plan {
     /// Changes that will be sent.
     pub fn changes(&self) -> u64 {
-        self.phases.iter().map(|phase| phase.items.len() as u64).sum()
+        self.phases.iter().map(|phase| phase.len).sum()
+    }
+}
+
+/// The change that brings a candidate's record over.
+pub fn record(
+    candidate: &Candidate,
+    verb: Verb,
+    remote_id: Option<String>,
+    (detail, refusal): (Option<&Detail>, Option<&Refusal>),
+) -> Item {
+    Item {
+        key: candidate.head.key,
+        verb,
+        purpose: Purpose::Deliver,
+        record: candidate.head.fingerprint,
+        place: Some(candidate.head.place),
+        remote_id,
+        destination_hash: candidate.head.destination_hash,
+        destination_key: None,
+        key_text: None,
+        after: None,
+        detail: detail.cloned().map(Box::new),
+        refusal: refusal.cloned().map(Box::new),
+    }
+}
+
+/// The change that lets go of an object.
+pub fn removal(key: KeyHash, detail: &Detail, (purpose, verb): (Purpose, Verb)) -> Item {
+    Item {
+        key,
+        verb,
+        purpose,
+        record: RecordHash::REMOVED,
+        place: None,
+        remote_id: detail.remote_id.clone(),
+        destination_hash: detail.destination_hash,
+        destination_key: detail.destination_key.clone(),
+        key_text: detail.key.clone(),
+        after: None,
+        detail: Some(Box::new(detail.clone())),
+        refusal: None,
     }
 }

@@ -4,10 +4,13 @@ use outflow_connectors::contract::Capabilities;
 use serde_json::{Map, Value as Json, json};
 
 use super::acknowledge::record_text;
-use super::deliver::{Shape, cut};
-use super::diff::{Candidate, Class, Delta, unnamed};
+use super::deliver::Shape;
+use super::diff::{Delta, unnamed};
 use super::event::{Forecast, Op, Preview, SampleChange};
-use super::planned::{Item, Known, Plan};
+use super::feed::{Cutter, size};
+use super::heads::{Candidate, Class};
+use super::known::Memory;
+use super::planned::{Items, Plan};
 use super::spec::MappingSpec;
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash};
@@ -16,22 +19,40 @@ use crate::ledger::{Detail, KeyHash};
 const SAMPLE: usize = 100;
 
 /// Builds the preview of a plan.
-pub fn preview(delta: &Delta, known: &Known, plan: &Plan) -> Result<Preview> {
+///
+/// # Errors
+/// When the ledger, or what the delta spilled, cannot be read.
+pub fn preview(delta: &Delta, memory: &Memory<'_>) -> Result<Preview> {
     let mut sample = Vec::new();
     for (class, op) in [(Class::Add, Op::Add), (Class::Change, Op::Change)] {
-        for candidate in delta.candidates.iter().filter(|c| c.class == class).take(SAMPLE) {
-            sample.push(change(delta, known.details.get(&candidate.key), candidate, op)?);
+        let candidates = first(delta, class)?;
+        let details = memory.details_of(&candidates)?;
+        for candidate in &candidates {
+            sample.push(change(delta, details.get(&candidate.head.key), candidate, op)?);
         }
     }
-    for key in plan.removed.iter().take(SAMPLE) {
-        sample.push(removal(known.details.get(key), *key));
-    }
+    let vanished = delta.vanished.slice(0, SAMPLE)?;
+    let details = memory.details(&vanished)?;
+    sample.extend(vanished.iter().map(|key| removal(details.get(key), *key)));
     let scales = delta.mapper.spec.fields.iter().filter_map(|f| Some((f.name.to_string(), f.scale?)));
     Ok(Preview { sample, scales: scales.collect(), ..Preview::default() })
 }
 
+/// The first candidates of a class, in the order of the extract.
+fn first(delta: &Delta, class: Class) -> Result<Vec<Candidate>> {
+    let mut found = Vec::new();
+    for chunk in delta.heads.chunks() {
+        found.extend(chunk?.into_iter().filter(|candidate| candidate.class == class));
+        if found.len() >= SAMPLE {
+            break;
+        }
+    }
+    found.truncate(SAMPLE);
+    Ok(found)
+}
+
 fn change(delta: &Delta, detail: Option<&Detail>, candidate: &Candidate, op: Op) -> Result<SampleChange> {
-    let record = delta.spool.read(candidate.place)?;
+    let record = delta.spool.read(candidate.head.place)?;
     let new = object(&record_text(&delta.mapper, &record));
     let old = detail.and_then(|detail| detail.record.as_deref()).map(object);
     let changed = |name: &str| match (op, &old, detail) {
@@ -73,19 +94,32 @@ const OVERHEAD: u64 = 30;
 const LATENCY: f64 = 0.2;
 
 /// What sending the plan takes: requests, bytes, seconds, and the share of a daily budget.
+///
+/// # Errors
+/// When what the delta spilled cannot be read.
 pub fn forecast(
-    plan: &Plan,
+    (delta, plan): (&Delta, &Plan),
     spec: &MappingSpec,
     shape: &Shape,
     capabilities: &Capabilities,
     daily: Option<u64>,
-) -> Forecast {
+) -> Result<Forecast> {
     let names = OVERHEAD + spec.fields.iter().map(|field| field.name.len() as u64).sum::<u64>();
-    let bytes = |item: &Item| item.place.map_or(OVERHEAD, |place| place.bytes() + names);
     let mut forecast = Forecast::default();
     for phase in &plan.phases {
-        forecast.requests += cut(phase.items.clone(), shape).len() as u64;
-        forecast.bytes += phase.items.iter().map(bytes).sum::<u64>();
+        let mut cutter = Cutter::new(shape);
+        let mut add = |in_spool: Option<u64>| {
+            forecast.requests += u64::from(cutter.cuts(in_spool.map_or(64, |bytes| bytes as usize)));
+            forecast.bytes += in_spool.map_or(OVERHEAD, |bytes| bytes + names);
+        };
+        match &phase.items {
+            Items::Listed(items) => {
+                let items = items.iter().take(phase.len as usize);
+                items.for_each(|item| add(item.place.map(|_| size(item) as u64)));
+            }
+            Items::Bulk => bulk_sizes(delta, phase.len, |bytes| add(Some(bytes)))?,
+            Items::Removals => (0..phase.len).for_each(|_| add(None)),
+        }
     }
     let requests = forecast.requests as f64;
     let mut seconds = requests * LATENCY / shape.in_flight.max(1) as f64;
@@ -95,5 +129,19 @@ pub fn forecast(
     }
     forecast.seconds = seconds;
     forecast.quota_percent = daily.filter(|daily| *daily > 0).map(|daily| requests * 100.0 / daily as f64);
-    forecast
+    Ok(forecast)
+}
+
+fn bulk_sizes(delta: &Delta, most: u64, mut each: impl FnMut(u64)) -> Result<()> {
+    let mut left = most;
+    for chunk in delta.heads.chunks() {
+        for candidate in chunk?.iter().filter(|candidate| candidate.bulk) {
+            if left == 0 {
+                return Ok(());
+            }
+            left -= 1;
+            each(candidate.head.place.bytes());
+        }
+    }
+    Ok(())
 }

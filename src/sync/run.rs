@@ -16,19 +16,20 @@ use super::deliver::{Delivered, Delivery, Ended};
 use super::diff::{Baseline, Delta, Differ};
 use super::event::{Event, Preview, Status, SyncReport};
 use super::extract::{Intake, extract};
+use super::feed::Feed;
 use super::finish;
 use super::guards::{self, Volume};
-use super::known::{gather, rebase_covered};
+use super::known::{Memory, gather};
 use super::map::Mapper;
 use super::plan::plan;
-use super::planned::{Known, Plan};
+use super::planned::Plan;
 use super::preview;
 use super::recover::{self, Recovered};
 use super::resolve::{Resolved, resolve};
-use super::spool::SpoolWriter;
+use super::spill::Space;
 use super::state::{Mappings, OpenRun, RunState, mappings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Identity, Ledger, Snapshot};
+use crate::ledger::{Identity, Ledger, Tags};
 use crate::project::Mode;
 use crate::transform::encode::Hasher;
 
@@ -149,15 +150,14 @@ impl<'a> Work<'a> {
         let session = self.context.unless_stopped(self.session()).await?;
         let recovered = self.context.unless_stopped(self.recover(session.as_deref())).await?;
         let (mut delta, failed_tests) = self.extract(&recovered).await?;
-        let destination = &*self.destination;
         let ledger = self.state.ledger.as_ref();
-        let mut known = gather(ledger, &delta, destination, &self.resolved.target, recovered.unclear).await?;
-        delta.name(&known.details);
+        let memory = block_in_place(|| Memory::new(ledger))?;
+        let asked = (&*self.destination, &self.resolved.target);
+        let edited = !self.mappings.previous.is_empty() && !self.full_refresh;
+        let known = gather(&mut delta, &memory, asked, (recovered.unclear, edited)).await?;
         report.faults = finish::fault_samples(&delta);
-        if !self.mappings.previous.is_empty() && !self.context.options.full_refresh {
-            block_in_place(|| rebase_covered(&mut delta, &known))?;
-        }
-        let plan = plan(&delta, &known, &self.rules());
+        let plan = block_in_place(|| plan(&mut delta, &memory, &known, &self.rules()))?;
+        drop(known);
         report.counts = plan.counts;
         report.notes.extend(plan.notes.iter().cloned());
         report.notes.extend(self.mappings.retyped(&self.resolved.spec));
@@ -169,11 +169,11 @@ impl<'a> Work<'a> {
                     report.counts.pending += plan.changes();
                     return Err(error);
                 }
-                self.deliver(Job { delta: &delta, known: &mut known, open, session: &*session }, plan, report)
-                    .await
+                let job = Job { delta: &delta, plan: &plan, memory: &memory, open, session: &*session };
+                self.deliver(job, report).await
             }
             _ => {
-                let preview = self.preview(&delta, &known, &plan)?;
+                let preview = block_in_place(|| self.preview(&delta, &plan, &memory))?;
                 report.preview = Some(Preview { would_hold: held, ..preview });
                 Ok(())
             }
@@ -215,10 +215,10 @@ impl<'a> Work<'a> {
 
     /// Reads the source to its end and holds it against the ledger; the second part is a failed data test.
     async fn extract(&self, recovered: &Recovered) -> Result<(Delta, Option<Error>)> {
-        let Context { sync, project, cancel, observer, .. } = *self.context;
+        let Context { sync, cancel, observer, .. } = *self.context;
         let baseline = Baseline {
-            snapshot: block_in_place(|| self.state.ledger.as_ref().map(Ledger::snapshot).transpose())?
-                .unwrap_or_else(Snapshot::empty),
+            tags: block_in_place(|| self.state.ledger.as_ref().map(Ledger::tags).transpose())?
+                .unwrap_or_else(Tags::empty),
             dirty: recovered.dirty.clone(),
             mode: sync.mode,
             full_refresh: self.context.options.full_refresh,
@@ -226,19 +226,26 @@ impl<'a> Work<'a> {
         let defect = || Error::new("OF-INT-001", ErrorKind::Internal, "the mapping does not bind twice");
         let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
         let previous = self.mappings.previous.iter().filter_map(|spec| self.mapper(Arc::new(spec.clone())));
-        let spool = match self.open {
-            Some(_) => SpoolWriter::create(&project.state)?,
-            None => SpoolWriter::create(&std::env::temp_dir())?,
-        };
-        let differ = Differ::new(baseline, mapper, previous.collect(), spool);
+        let differ = Differ::new(baseline, mapper, previous.collect(), &self.space())?;
         let timezone = sync.source.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
         let tests = DataTests::bind(&sync.tests, &self.resolved.schema, timezone).map_err(Error::all)?;
         let mut intake = Intake { sync, differ, tests, observer, cancel, stopped: None };
         let reading = extract(&self.source, &mut intake, &self.resolved.schema);
         self.context.unless_stopped(reading).await?;
         let failures = intake.tests.judge(Timestamp::now());
-        let delta = block_in_place(|| intake.differ.finish(sync.on_duplicate_key))?;
+        let ledger = self.state.ledger.as_ref();
+        let delta = block_in_place(|| intake.differ.finish(sync.on_duplicate_key, ledger))?;
         Ok((delta, (!failures.is_empty()).then(|| Error::all(failures))))
+    }
+
+    /// Where changes wait between the extract and the delivery; a preview leaves the state folder alone.
+    fn space(&self) -> Space {
+        let project = self.context.project;
+        let folder = match self.open {
+            Some(_) => project.state.clone(),
+            None => std::env::temp_dir(),
+        };
+        Space::new(&folder, project.spool_max, project.spool_memory)
     }
 
     fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
@@ -248,7 +255,7 @@ impl<'a> Work<'a> {
             rows: delta.rows,
             added: plan.counts.added,
             changed: plan.counts.changed,
-            vanished: delta.vanished.len() as u64,
+            vanished: delta.vanished.len(),
             deletes: if self.context.options.limit.is_some() { 0 } else { plan.deletes },
             live: delta.live,
             query_edited: let_through.is_some_and(|hash| hash != finish::query_hash(self.context.sync)),
@@ -257,44 +264,43 @@ impl<'a> Work<'a> {
         guards::judge(&self.context.sync.guards, &volume, &self.context.options.allow)
     }
 
-    fn preview(&self, delta: &Delta, known: &Known, plan: &Plan) -> Result<Preview> {
-        let mut preview = block_in_place(|| preview::preview(delta, known, plan))?;
+    fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
+        let mut preview = preview::preview(delta, memory)?;
         let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
         let daily = self.context.limits().daily_calls;
-        preview.forecast = preview::forecast(plan, spec, &self.shape(), capabilities, daily);
+        preview.forecast = preview::forecast((delta, plan), spec, &self.shape(), capabilities, daily)?;
         Ok(preview)
     }
 
-    async fn deliver(&self, job: Job<'_>, mut plan: Plan, report: &mut SyncReport) -> Result<()> {
-        let Job { delta, known, open, session } = job;
+    async fn deliver(&self, job: Job<'_>, report: &mut SyncReport) -> Result<()> {
+        let Job { delta, plan, memory, open, session } = job;
         let ledger = self.ledger()?;
-        let keeping = self.keeping(open, known);
+        let keeping = self.keeping(open);
         block_in_place(|| {
             finish::before(ledger, &self.identity(), &self.mappings)?;
             if self.context.options.full_refresh && self.context.sync.mode != Mode::Insert {
-                finish::mark_stale(ledger)?;
+                finish::mark_stale(ledger, &self.space())?;
             }
-            finish::release(ledger, &plan.released, &keeping)?;
-            Ok::<_, Error>(())
+            finish::release(ledger, delta, plan, (memory, &open.run_id))
         })?;
         let cleared = finish::cleared_fields(self.context.sync, &self.resolved);
         let records = Records { spool: &delta.spool, mapper: &delta.mapper, cleared: &cleared };
-        let phases = std::mem::take(&mut plan.phases);
-        let changes = phases.iter().map(|phase| phase.items.len() as u64).sum();
         let Context { sync, observer, cancel, .. } = *self.context;
-        observer.observe(&Event::Planned { sync: sync.name.clone(), changes });
+        observer.observe(&Event::Planned { sync: sync.name.clone(), changes: plan.changes() });
+        let rules = self.rules();
         let delivery = Delivery {
             sync: &sync.name,
             session,
             ledger,
             lease: &open.lease,
+            feed: Feed { delta, farewells: &plan.farewells, memory, rules: &rules },
             records,
             keeping: &keeping,
             shape: self.shape(),
             observer,
             cancel,
         };
-        let Delivered { counts, absent, ended } = delivery.run(phases).await;
+        let Delivered { counts, absent, ended } = delivery.run(plan).await;
         super::deliver::add(&mut report.counts, &counts);
         let ended = match (ended, session.finish().await) {
             (Ended::Done, Err(error)) => Ended::Stopped(Error::destination(&error)),
@@ -303,7 +309,7 @@ impl<'a> Work<'a> {
         let complete = matches!(ended, Ended::Done);
         block_in_place(|| {
             finish::invalid_rows(ledger, delta, &open.run_id)?;
-            let after = finish::After { ledger, sync, delta, plan: &plan, keeping: &keeping, records };
+            let after = finish::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
             after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
         })?;
         finish::conclude(report, ended, absent, plan.waiting)
@@ -313,7 +319,8 @@ impl<'a> Work<'a> {
 /// What a delivery needs beside the plan.
 struct Job<'a> {
     delta: &'a Delta,
-    known: &'a mut Known,
+    plan: &'a Plan,
+    memory: &'a Memory<'a>,
     open: &'a OpenRun,
     session: &'a dyn Session,
 }

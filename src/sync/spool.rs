@@ -1,87 +1,134 @@
-//! Candidates between the extract and the delivery: an anonymous file that only this process can read and that
-//! vanishes with it, however it ends.
+//! Records between the extract and the delivery, in the order of the extract: an anonymous file that only this process
+//! can read and that vanishes with it, however it ends.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, civil};
 use outflow_connectors::contract::{Number, Value};
 
 use super::map::Record;
-use crate::error::{Error, ErrorKind, Result};
+use super::spill::Space;
+use crate::error::Result;
 use crate::ledger::{KeyHash, RecordHash};
 
 /// Where a record stands in the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    offset: u64,
-    len: u32,
+    pub(super) offset: u64,
+    pub(super) len: u32,
 }
 
 impl Place {
+    /// Of a row that has no record.
+    pub const NONE: Place = Place { offset: 0, len: 0 };
+
     /// Bytes in the spool; close to what a request needs for the record.
     pub fn bytes(self) -> u64 {
         u64::from(self.len)
     }
 }
 
+/// Bytes that are written at once.
+const BUFFER: usize = 1 << 18;
+
 /// Records being written.
 pub struct SpoolWriter {
-    file: BufWriter<File>,
-    folder: PathBuf,
-    offset: u64,
+    space: Space,
+    /// Created with the first record that does not fit in the buffer.
+    file: Option<File>,
+    written: u64,
     buffer: Vec<u8>,
 }
 
 /// Records that can be read from many places at once.
 pub struct Spool {
-    file: File,
-    folder: PathBuf,
+    space: Space,
+    file: Option<File>,
+    written: u64,
+    /// What follows the file's content.
+    tail: Vec<u8>,
 }
 
 impl SpoolWriter {
     /// # Errors
     /// When the folder cannot take a file.
-    pub fn create(folder: &Path) -> Result<Self> {
-        let file = tempfile::tempfile_in(folder).map_err(|error| failed("create", folder, &error))?;
-        let (file, folder) = (BufWriter::with_capacity(1 << 18, file), folder.to_owned());
-        Ok(SpoolWriter { file, folder, offset: 0, buffer: Vec::new() })
+    pub fn create(space: Space) -> Result<Self> {
+        Ok(SpoolWriter { space, file: None, written: 0, buffer: Vec::new() })
     }
 
     pub fn append(&mut self, record: &Record) -> Result<Place> {
-        self.buffer.clear();
+        if self.buffer.len() >= BUFFER {
+            self.flush()?;
+        }
+        let before = self.buffer.len();
         write_record(record, &mut self.buffer);
-        self.file.write_all(&self.buffer).map_err(|error| failed("write", &self.folder, &error))?;
-        let place = Place { offset: self.offset, len: self.buffer.len() as u32 };
-        self.offset += self.buffer.len() as u64;
-        Ok(place)
+        let offset = self.written + before as u64;
+        Ok(Place { offset, len: (self.buffer.len() - before) as u32 })
     }
 
-    pub fn finish(self) -> Result<Spool> {
-        let mut file =
-            self.file.into_inner().map_err(|error| failed("write", &self.folder, error.error()))?;
-        file.seek(SeekFrom::Start(0)).map_err(|error| failed("read", &self.folder, &error))?;
-        Ok(Spool { file, folder: self.folder })
+    fn flush(&mut self) -> Result<()> {
+        if self.file.is_none() {
+            self.file = Some(self.space.file()?);
+        }
+        let Some(file) = &self.file else { return Ok(()) };
+        self.space.take(self.buffer.len())?;
+        file.write_all_at(&self.buffer, self.written).map_err(|error| self.space.failed("write", &error))?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    pub fn finish(mut self) -> Result<Spool> {
+        if self.file.is_some() {
+            self.flush()?;
+        }
+        let SpoolWriter { space, file, written, buffer } = self;
+        Ok(Spool { space, file, written, tail: buffer })
     }
 }
+
+/// Gaps between records that are read along rather than skipped.
+const GAPS: u64 = 4;
 
 impl Spool {
     pub fn read(&self, place: Place) -> Result<Record> {
         let mut bytes = vec![0; place.len as usize];
-        self.file
-            .read_exact_at(&mut bytes, place.offset)
-            .map_err(|error| failed("read", &self.folder, &error))?;
-        read_record(&mut &bytes[..]).map_err(|error| failed("read", &self.folder, &error))
+        self.fill(place.offset, &mut bytes)?;
+        read_record(&mut &bytes[..]).map_err(|error| self.space.failed("read", &error))
     }
-}
 
-fn failed(doing: &str, folder: &Path, error: &std::io::Error) -> Error {
-    let message = format!("cannot {doing} the spool file of this run in `{}`", folder.display());
-    Error::new("OF-STA-020", ErrorKind::State, message)
-        .because(error)
-        .hint("free some disk space there; nothing was lost, run it again")
+    /// Records at these places; at once where they stand close together.
+    pub fn read_all(&self, places: &[Place]) -> Result<Vec<Record>> {
+        let start = places.iter().map(|place| place.offset).min().unwrap_or(0);
+        let end = places.iter().map(|place| place.offset + place.bytes()).max().unwrap_or(0);
+        let wanted: u64 = places.iter().map(|place| place.bytes()).sum();
+        if end - start > wanted.saturating_mul(GAPS) {
+            return places.iter().map(|place| self.read(*place)).collect();
+        }
+        let mut bytes = vec![0; (end - start) as usize];
+        self.fill(start, &mut bytes)?;
+        let records = places.iter().map(|place| {
+            let at = (place.offset - start) as usize;
+            read_record(&mut &bytes[at..at + place.len as usize])
+                .map_err(|error| self.space.failed("read", &error))
+        });
+        records.collect()
+    }
+
+    fn fill(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        match &self.file {
+            Some(file) => {
+                file.read_exact_at(bytes, offset).map_err(|error| self.space.failed("read", &error))
+            }
+            None => {
+                let at = (offset - self.written) as usize;
+                bytes.copy_from_slice(&self.tail[at..at + bytes.len()]);
+                Ok(())
+            }
+        }
+    }
 }
 
 fn write_record(record: &Record, out: &mut Vec<u8>) {
@@ -224,12 +271,22 @@ mod tests {
     #[test]
     fn a_record_returns_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = SpoolWriter::create(folder.path()).unwrap();
         let other = Record { fields: vec![], ..record() };
-        let places = [writer.append(&record()).unwrap(), writer.append(&other).unwrap()];
-        let spool = writer.finish().unwrap();
-        assert_eq!(spool.read(places[1]).unwrap(), other);
-        assert_eq!(spool.read(places[0]).unwrap(), record());
+        for more in [0, 3 * BUFFER / 100] {
+            let mut writer = SpoolWriter::create(Space::new(folder.path(), u64::MAX, 1 << 20)).unwrap();
+            let mut places = vec![writer.append(&record()).unwrap(), writer.append(&other).unwrap()];
+            places.extend((0..more).map(|_| writer.append(&record()).unwrap()));
+            let spool = writer.finish().unwrap();
+            assert_eq!(spool.file.is_some(), more > 0);
+            assert_eq!(spool.read(places[1]).unwrap(), other);
+            assert_eq!(spool.read(places[0]).unwrap(), record());
+            let last = places.len() - 1;
+            assert_eq!(
+                spool.read_all(&[places[last], places[1]]).unwrap(),
+                [spool.read(places[last]).unwrap(), other.clone()]
+            );
+            assert_eq!(spool.read_all(&[]).unwrap(), []);
+        }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
     }
 

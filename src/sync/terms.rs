@@ -2,7 +2,7 @@
 
 use super::acknowledge::Keeping;
 use super::deliver::Shape;
-use super::planned::{Known, Rules};
+use super::planned::Rules;
 use super::run::Work;
 use super::state::OpenRun;
 use crate::project::OnDelete;
@@ -33,7 +33,7 @@ impl Work<'_> {
         }
     }
 
-    pub(super) fn keeping(&self, open: &OpenRun, known: &mut Known) -> Keeping {
+    pub(super) fn keeping(&self, open: &OpenRun) -> Keeping {
         let sync = self.context.sync;
         Keeping {
             keep: sync.keep,
@@ -43,8 +43,6 @@ impl Work<'_> {
             run_id: open.run_id.clone(),
             run_number: open.number,
             mapping: self.mappings.current.hash.clone(),
-            refusals: std::mem::take(&mut known.refusals),
-            details: std::mem::take(&mut known.details),
         }
     }
 }

@@ -1,0 +1,164 @@
+//! The rows of one extract that are not plainly unchanged, in the order they came: a small fixed part of each, which
+//! says where the rest stands, and what was made of it.
+
+use super::spill::{Fixed, Space, Spill};
+use super::spool::Place;
+use crate::error::Result;
+use crate::ledger::{KeyHash, RecordHash};
+
+/// What is kept of one such row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub key: KeyHash,
+    pub fingerprint: RecordHash,
+    /// 0 where the destination key is the primary key.
+    pub destination_hash: u64,
+    pub place: Place,
+    /// Counts the valid rows of the extract from 0.
+    pub row: u32,
+}
+
+impl Fixed for Head {
+    const WIDTH: usize = 56;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.key.0);
+        out.extend_from_slice(&self.fingerprint.0);
+        out.extend_from_slice(&self.destination_hash.to_le_bytes());
+        out.extend_from_slice(&self.place.offset.to_le_bytes());
+        out.extend_from_slice(&self.place.len.to_le_bytes());
+        out.extend_from_slice(&self.row.to_le_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        Head {
+            key: KeyHash(array(bytes, 0)),
+            fingerprint: RecordHash(array(bytes, 16)),
+            destination_hash: u64::from_le_bytes(array(bytes, 32)),
+            place: Place {
+                offset: u64::from_le_bytes(array(bytes, 40)),
+                len: u32::from_le_bytes(array(bytes, 48)),
+            },
+            row: u32::from_le_bytes(array(bytes, 52)),
+        }
+    }
+}
+
+impl Fixed for KeyHash {
+    const WIDTH: usize = 16;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        KeyHash(array(bytes, 0))
+    }
+}
+
+/// `N` bytes from `at` on.
+pub fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&bytes[at..at + N]);
+    out
+}
+
+/// What was made of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Class {
+    Add,
+    Change,
+    /// The destination holds all of it, under an older mapping: the ledger's fingerprint moves, nothing is sent.
+    Rebase,
+    /// As acknowledged after all.
+    Unchanged,
+    /// A duplicate that is not sent.
+    Dropped,
+    /// It has a key and no record.
+    Invalid,
+}
+
+const CLASSES: [Class; 6] =
+    [Class::Add, Class::Change, Class::Rebase, Class::Unchanged, Class::Dropped, Class::Invalid];
+
+/// Set where the row goes with the others of its kind.
+const BULK: u8 = 0x80;
+
+/// A row whose record the destination does not hold as far as the ledger knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    /// Position among the heads.
+    pub seq: u64,
+    pub head: Head,
+    pub class: Class,
+    /// It is sent with the others of its kind.
+    pub bulk: bool,
+}
+
+/// Heads and what was made of each.
+pub struct Heads {
+    heads: Spill<Head>,
+    verdicts: Vec<u8>,
+}
+
+impl Heads {
+    pub fn new(space: Space) -> Self {
+        Heads { heads: Spill::new(space), verdicts: Vec::new() }
+    }
+
+    /// Takes the next one; its position.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn push(&mut self, head: &Head, class: Class) -> Result<u64> {
+        self.heads.push(head)?;
+        self.verdicts.push(class as u8);
+        Ok(self.len() - 1)
+    }
+
+    pub fn len(&self) -> u64 {
+        self.verdicts.len() as u64
+    }
+
+    pub fn class(&self, seq: u64) -> Class {
+        CLASSES[usize::from(self.verdicts[seq as usize] & !BULK)]
+    }
+
+    pub fn set(&mut self, seq: u64, class: Class) {
+        self.verdicts[seq as usize] = class as u8;
+    }
+
+    /// Sends this one with the others of its kind, or not.
+    pub fn set_bulk(&mut self, seq: u64, bulk: bool) {
+        let verdict = &mut self.verdicts[seq as usize];
+        *verdict = if bulk { *verdict | BULK } else { *verdict & !BULK };
+    }
+
+    pub fn count(&self, class: Class) -> u64 {
+        self.verdicts.iter().filter(|&&verdict| verdict & !BULK == class as u8).count() as u64
+    }
+
+    pub fn get(&self, seq: u64) -> Result<Option<Candidate>> {
+        Ok(self.slice(seq, 1)?.pop())
+    }
+
+    /// Up to `most` from position `from` on.
+    pub fn slice(&self, from: u64, most: usize) -> Result<Vec<Candidate>> {
+        let heads = self.heads.slice(from, most)?;
+        Ok(heads.into_iter().zip(from..).map(|(head, seq)| self.candidate(seq, head)).collect())
+    }
+
+    /// All of them, in the order they came.
+    pub fn chunks(&self) -> impl Iterator<Item = Result<Vec<Candidate>>> + '_ {
+        self.heads.chunks().map(|chunk| {
+            let (start, heads) = chunk?;
+            Ok(heads.into_iter().zip(start..).map(|(head, seq)| self.candidate(seq, head)).collect())
+        })
+    }
+
+    fn candidate(&self, seq: u64, head: Head) -> Candidate {
+        let bulk = self.verdicts[seq as usize] & BULK != 0;
+        Candidate { seq, head, class: self.class(seq), bulk }
+    }
+}
