@@ -1,10 +1,12 @@
 //! Every connector, in one explicit list.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use crate::contract::{Capabilities, ConnectorError, Destination, RateLimit, Source};
+use crate::http::QuotaBook;
 
 /// One key of a connection of this type in `outflow.yml`.
 #[derive(Debug, Clone, Copy)]
@@ -40,12 +42,27 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// The connection's `limits` block.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// The connection's `limits` block, and how they are shared.
+#[derive(Debug, Clone, Default)]
 pub struct Limits {
     pub requests: Option<RateLimit>,
-    pub daily_calls: Option<u64>,
+    pub daily_calls: Option<DailyCalls>,
     pub concurrency: Option<usize>,
+    /// The file that several projects share their limits by; else those of one state folder do.
+    pub shared: Option<PathBuf>,
+    /// Takes at most this part of any window, between 0 and 1, and leaves the rest to others: a backfill beside
+    /// scheduled syncs. All that is sent with a share keeps within it together.
+    pub share: Option<f64>,
+    /// Where all processes write their requests down; without one the limits hold within this process.
+    pub book: Option<Arc<dyn QuotaBook>>,
+}
+
+/// Requests a day.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DailyCalls {
+    Number(u64),
+    /// Of the limit that the vendor announces.
+    Percent(f64),
 }
 
 /// A connector: what it is, what it takes, how to make it.

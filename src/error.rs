@@ -129,6 +129,11 @@ impl Error {
     }
 
     fn connector(code: &'static str, kind: ErrorKind, error: &ConnectorError) -> Self {
+        // One of ours that only passed through the connector.
+        if let Some(own) = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>())
+        {
+            return own.clone();
+        }
         let mut wrapped = Error::new(code, kind, error.message.clone());
         wrapped.hint = error.hint.clone();
         match std::error::Error::source(error) {

@@ -92,6 +92,11 @@ pub trait Destination: Send + Sync {
 
     fn quota(&self) -> QuotaOwner;
 
+    /// Requests a day that the user allows this owner; `None` where that is not limited, or not known yet.
+    fn daily_budget(&self) -> Option<u64> {
+        None
+    }
+
     /// The form in which the destination compares a match key: an e-mail trimmed and lower-cased.
     fn normalise(&self, _target: &Target, _field: &str, value: Value) -> Value {
         value

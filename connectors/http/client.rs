@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::exchange::{UNREACHABLE, exchange};
-use super::quota::{Quota, Share};
+use super::quota::{Quota, Wish};
 use super::request::{Answer, Request, Vendor};
 use super::retry::{self, Next, Policy};
 use super::{BaseUrl, Observed};
@@ -65,12 +66,13 @@ impl HttpClient {
             Some(token) => Some(bearer(token)?),
             None => None,
         };
-        let share = Share {
+        let wish = Wish {
             rate: setup.limits.requests.or(setup.start_rate),
             fixed: setup.limits.requests.is_some(),
             in_flight: setup.limits.concurrency.unwrap_or(setup.in_flight),
+            book: setup.limits.book.clone(),
         };
-        let quota = Quota::of(&setup.owner, share);
+        let quota = Quota::of(&setup.owner, &wish);
         let client = build(&setup)?;
         let counts = Counts::default();
         let reached = AtomicBool::new(false);
@@ -107,11 +109,14 @@ impl HttpClient {
     async fn attempt(&self, request: &Request, again: bool) -> Result<Answer, ConnectorError> {
         let Inner { client, setup, quota, .. } = &*self.0;
         let _place = quota.place().await?;
-        quota.leave(setup.limits.daily_calls, setup.policy.longest_wait).await?;
-        self.count(request, again);
         let wire = self.wire(request)?;
-        let result = exchange(client, wire, setup.policy.timeout, setup.bearer.as_ref()).await;
-        let result = result.and_then(|answer| self.verdict(request, answer));
+        quota.leave(&setup.limits, setup.policy.longest_wait).await?;
+        let left = Instant::now();
+        self.count(request, again);
+        let result = match exchange(client, wire, setup.policy.timeout, setup.bearer.as_ref()).await {
+            Ok(answer) => self.verdict(request, answer, left.elapsed()).await,
+            Err(error) => Err(error),
+        };
         result.map_err(|error| {
             tracing::debug!(path = request.path, kind = ?error.kind, code = error.code, "attempt failed");
             retry::for_access(error, request).with("path", &request.path)
@@ -134,22 +139,35 @@ impl HttpClient {
     }
 
     /// The vendor's own words decide before the HTTP status does.
-    fn verdict(&self, request: &Request, answer: Answer) -> Result<Answer, ConnectorError> {
+    async fn verdict(
+        &self,
+        request: &Request,
+        answer: Answer,
+        took: Duration,
+    ) -> Result<Answer, ConnectorError> {
         let Inner { setup, quota, .. } = &*self.0;
         let id = answer.header(setup.vendor.request_id).unwrap_or_default();
         tracing::debug!(method = %request.method, path = request.path, status = answer.status, id, "answered");
         self.0.reached.store(true, Relaxed);
         let observed: Observed = (setup.vendor.observe)(&answer.headers);
-        quota.observe(&observed);
+        self.noted(quota.observe(&observed, &setup.limits, took).await);
         let error = (setup.vendor.judge)(&answer).or_else(|| retry::by_status(setup.vendor.title, &answer));
         let Some(error) = error else { return Ok(answer) };
-        match (error.kind, error.retry) {
-            (Kind::RateLimited, Retry::After(wait)) => quota.limiter.refused(Some(wait)),
-            (Kind::RateLimited, _) => quota.limiter.refused(None),
-            (Kind::Quota, _) => quota.spent(),
-            _ => {}
-        }
+        self.noted(match (error.kind, error.retry) {
+            (Kind::RateLimited, Retry::After(wait)) => quota.refused(Some(wait)).await,
+            (Kind::RateLimited, _) => quota.refused(None).await,
+            (Kind::Quota, _) => quota.left(0, &setup.limits).await,
+            _ => Ok(()),
+        });
         Err(error.with("status", answer.status).with("request id", id))
+    }
+
+    /// What an answer says of the limits could not be written down. The answer counts all the same; the next request
+    /// finds the book as broken.
+    fn noted(&self, result: Result<(), ConnectorError>) {
+        if let Err(error) = result {
+            tracing::warn!(%error, "what the vendor says of its limits was not kept");
+        }
     }
 
     fn count(&self, request: &Request, again: bool) {
@@ -174,6 +192,16 @@ impl HttpClient {
             bytes: counts.bytes.load(Relaxed),
             retries: counts.retries.load(Relaxed),
         }
+    }
+
+    /// The account's day begins at midnight of this IANA time zone; UTC until it is known.
+    pub async fn set_zone(&self, name: &str) {
+        self.noted(self.0.quota.zone(name).await);
+    }
+
+    /// Requests a day that the user allows this account's owner; `None` where that is not limited, or not known yet.
+    pub fn daily_budget(&self) -> Option<u64> {
+        self.0.quota.budget(&self.0.setup.limits)
     }
 
     pub fn owner(&self) -> &QuotaOwner {
@@ -202,7 +230,7 @@ fn build(setup: &Setup) -> Result<reqwest::Client, ConnectorError> {
         // Both would send requests that the layers above neither count nor limit.
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .connect_timeout(timeout.min(std::time::Duration::from_secs(10)));
+        .connect_timeout(timeout.min(Duration::from_secs(10)));
     if setup.base_url.is_loopback() {
         builder = builder.no_proxy();
     }

@@ -1,30 +1,21 @@
-//! At most so many requests in any window: exact, with a log of the last sends.
+//! Which rates hold for an owner now: the user's, and what the vendor's headers say.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::request::Observed;
+use super::window::{MARGIN, Rules};
 use crate::contract::RateLimit;
 
-/// The window is kept this much longer than stated, because requests don't all travel equally fast.
-pub(super) const MARGIN: Duration = Duration::from_millis(100);
+/// The vendor's count is held against ours at most this often in a window; each time costs a look into the book.
+const CHECKS: u32 = 100;
 
-/// Refusals widen the margin up to this share of the window.
-const WIDEST_SHARE: u32 = 5;
-
-/// So many windows without a refusal bring the margin back.
-const CALM_WINDOWS: u32 = 10;
-
-/// A sliding window over the times of the last sends. Clock: monotonic; it stands still while the machine sleeps, which
-/// only makes it stricter.
+/// The rates of one owner.
 #[derive(Debug)]
 pub(super) struct Limiter {
     state: Mutex<State>,
-    /// Waiting is first come, first served.
-    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -35,61 +26,44 @@ struct State {
     fixed: bool,
     /// What the vendor's headers say.
     vendor: Option<RateLimit>,
-    sent: VecDeque<Instant>,
-    margin: Duration,
-    refused_at: Option<Instant>,
-    held_until: Option<Instant>,
     /// Requests of others in the same window, by the vendor's count, and until when that count holds.
     foreign: Option<(u32, Instant)>,
+    checked: Option<Instant>,
 }
 
-/// It would take longer than the caller wants to wait.
+/// A count of the vendor's that ours is to be held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooLong(pub(super) Duration);
+pub(super) struct Check {
+    used: u32,
+    per: Duration,
+}
+
+impl Check {
+    /// What of ours the vendor may have counted, the answer to a request being this old, left within this time.
+    pub(super) fn ours_within(self, took: Duration) -> Duration {
+        self.per + MARGIN + took
+    }
+}
 
 impl Limiter {
     pub(super) fn new(rate: Option<RateLimit>, fixed: bool) -> Self {
-        let state = State {
-            own: rate,
-            fixed,
-            vendor: None,
-            sent: VecDeque::new(),
-            margin: MARGIN,
-            refused_at: None,
-            held_until: None,
-            foreign: None,
-        };
-        Limiter { state: Mutex::new(state), turn: tokio::sync::Mutex::new(()) }
+        let state = State { own: rate, fixed, vendor: None, foreign: None, checked: None };
+        Limiter { state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a slot and takes it; the request must leave at once. Dropping the future takes none.
-    pub(super) async fn acquire(&self, longest: Duration) -> Result<(), TooLong> {
-        let _turn = self.turn.lock().await;
-        loop {
-            let wait = match self.state().take(Instant::now()) {
-                None => return Ok(()),
-                Some(wait) => wait,
-            };
-            if wait > longest {
-                return Err(TooLong(wait));
-            }
-            sleep(wait).await;
-        }
-    }
-
-    /// The vendor refused a request for its rate: nobody sends for this long, or for one window.
-    pub(super) fn refused(&self, wait: Option<Duration>) {
+    /// What a request must keep now; with a share, one of the background.
+    pub(super) fn rules(&self, share: Option<f64>) -> Rules {
         let now = Instant::now();
-        let mut state = self.state();
-        let window = state.window();
-        let until = now + wait.unwrap_or(window);
-        state.held_until = Some(state.held_until.map_or(until, |held| held.max(until)));
-        state.margin = (state.margin * 2).min(window / WIDEST_SHARE).max(MARGIN);
-        state.refused_at = Some(now);
+        let state = self.state();
+        let background = share.into_iter().flat_map(|share| state.rates().map(move |rate| part(rate, share)));
+        Rules {
+            background: background.collect(),
+            all: state.rates().map(|rate| state.left(rate, now)).collect(),
+        }
     }
 
     /// Another client of the same owner asks for this rate: the lower one holds.
@@ -101,22 +75,37 @@ impl Limiter {
         }
     }
 
-    /// Follows what the vendor's headers say.
-    pub(super) fn observe(&self, observed: &Observed) {
-        let (Some(max), Some(per)) = (observed.max, observed.interval) else { return };
+    /// Follows what the vendor's headers say; returns what is to be [checked](Self::check).
+    pub(super) fn observe(&self, observed: &Observed) -> Option<Check> {
+        let (max, per) = (observed.max?, observed.interval?);
         if max == 0 || per.is_zero() {
-            return;
+            return None;
         }
         let now = Instant::now();
         let mut state = self.state();
         state.vendor = Some(RateLimit { requests: max, per });
-        if let Some(remaining) = observed.remaining {
-            state.prune(now);
-            // Ours may be more than the vendor has counted yet, never less; so the rest is truly others'.
-            let ours = u32::try_from(state.sent.len()).unwrap_or(u32::MAX);
-            let foreign = max.saturating_sub(remaining).saturating_sub(ours);
-            state.foreign = (foreign > 0).then_some((foreign, now + per));
+        let used = max.saturating_sub(observed.remaining?);
+        if state.checked.is_some_and(|at| now < at + per / CHECKS) {
+            return None;
         }
+        state.checked = Some(now);
+        Some(Check { used, per })
+    }
+
+    /// Ours may be more than the vendor has counted yet, never less; so the rest is truly others'.
+    pub(super) fn check(&self, check: Check, ours: u32) {
+        let foreign = check.used.saturating_sub(ours);
+        self.state().foreign = (foreign > 0).then(|| (foreign, Instant::now() + check.per));
+    }
+}
+
+/// A share of a rate; of less than one request in a window, one in a longer window.
+fn part(rate: RateLimit, share: f64) -> RateLimit {
+    let share = share.clamp(0.0001, 1.0);
+    let requests = f64::from(rate.requests) * share;
+    match requests >= 1.0 {
+        true => RateLimit { requests: requests as u32, per: rate.per },
+        false => RateLimit { requests: 1, per: rate.per.div_f64(requests.max(0.0001)) },
     }
 }
 
@@ -131,188 +120,65 @@ impl State {
         [own, self.vendor].into_iter().flatten()
     }
 
-    /// The longest window.
-    fn window(&self) -> Duration {
-        self.rates().map(|r| r.per).max().unwrap_or(Duration::from_secs(1))
-    }
-
-    /// Takes a slot at `now`, or says how long to wait before asking again.
-    fn take(&mut self, now: Instant) -> Option<Duration> {
-        if let Some(held) = self.held_until {
-            if held > now {
-                return Some(held - now);
-            }
-            self.held_until = None;
-        }
-        if self.refused_at.is_some_and(|at| now >= at + self.window() * CALM_WINDOWS) {
-            (self.margin, self.refused_at) = (MARGIN, None);
-        }
-        self.prune(now);
-        let wait = self.rates().filter_map(|rate| self.wait(rate, now)).max();
-        if wait.is_none() && self.rates().next().is_some() {
-            self.sent.push_back(now);
-        }
-        wait
-    }
-
-    /// How long this rate forbids a request; `None` if it allows one.
-    fn wait(&self, rate: RateLimit, now: Instant) -> Option<Duration> {
+    /// What others leave of it.
+    fn left(&self, rate: RateLimit, now: Instant) -> RateLimit {
         let foreign = match self.foreign {
             Some((count, until)) if until > now && self.vendor == Some(rate) => count,
             _ => 0,
         };
         // One slot is always left, or nothing would ever tell that the others have stopped.
-        let allowed = rate.requests.saturating_sub(foreign).max(1) as usize;
-        let blocking = self.sent.len().checked_sub(allowed).and_then(|at| self.sent.get(at))?;
-        let free = *blocking + rate.per + self.margin;
-        (free > now).then(|| (free - now).max(Duration::from_millis(1)))
-    }
-
-    fn prune(&mut self, now: Instant) {
-        let keep = self.window() + self.margin;
-        while self.sent.front().is_some_and(|at| *at + keep <= now) {
-            self.sent.pop_front();
-        }
+        RateLimit { requests: rate.requests.saturating_sub(foreign).max(1), per: rate.per }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    const LONG: Duration = Duration::from_secs(3600);
 
     fn rate(requests: u32, seconds: u64) -> RateLimit {
         RateLimit { requests, per: Duration::from_secs(seconds) }
     }
 
-    async fn send_times(limiter: &Limiter, count: usize) -> Vec<Instant> {
-        let mut times = Vec::new();
-        for _ in 0..count {
-            limiter.acquire(LONG).await.unwrap();
-            times.push(Instant::now());
-        }
-        times
-    }
-
-    /// The most sends in any half-open window of this length.
-    fn densest(times: &[Instant], window: Duration) -> usize {
-        let inside = |from: &Instant| times.iter().filter(|t| **t >= *from && **t < *from + window).count();
-        times.iter().map(inside).max().unwrap_or(0)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn never_more_than_the_limit_and_nearly_all_of_it() {
-        let limiter = Limiter::new(Some(rate(100, 10)), true);
-        let start = Instant::now();
-        let times = send_times(&limiter, 1000).await;
-        assert_eq!(densest(&times, Duration::from_millis(10_099)), 100);
-        let used = 1000.0 / (100.0 * ((Instant::now() - start).as_secs_f64() / 10.0 + 1.0));
-        assert!(used >= 0.98, "{used}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waiters_share_one_window_and_a_cancelled_one_takes_nothing() {
-        let limiter = std::sync::Arc::new(Limiter::new(Some(rate(5, 1)), true));
-        send_times(&limiter, 5).await;
-        let waiter = tokio::spawn({
-            let limiter = limiter.clone();
-            async move { limiter.acquire(LONG).await }
-        });
-        sleep(Duration::from_millis(500)).await;
-        waiter.abort();
-        let _ = waiter.await;
-        sleep(Duration::from_millis(601)).await;
-        let before = Instant::now();
-        send_times(&limiter, 5).await;
-        assert_eq!(Instant::now(), before);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_holds_everybody_and_widens_the_margin() {
-        let limiter = Limiter::new(Some(rate(2, 10)), true);
-        let start = Instant::now();
-        limiter.acquire(LONG).await.unwrap();
-        limiter.refused(Some(Duration::from_secs(30)));
-        send_times(&limiter, 3).await;
-        assert_eq!(Instant::now() - start, Duration::from_millis(40_200));
-        limiter.refused(Some(LONG * 2));
-        assert!(matches!(limiter.acquire(LONG).await, Err(TooLong(_))));
+    fn seen(max: u32, remaining: u32) -> Observed {
+        let interval = Some(Duration::from_secs(10));
+        Observed { max: Some(max), remaining: Some(remaining), interval, ..Observed::default() }
     }
 
     #[tokio::test(start_paused = true)]
     async fn headers_lower_a_set_rate_and_move_an_unset_one() {
-        let seen = |max, remaining| Observed {
-            max: Some(max),
-            remaining: Some(remaining),
-            interval: Some(Duration::from_secs(10)),
-            daily_remaining: None,
-        };
-        let rates = |limiter: &Limiter| limiter.state().rates().collect::<Vec<_>>();
         let set = Limiter::new(Some(rate(50, 10)), true);
         set.observe(&seen(190, 190));
-        let times = send_times(&set, 51).await;
-        assert_eq!(times[50] - times[0], Duration::from_millis(10_100));
+        assert_eq!(set.rules(None).all, [rate(50, 10), rate(190, 10)]);
         set.observe(&seen(20, 20));
-        assert_eq!(rates(&set), [rate(50, 10), rate(20, 10)]);
+        assert_eq!(set.rules(None).all, [rate(50, 10), rate(20, 10)]);
 
         let unset = Limiter::new(Some(rate(100, 10)), false);
         unset.observe(&seen(190, 190));
-        assert_eq!(rates(&unset), [rate(190, 10)]);
+        assert_eq!(unset.rules(None).all, [rate(190, 10)]);
         unset.narrow(Some(rate(10, 10)), true);
-        assert_eq!(rates(&unset), [rate(10, 10), rate(190, 10)]);
+        assert_eq!(unset.rules(None).all, [rate(10, 10), rate(190, 10)]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_longer_window_of_the_user_does_not_open_the_vendors() {
-        let limiter = Limiter::new(Some(rate(1000, 100)), true);
-        limiter.observe(&Observed {
-            max: Some(100),
-            remaining: Some(100),
-            interval: Some(Duration::from_secs(10)),
-            daily_remaining: None,
-        });
-        let times = send_times(&limiter, 1200).await;
-        assert_eq!(densest(&times, Duration::from_secs(10)), 100);
-        assert_eq!(densest(&times, Duration::from_secs(100)), 1000);
+    async fn leaves_room_for_what_others_use_while_they_use_it() {
+        let limiter = Limiter::new(Some(rate(100, 10)), false);
+        let check = limiter.observe(&seen(100, 30)).unwrap();
+        limiter.check(check, 5);
+        assert_eq!(limiter.rules(None).all, [rate(35, 10)]);
+        assert_eq!(limiter.observe(&seen(100, 29)), None, "not looked at for every answer");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(limiter.rules(None).all, [rate(100, 10)]);
+        let check = limiter.observe(&seen(100, 0)).unwrap();
+        limiter.check(check, 0);
+        assert_eq!(limiter.rules(None).all, [rate(1, 10)]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn leaves_room_for_what_others_use() {
-        let limiter = Limiter::new(Some(rate(100, 10)), true);
-        limiter.acquire(LONG).await.unwrap();
-        let observed = Observed {
-            max: Some(100),
-            remaining: Some(30),
-            interval: Some(Duration::from_secs(10)),
-            daily_remaining: None,
-        };
-        limiter.observe(&observed);
-        let start = Instant::now();
-        let times = send_times(&limiter, 40).await;
-        assert_eq!(times.iter().filter(|t| **t == start).count(), 30);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        /// Whatever the pauses between requests, no window holds more than the limit.
-        #[test]
-        fn no_window_is_ever_too_full(limit in 1u32..20, pauses in proptest::collection::vec(0u64..900, 1..120)) {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_time().start_paused(true).build().unwrap();
-            let times = runtime.block_on(async {
-                let limiter = Limiter::new(Some(rate(limit, 2)), true);
-                let mut times = Vec::new();
-                for pause in pauses {
-                    sleep(Duration::from_millis(pause)).await;
-                    limiter.acquire(LONG).await.unwrap();
-                    times.push(Instant::now());
-                }
-                times
-            });
-            prop_assert!(densest(&times, Duration::from_millis(2_100)) <= limit as usize);
-        }
+    #[test]
+    fn a_share_is_never_more_than_it_says() {
+        let limiter = Limiter::new(Some(rate(190, 10)), true);
+        let rules = limiter.rules(Some(0.3));
+        assert_eq!((rules.all, rules.background), (vec![rate(190, 10)], vec![rate(57, 10)]));
+        assert_eq!(Limiter::new(Some(rate(1, 1)), true).rules(Some(0.25)).background, [rate(1, 4)]);
+        assert_eq!(limiter.rules(None).background, []);
     }
 }

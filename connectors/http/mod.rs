@@ -5,12 +5,14 @@
 //! 1. **retry**: 429, 408, 5xx, lost answers and failed connections, each only where a repeat is safe;
 //! 2. **concurrency**: at most so many requests of one quota owner at once;
 //! 3. **rate**: an exact sliding window and a daily budget per quota owner, taken for every attempt, a retry's too,
-//!    as the last thing before the bytes leave;
+//!    as the last thing before the bytes leave; written down in a [`QuotaBook`], which processes can share;
 //! 4. **timeout**: per attempt, from the connection to the last byte of the answer.
 
 mod address;
 mod bisect;
+mod book;
 mod client;
+mod day;
 mod exchange;
 mod limiter;
 mod quota;
@@ -18,10 +20,15 @@ mod request;
 mod retry;
 #[cfg(test)]
 mod tests;
+pub mod window;
+#[cfg(test)]
+mod window_tests;
 
 pub use address::BaseUrl;
 pub use bisect::{bisect, default_budget};
+pub use book::{Ask, Facts, Memory, News, QuotaBook, Taken};
 pub use client::{HttpClient, Setup};
+pub use day::{Day, Spent};
 pub use request::{Access, Answer, Observed, Request, Vendor};
 pub use retry::Policy;
 

@@ -105,6 +105,8 @@ pub struct Observed {
     pub remaining: Option<u32>,
     /// The window's length.
     pub interval: Option<Duration>,
+    /// Requests allowed a day.
+    pub daily_limit: Option<u64>,
     /// Requests left today.
     pub daily_remaining: Option<u64>,
 }

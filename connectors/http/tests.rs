@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::{Answer, BaseUrl, HttpClient, Observed, Policy, Request, Setup, Vendor};
 use crate::contract::{ConnectorError, Kind, QuotaOwner, RateLimit, Retry};
-use crate::registry::Limits;
+use crate::registry::{DailyCalls, Limits};
 
 /// What the server does with one request.
 #[derive(Clone, Copy)]
@@ -243,7 +243,8 @@ async fn long_waits_end_the_call_instead() {
 #[tokio::test]
 async fn a_budget_of_calls_counts_retries_too() {
     let server = serve(vec![LOST, OK]).await;
-    let client = client_with(&server.url, Limits { daily_calls: Some(2), ..Limits::default() });
+    let client =
+        client_with(&server.url, Limits { daily_calls: Some(DailyCalls::Number(2)), ..Limits::default() });
     client.send(&Request::get("/x")).await.unwrap();
     let error = client.send(&Request::get("/x")).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (Kind::Quota, Some("DAILY_BUDGET")));

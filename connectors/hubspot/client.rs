@@ -63,9 +63,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The portal's id; the answer's `portalId`.
+    /// The portal's id; the answer's `portalId`. Its `timeZone` is the one that the portal's day of calls goes by.
     pub(super) async fn portal(&self) -> Result<String, ConnectorError> {
         let answer = self.http.send(&Request::get("/account-info/v3/details")).await?;
+        if let Some(zone) = answer.text("timeZone") {
+            self.http.set_zone(zone).await;
+        }
         let id = answer.json.as_ref().and_then(|body| body.get("portalId"));
         match id {
             Some(Json::Number(id)) => Ok(id.to_string()),

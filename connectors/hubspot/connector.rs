@@ -45,7 +45,7 @@ impl HubSpot {
         let setup = Setup {
             vendor: errors::VENDOR,
             owner: config.owner(),
-            limits: settings.limits,
+            limits: settings.limits.clone(),
             start_rate: Some(START_RATE),
             in_flight: IN_FLIGHT,
             base_url: config.base_url,
@@ -56,7 +56,7 @@ impl HubSpot {
             error.message = format!("connection `{}` (hubspot): {}", config.connection, error.message);
             error
         })?;
-        Ok(HubSpot { client: Client { http }, limits: settings.limits, sandbox: config.sandbox })
+        Ok(HubSpot { client: Client { http }, limits: settings.limits.clone(), sandbox: config.sandbox })
     }
 }
 
@@ -98,6 +98,10 @@ impl Destination for HubSpot {
 
     fn quota(&self) -> QuotaOwner {
         self.client.http.owner().clone()
+    }
+
+    fn daily_budget(&self) -> Option<u64> {
+        self.client.http.daily_budget()
     }
 
     fn normalise(&self, target: &Target, field: &str, value: Value) -> Value {

@@ -24,7 +24,19 @@ pub(super) const STATE: Schema = Schema {
     application: 0x6f75_7453,
     what: "state file",
     page_size: 4096,
-    migrations: &[include_str!("migrations/state_001.sql")],
+    migrations: &[
+        include_str!("migrations/state_001.sql"),
+        include_str!("migrations/state_002.sql"),
+        include_str!("migrations/quota_001.sql"),
+    ],
+};
+
+/// A file that several projects share their limits by: the tables that `state.db` has for them.
+pub(super) const QUOTA: Schema = Schema {
+    application: 0x6f75_7451,
+    what: "file of shared limits",
+    page_size: 4096,
+    migrations: &[include_str!("migrations/quota_001.sql")],
 };
 
 /// `ledger/<sync>.db`.

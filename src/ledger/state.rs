@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Transaction, TransactionBehavior, params};
+use rusqlite::{Transaction, TransactionBehavior};
 
 use super::fault::Attempt;
 use super::file;
@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 const FILE: &str = "state.db";
 
-/// Runs, leases and daily quotas. A handle: clones share one file and one thread; calls block.
+/// Runs and leases; [`Quotas`](super::Quotas) are in the same file. A handle: clones share one file and one thread; calls block.
 #[derive(Clone)]
 pub struct State {
     pub(super) dir: PathBuf,
@@ -32,9 +32,13 @@ impl State {
         Self::open_in(dir, Arc::new(Machine))
     }
 
+    pub(super) fn file(dir: &Path) -> PathBuf {
+        dir.join(FILE)
+    }
+
     pub(super) fn open_in(dir: &Path, world: Arc<dyn World>) -> Result<State> {
         file::create_folder(dir)?;
-        let path = dir.join(FILE);
+        let path = Self::file(dir);
         let owner = Owner::open(&path, STATE)?;
         owner.look(move |conn| schema::check_small(conn, &path))?;
         Ok(State { dir: dir.to_path_buf(), owner, world, writable: true })
@@ -47,22 +51,8 @@ impl State {
     }
 
     pub(super) fn read_in(dir: &Path, world: Arc<dyn World>) -> Result<Option<State>> {
-        let owner = Owner::read(&dir.join(FILE), STATE)?;
+        let owner = Owner::read(&Self::file(dir), STATE)?;
         Ok(owner.map(|owner| State { dir: dir.to_path_buf(), owner, world, writable: false }))
-    }
-
-    /// Adds `calls` to what a quota's owner has used on `day`; returns that day's total.
-    pub fn use_daily(&self, owner: &str, day: &str, calls: u64) -> Result<u64> {
-        let (owner, day) = (owner.to_owned(), day.to_owned());
-        self.write(move |tx| {
-            let total: i64 = tx
-                .prepare_cached(
-                    "INSERT INTO daily (owner, day, calls) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (owner, day) DO UPDATE SET calls = calls + excluded.calls RETURNING calls",
-                )?
-                .query_row(params![owner, day, calls as i64], |row| row.get(0))?;
-            Ok(total as u64)
-        })
     }
 
     pub(super) fn write<T: Send + 'static>(

@@ -175,10 +175,11 @@ impl File<'_> {
                     node.integer().is_some_and(|n| n >= i128::from(least) && n <= i128::from(u32::MAX));
                 return self.unless(fits, node, path, &format!("a whole number of at least {least}"));
             }
-            Shape::Calls if text().is_some_and(|t| units::bound(t).is_some() && t.contains('%')) => {
-                return self.unsupported(node.pos, &format!("{path}: PERCENT"));
+            Shape::Calls => {
+                let number = node.integer().is_some_and(|n| (1..=i128::from(u32::MAX)).contains(&n));
+                let fits = number || text().and_then(units::percent).is_some();
+                (fits, "a whole number of at least 1, or a share of the vendor's daily limit like `30%`")
             }
-            Shape::Calls => return self.scalar(node, Shape::Integer(1), path),
             Shape::Bool => (node.boolean().is_some(), "`true` or `false`"),
             Shape::Word(words) => return self.word(node, words, path),
             Shape::Duration => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
-use outflow_connectors::registry::{Connector, Limits, Registry, Settings};
+use outflow_connectors::registry::{Connector, DailyCalls, Limits, Registry, Settings};
 use outflow_connectors::sandbox::SandboxConfig;
 use serde_json::Value as Json;
 
@@ -58,7 +58,7 @@ impl Reader<'_> {
                 values: self.values(connector, node, &path),
                 base_url,
                 sandbox,
-                limits: limits(node.get("limits")),
+                limits: self.limits(node.get("limits")),
             },
             sandbox: node.get("sandbox").map(Node::json),
             location: self.file.location(key.pos),
@@ -172,6 +172,17 @@ impl Reader<'_> {
         }
     }
 
+    fn limits(&self, block: Option<&Node>) -> Limits {
+        let get = |name| block.and_then(|b| b.get(name));
+        Limits {
+            requests: get("requests").and_then(Node::text).and_then(units::rate),
+            daily_calls: get("daily_calls").and_then(daily_calls),
+            concurrency: get("concurrency").and_then(Node::integer).and_then(|n| n.try_into().ok()),
+            shared: get("shared").and_then(Node::text).map(|file| self.root.join(file)),
+            ..Limits::default()
+        }
+    }
+
     fn base_url(&self, connector: &Connector, node: &Node, path: &str) -> (Option<String>, bool) {
         let Some(value) = node.get("base_url") else { return (None, false) };
         match value.text() {
@@ -229,12 +240,11 @@ fn judge_url(url: &str) -> Result<(), &'static str> {
     }
 }
 
-fn limits(block: Option<&Node>) -> Limits {
-    let get = |name| block.and_then(|b| b.get(name));
-    Limits {
-        requests: get("requests").and_then(Node::text).and_then(units::rate),
-        daily_calls: get("daily_calls").and_then(Node::integer).and_then(|n| n.try_into().ok()),
-        concurrency: get("concurrency").and_then(Node::integer).and_then(|n| n.try_into().ok()),
+/// `50000`, or `30%` of what the vendor announces.
+fn daily_calls(node: &Node) -> Option<DailyCalls> {
+    match node.integer() {
+        Some(calls) => calls.try_into().ok().map(DailyCalls::Number),
+        None => node.text().and_then(units::percent).map(DailyCalls::Percent),
     }
 }
 

@@ -159,7 +159,10 @@ fn scalar(shape: Shape) -> Json {
             json!({"type": "string", "pattern": format!("^(?!.*\\.$){first}{inner}*$"), "maxLength": 100})
         }
         Shape::Integer(least) => json!({"type": "integer", "minimum": least, "maximum": u32::MAX}),
-        Shape::Calls => scalar(Shape::Integer(1)),
+        Shape::Calls => json!({"anyOf": [
+            scalar(Shape::Integer(1)),
+            text(r"^(?![\s0.]*%)\s*(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?)\s*%\s*$"),
+        ]}),
         Shape::Bool => json!({"type": "boolean"}),
         Shape::Word(words) => json!({"enum": words}),
         Shape::Duration => text(r"^\s*([0-9]+(ms|s|m|h|d))+\s*$"),

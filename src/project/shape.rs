@@ -121,9 +121,13 @@ pub(super) const CONNECTION_KEYS: &[Key] = &[
 
 const LIMITS: Shape = Shape::Block(&[
     key("requests", Shape::Rate, "Requests in any window, as in `190/10s`."),
-    key("daily_calls", Shape::Calls, "Requests a day."),
+    key(
+        "daily_calls",
+        Shape::Calls,
+        "Requests a day: a number, or a share of the vendor's own limit as in `30%`.",
+    ),
     key("concurrency", Shape::Integer(1), "Requests in flight at once."),
-    later("shared"),
+    key("shared", Shape::Text, "A file that several projects on this machine share these limits by."),
 ]);
 
 /// A file under `mappings/`.

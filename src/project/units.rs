@@ -74,6 +74,14 @@ pub(super) fn bound(text: &str) -> Option<Bound> {
     }
 }
 
+/// `30%`: more than nothing, and not more than all.
+pub(super) fn percent(text: &str) -> Option<f64> {
+    match bound(text) {
+        Some(Bound::Percent(percent)) if percent > 0.0 => Some(percent),
+        _ => None,
+    }
+}
+
 /// `08:00` or `23:59:30`.
 pub(super) fn time_of_day(text: &str) -> Option<jiff::civil::Time> {
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b':') && text.contains(':');

@@ -1,6 +1,7 @@
 //! The systems of one process: each connection made once, the built-in sandbox started once.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use outflow_connectors::contract::{Destination, Source};
@@ -8,7 +9,7 @@ use outflow_connectors::registry::Settings;
 use outflow_connectors::sandbox::{Sandbox, SandboxConfig, Storage};
 
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::ledger::create_folder;
+use crate::ledger::{Quotas, create_folder};
 use crate::project::{Connection, Project};
 
 /// What the process may do to the built-in sandbox.
@@ -27,16 +28,25 @@ pub struct Connections {
 
 impl Connections {
     /// Starts the sandbox if a connection asks for it. Nothing else is contacted yet.
+    ///
+    /// # Errors
+    /// Where the sandbox does not start, or a file of shared limits cannot be used.
     pub async fn open(project: &Project, access: Access) -> Result<Self> {
         let sandbox = start_sandbox(project, access).await?;
-        let settings = project.connections.iter().map(|(name, connection)| {
+        let mut books = Books { project, access, open: BTreeMap::new() };
+        let mut all = BTreeMap::new();
+        for (name, connection) in &project.connections {
             let mut settings = connection.settings.clone();
-            if let (true, Some(sandbox)) = (settings.sandbox, &sandbox) {
-                settings.base_url = Some(format!("{}/{}", sandbox.url(), connection.connector.name));
+            match &sandbox {
+                // Its account lives in this process alone.
+                Some(sandbox) if settings.sandbox => {
+                    settings.base_url = Some(format!("{}/{}", sandbox.url(), connection.connector.name));
+                }
+                _ => settings.limits.book = Some(books.book(connection)?),
             }
-            (name.clone(), (connection.clone(), settings))
-        });
-        Ok(Connections { settings: settings.collect(), sandbox })
+            all.insert(name.clone(), (connection.clone(), settings));
+        }
+        Ok(Connections { settings: all, sandbox })
     }
 
     /// A destination of its own for each caller, so that its traffic is that of one sync; limits are shared by owner.
@@ -94,6 +104,31 @@ impl Connections {
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
         }
+    }
+}
+
+/// The books of requests, each opened once: by file, that of the state folder under none.
+struct Books<'a> {
+    project: &'a Project,
+    access: Access,
+    open: BTreeMap<Option<PathBuf>, Arc<Quotas>>,
+}
+
+impl Books<'_> {
+    fn book(&mut self, connection: &Connection) -> Result<Arc<Quotas>> {
+        let shared = connection.settings.limits.shared.as_deref();
+        if let Some(book) = self.open.get(&shared.map(Path::to_path_buf)) {
+            return Ok(book.clone());
+        }
+        let book = match (self.access, shared) {
+            (Access::ReadOnly, shared) => Quotas::read(&self.project.state, shared),
+            (Access::Write, None) => Quotas::in_folder(&self.project.state),
+            (Access::Write, Some(file)) => {
+                Quotas::shared(file).map_err(|error| error.at(connection.location.clone()))?
+            }
+        };
+        self.open.insert(shared.map(Path::to_path_buf), book.clone());
+        Ok(book)
     }
 }
 

@@ -1,7 +1,5 @@
 //! What one run of one sync works with.
 
-use outflow_connectors::registry::Limits;
-
 use super::connect::Connections;
 use super::event::Observer;
 use super::extract::interrupted;
@@ -20,12 +18,6 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The destination connection's `limits` block.
-    pub fn limits(&self) -> Limits {
-        let connection = self.project.connections.get(&self.sync.destination.connection);
-        connection.map(|connection| connection.settings.limits).unwrap_or_default()
-    }
-
     /// Does the work, or leaves it where a stop is asked for: only for work that may be cut off anywhere.
     pub async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {

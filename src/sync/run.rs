@@ -267,7 +267,7 @@ impl<'a> Work<'a> {
     fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
         let mut preview = preview::preview(delta, memory)?;
         let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
-        let daily = self.context.limits().daily_calls;
+        let daily = self.destination.daily_budget();
         preview.forecast = preview::forecast((delta, plan), spec, &self.shape(), capabilities, daily)?;
         Ok(preview)
     }

@@ -1,4 +1,4 @@
-//! Run history, daily quotas, the salt.
+//! Run history, the salt.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -88,28 +88,6 @@ fn a_reader_of_the_state_cannot_write() {
     let state = State::read(home.path()).unwrap().unwrap();
     assert_eq!(state.begin_run("contacts", None, time(0)).unwrap_err().kind, ErrorKind::Internal);
     assert_eq!(state.acquire("contacts").unwrap_err().kind, ErrorKind::Internal);
-}
-
-#[test]
-fn many_processes_make_one_state_file() {
-    let home = Home::new();
-    let dir = home.path().join("state");
-    let total: Vec<_> = std::thread::scope(|scope| {
-        let each = || State::open(&dir).unwrap().use_daily("portal 1", "2026-11-20", 1).unwrap();
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(each)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    assert_eq!(total.into_iter().max(), Some(4));
-}
-
-#[test]
-fn calls_of_a_day_add_up_by_owner() {
-    let home = Home::new();
-    let state = State::open(home.path()).unwrap();
-    assert_eq!(state.use_daily("portal 1", "2026-11-20", 30).unwrap(), 30);
-    assert_eq!(state.use_daily("portal 1", "2026-11-20", 12).unwrap(), 42);
-    assert_eq!(state.use_daily("portal 2", "2026-11-20", 1).unwrap(), 1);
-    assert_eq!(state.use_daily("portal 1", "2026-11-21", 1).unwrap(), 1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Files that are no text, no project, or an attack; variables, secrets and targets.
 
+use outflow_connectors::registry::DailyCalls;
 use proptest::prelude::*;
 
 use super::support::{environment, folder, load, options, write};
@@ -47,7 +48,8 @@ fn variables_and_paths_are_resolved() {
     assert_eq!(db.values["path"], root.join("data/a.db").to_str().unwrap());
     let crm = &project.connections["crm"].settings;
     assert_eq!((crm.base_url.as_deref(), crm.sandbox), (Some("https://example.com"), false));
-    assert_eq!((crm.limits.daily_calls, crm.limits.concurrency), (Some(5), None));
+    let five = Some(DailyCalls::Number(5));
+    assert_eq!((crm.limits.daily_calls, crm.limits.concurrency), (five, None));
     assert_eq!(crm.limits.requests.map(|r| (r.requests, r.per.as_secs())), Some((190, 10)));
     assert_eq!(crm.values["token"], "pat-secret");
     let sync = &project.syncs[0];
@@ -69,7 +71,7 @@ fn a_target_is_laid_over_and_the_others_are_left_alone() {
     let project = dev.unwrap_or_else(|d| panic!("{d}")).project;
     let crm = &project.connections["crm"].settings;
     assert_eq!((crm.base_url.as_deref(), crm.sandbox, crm.limits.concurrency), (None, true, Some(2)));
-    assert_eq!(crm.limits.daily_calls, Some(5), "what the target does not name stays");
+    assert_eq!(crm.limits.daily_calls, Some(DailyCalls::Number(5)), "what the target does not name stays");
     assert!(project.state.ends_with(".dev") && project.target.as_deref() == Some("dev"));
     assert_eq!(project.syncs[0].source.sql, "select 'FR', 'FR'");
 

@@ -241,12 +241,12 @@ fn connections() {
                 "outflow.yml:5:98: OF-CFG-006: in `connections.more.sandbox`: `objects.contacts.ltv` has the unknown type `numbr`; known are `string`, `number`, `integer`, `boolean`, `bool`, `date`, `datetime`, `enum`, `json`",
             ),
             (
-                "{type: hubspot, token: \"${T:-t}\", limits: {requests: 190 per 10s, daily_calls: 30%, concurrency: 0}}",
-                "outflow.yml:5:62: OF-CFG-006: `connections.more.limits.requests` must be a rate like `190/10s` or `15/s`, not `190 per 10s`\noutflow.yml:5:88: OF-CFG-007: `connections.more.limits.daily_calls: PERCENT` is not supported by this version yet\noutflow.yml:5:106: OF-CFG-006: `connections.more.limits.concurrency` must be a whole number of at least 1, not `0`",
+                "{type: hubspot, token: \"${T:-t}\", limits: {requests: 190 per 10s, daily_calls: 0%, concurrency: 0}}",
+                "outflow.yml:5:62: OF-CFG-006: `connections.more.limits.requests` must be a rate like `190/10s` or `15/s`, not `190 per 10s`\noutflow.yml:5:88: OF-CFG-006: `connections.more.limits.daily_calls` must be a whole number of at least 1, or a share of the vendor's daily limit like `30%`, not `0%`\noutflow.yml:5:105: OF-CFG-006: `connections.more.limits.concurrency` must be a whole number of at least 1, not `0`",
             ),
             (
-                "{type: hubspot, token: \"${T:-t}\", limits: {shared: a, request: 1/s}}",
-                "outflow.yml:5:52: OF-CFG-007: `connections.more.limits.shared` is not supported by this version yet\noutflow.yml:5:63: OF-CFG-004: unknown key `request` in `connections.more.limits` (did you mean `requests`?)",
+                "{type: hubspot, token: \"${T:-t}\", limits: {shared: \"\", request: 1/s}}",
+                "outflow.yml:5:60: OF-CFG-006: `connections.more.limits.shared` must be a text, not an empty text\noutflow.yml:5:64: OF-CFG-004: unknown key `request` in `connections.more.limits` (did you mean `requests`?)",
             ),
         ],
     );

@@ -1,0 +1,169 @@
+//! At most so many requests in any window: exact, over a log of the last sends that one process keeps or several share.
+
+use std::time::Duration;
+
+use crate::contract::RateLimit;
+
+/// The window is kept this much longer than stated, because requests don't all travel equally fast.
+pub const MARGIN: Duration = Duration::from_millis(100);
+
+/// Refusals widen the margin up to this share of the window.
+const WIDEST_SHARE: u32 = 5;
+
+/// So many windows without a refusal bring the margin back.
+const CALM_WINDOWS: u32 = 10;
+
+/// Entries are kept this much longer than any rule needs them, to hold the vendor's count against ours.
+const KEEP: Duration = Duration::from_secs(1);
+
+/// Whose requests a log's lane holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Everybody's.
+    All,
+    /// Those of clients that take a share only; they stand in [`Lane::All`] as well.
+    Background,
+}
+
+/// What a log knows beside the times of its entries. Times are those of the log's own clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Entries ever made in [`Lane::All`]; the last one has this number, the first had 1.
+    pub all: u64,
+    pub background: u64,
+    /// Nobody sends before; zero where nobody is held.
+    pub held_until: Duration,
+    pub refused_at: Option<Duration>,
+    pub margin: Duration,
+    /// How long entries are kept; only grows.
+    pub keep: Duration,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Head {
+            all: 0,
+            background: 0,
+            held_until: Duration::ZERO,
+            refused_at: None,
+            margin: MARGIN,
+            keep: Duration::ZERO,
+        }
+    }
+}
+
+impl Head {
+    fn last(&self, lane: Lane) -> u64 {
+        match lane {
+            Lane::All => self.all,
+            Lane::Background => self.background,
+        }
+    }
+
+    fn margin(&self, window: Duration, now: Duration) -> Duration {
+        let calm = self.refused_at.is_none_or(|at| now >= at + window * CALM_WINDOWS);
+        if calm { MARGIN } else { self.margin }
+    }
+}
+
+/// Where one owner's log is kept. Whoever calls the functions below keeps everybody else out of it meanwhile.
+pub trait Log {
+    type Error;
+
+    fn head(&self) -> Head;
+    fn set_head(&mut self, head: Head) -> Result<(), Self::Error>;
+    /// The time of an entry; `None` once it is dropped.
+    fn at(&self, lane: Lane, number: u64) -> Result<Option<Duration>, Self::Error>;
+    fn push(&mut self, lane: Lane, number: u64, at: Duration) -> Result<(), Self::Error>;
+    /// May drop what is older.
+    fn drop_before(&mut self, time: Duration) -> Result<(), Self::Error>;
+}
+
+/// The rules that one request must keep.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rules {
+    /// For all requests of the owner together; their windows may differ.
+    pub all: Vec<RateLimit>,
+    /// For those of the background; empty for a request that is none.
+    pub background: Vec<RateLimit>,
+}
+
+impl Rules {
+    /// The longest window; a second where there is none.
+    pub fn window(&self) -> Duration {
+        self.all.iter().map(|rate| rate.per).max().unwrap_or(Duration::from_secs(1))
+    }
+
+    fn each(&self) -> impl Iterator<Item = (Lane, RateLimit)> {
+        let all = self.all.iter().map(|rate| (Lane::All, *rate));
+        all.chain(self.background.iter().map(|rate| (Lane::Background, *rate)))
+    }
+}
+
+/// How long to wait before asking again; `None`: a request may leave now.
+pub fn wait<L: Log>(log: &L, rules: &Rules, now: Duration) -> Result<Option<Duration>, L::Error> {
+    let head = log.head();
+    if head.held_until > now {
+        return Ok(Some(head.held_until - now));
+    }
+    let margin = head.margin(rules.window(), now);
+    let mut free = now;
+    for (lane, rate) in rules.each() {
+        // With one more entry this one would be the first of `requests` + 1.
+        let Some(before) = (head.last(lane) + 1).checked_sub(u64::from(rate.requests.max(1))) else {
+            continue;
+        };
+        if before > 0
+            && let Some(at) = log.at(lane, before)?
+        {
+            free = free.max(at + rate.per + margin);
+        }
+    }
+    Ok((free > now).then(|| (free - now).max(Duration::from_millis(1))))
+}
+
+/// Enters a request that leaves now.
+pub fn enter<L: Log>(log: &mut L, rules: &Rules, now: Duration) -> Result<(), L::Error> {
+    let mut head = log.head();
+    let window = rules.each().map(|(_, rate)| rate.per).max().unwrap_or(Duration::ZERO);
+    head.keep = head.keep.max(window + (window / WIDEST_SHARE).max(MARGIN) + KEEP);
+    head.all += 1;
+    log.push(Lane::All, head.all, now)?;
+    if !rules.background.is_empty() {
+        head.background += 1;
+        log.push(Lane::Background, head.background, now)?;
+    }
+    if head.margin(rules.window(), now) == MARGIN {
+        (head.margin, head.refused_at) = (MARGIN, None);
+    }
+    log.set_head(head)?;
+    log.drop_before(now.saturating_sub(head.keep))
+}
+
+/// The vendor refused a request for its rate: nobody sends for as long as it asks, or for one window.
+pub fn refuse<L: Log>(
+    log: &mut L,
+    asked: Option<Duration>,
+    window: Duration,
+    now: Duration,
+) -> Result<(), L::Error> {
+    let mut head = log.head();
+    head.held_until = head.held_until.max(now + asked.unwrap_or(window));
+    head.margin = (head.margin * 2).min(window / WIDEST_SHARE).max(MARGIN);
+    head.refused_at = Some(now);
+    log.set_head(head)
+}
+
+/// Requests that left after this time.
+pub fn sent_since<L: Log>(log: &L, time: Duration) -> Result<u32, L::Error> {
+    let last = log.head().all;
+    let (mut old, mut new) = (0, last + 1);
+    while new - old > 1 {
+        let middle = old + (new - old) / 2;
+        match log.at(Lane::All, middle)? {
+            Some(at) if at > time => new = middle,
+            _ => old = middle,
+        }
+    }
+    Ok(u32::try_from(last - old).unwrap_or(u32::MAX))
+}

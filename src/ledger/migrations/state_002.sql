@@ -1,0 +1,3 @@
+-- Daily quotas move into the tables that hold all of a quota's owner.
+
+DROP TABLE daily;
