@@ -48,7 +48,7 @@ pub struct FieldValue {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     pub verb: Verb,
-    /// The `match_on` fields with their values, normalised by [`Destination::normalise`](super::Destination::normalise).
+    /// The `match_on` fields with their values, normalised by [`Destination::normaliser`](super::Destination::normaliser).
     pub destination_key: Vec<FieldValue>,
     /// The object's id in the destination, where an earlier receipt gave it.
     pub remote_id: Option<String>,

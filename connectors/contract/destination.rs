@@ -81,6 +81,9 @@ pub struct Connected {
     pub catalog: Arc<Catalog>,
 }
 
+/// Puts one value of a match field into the form in which the destination compares it; pure.
+pub type Normaliser = fn(Value) -> Value;
+
 /// A system records are delivered to. Its methods before `open` only read.
 #[async_trait]
 pub trait Destination: Send + Sync {
@@ -97,9 +100,10 @@ pub trait Destination: Send + Sync {
         None
     }
 
-    /// The form in which the destination compares a match key: an e-mail trimmed and lower-cased.
-    fn normalise(&self, _target: &Target, _field: &str, value: Value) -> Value {
-        value
+    /// Brings a match field's values into the form in which the destination compares them, such as an e-mail trimmed
+    /// and lower-cased; `None` where it compares them as they are.
+    fn normaliser(&self, _target: &Target, _field: &str) -> Option<Normaliser> {
+        None
     }
 
     /// Logs in and asks whose account this is.

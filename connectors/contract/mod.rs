@@ -16,8 +16,8 @@ pub use capability::{Capabilities, DeleteKind, RateLimit};
 pub use catalog::{Catalog, FieldType, Property};
 pub use change::{BatchSource, Change, FieldValue, Verb};
 pub use destination::{
-    AccountId, Connected, Destination, Handles, Lookup, QuotaOwner, RemoteHandle, RunContext, Session,
-    Submitted, Target, Traffic,
+    AccountId, Connected, Destination, Handles, Lookup, Normaliser, QuotaOwner, RemoteHandle, RunContext,
+    Session, Submitted, Target, Traffic,
 };
 pub use error::{ConnectorError, Kind, Retry};
 pub use receipt::{Outcome, Receipt};

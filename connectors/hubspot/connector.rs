@@ -11,8 +11,8 @@ use super::encode::{self, Input};
 use super::errors;
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, Change, ConnectorError, DeleteKind, Destination,
-    FieldValue, Handles, Kind, Lookup, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle, RunContext,
-    Session, Submitted, Target, Traffic, Value, Verb,
+    FieldValue, Handles, Kind, Lookup, Normaliser, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle,
+    RunContext, Session, Submitted, Target, Traffic, Value, Verb,
 };
 use crate::http::{HttpClient, Policy, Setup, bisect, default_budget};
 use crate::registry::{Limits, Settings};
@@ -104,12 +104,12 @@ impl Destination for HubSpot {
         self.client.http.daily_budget()
     }
 
-    fn normalise(&self, target: &Target, field: &str, value: Value) -> Value {
+    fn normaliser(&self, target: &Target, field: &str) -> Option<Normaliser> {
         let contacts = ObjectType::parse(&target.object).is_ok_and(|o| o.is_contacts());
-        match value {
-            Value::Text(text) if contacts && field == "email" => Value::Text(encode::fold(&text)),
+        (contacts && field == "email").then_some(|value| match value {
+            Value::Text(text) => Value::Text(encode::fold(&text)),
             other => other,
-        }
+        })
     }
 
     async fn account(&self) -> Result<AccountId, ConnectorError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use outflow_connectors::contract::{
     Capabilities, Catalog, Connected, ConnectorError, DeleteKind, Destination, FieldType, Kind, Property,
-    Query, Schema, Source, Target, Value, Verb,
+    Query, Schema, Source, Target, Verb,
 };
 
 use super::check::DataTests;
@@ -77,7 +77,7 @@ pub async fn resolve(
 }
 
 fn normaliser(destination: Arc<dyn Destination>, target: Target) -> Normalise {
-    Arc::new(move |field: &str, value: Value| destination.normalise(&target, field, value))
+    Arc::new(move |field: &str| destination.normaliser(&target, field))
 }
 
 /// What the mapping asks for and the destination cannot do.

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::convert::{Conversion, convert};
 use super::fault::{self, Fault};
 use super::json;
+use super::sha::Midstate;
 
 /// Stored with the ledger.
 pub const ENCODING_VERSION: u32 = 1;
@@ -56,7 +57,7 @@ pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-fn tagged(tag: u8, content: &[u8], out: &mut Vec<u8>) {
+pub(super) fn tagged(tag: u8, content: &[u8], out: &mut Vec<u8>) {
     out.push(tag);
     length(content.len(), out);
     out.extend_from_slice(content);
@@ -114,7 +115,38 @@ fn whole_float(value: f64) -> Option<Number> {
 #[derive(Clone)]
 pub struct Hasher {
     /// SHA-256 after one block: the salt's digest, the encoding's version, zeros.
-    salted: Sha256,
+    salted: Midstate,
+}
+
+/// The first byte of what is hashed: hashes of different things never meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// The parts of a row's key.
+    Key,
+    /// A row's key hash, then the name and value of each field, sorted by name.
+    Record,
+    /// A row's key hash, the name and value of one field.
+    Field,
+    /// The parts of a destination key.
+    Destination,
+}
+
+impl Domain {
+    /// Begins a new message in a buffer.
+    pub fn begin(self, out: &mut Vec<u8>) {
+        out.clear();
+        out.push(match self {
+            Domain::Key => b'k',
+            Domain::Record => b'r',
+            Domain::Field => b'f',
+            Domain::Destination => b'd',
+        });
+    }
+}
+
+/// Appends the name of a record's field.
+pub fn encode_name(name: &str, out: &mut Vec<u8>) {
+    tagged(b'f', name.as_bytes(), out);
 }
 
 impl Hasher {
@@ -123,12 +155,22 @@ impl Hasher {
         let mut block = [0; 64];
         block[..32].copy_from_slice(&Sha256::digest(salt));
         block[32..36].copy_from_slice(&ENCODING_VERSION.to_be_bytes());
-        Hasher { salted: Sha256::new_with_prefix(block) }
+        Hasher { salted: Midstate::after(block) }
+    }
+
+    /// The hash of a message that [`Domain::begin`] began; the buffer's content is spent.
+    pub fn finish(&self, message: &mut Vec<u8>) -> [u8; 16] {
+        self.salted.finish(message)
+    }
+
+    /// The first 64 bits of [`Self::finish`].
+    pub fn finish_short(&self, message: &mut Vec<u8>) -> u64 {
+        (u128::from_be_bytes(self.finish(message)) >> 64) as u64
     }
 
     /// The hash of a row's key.
     pub fn key(&self, parts: &[Value]) -> [u8; 16] {
-        first(self.digest(b'k', |out| parts.iter().for_each(|part| encode_value(part, out))))
+        self.finish(&mut message(Domain::Key, |out| parts.iter().for_each(|part| encode_value(part, out))))
     }
 
     /// The fingerprint of a key's record; the fields come sorted by name.
@@ -137,13 +179,13 @@ impl Hasher {
         key: &[u8; 16],
         fields: impl IntoIterator<Item = (&'a str, &'a Value)>,
     ) -> [u8; 16] {
-        first(self.digest(b'r', |out| {
+        self.finish(&mut message(Domain::Record, |out| {
             out.extend_from_slice(key);
             let mut last = "";
             for (name, value) in fields {
                 debug_assert!(last < name || last.is_empty(), "fields must come sorted by name");
                 last = name;
-                tagged(b'f', name.as_bytes(), out);
+                encode_name(name, out);
                 encode_value(value, out);
             }
         }))
@@ -151,38 +193,32 @@ impl Hasher {
 
     /// The hash of one field of a key's record.
     pub fn field(&self, key: &[u8; 16], name: &str, value: &Value) -> u64 {
-        u64::from_be_bytes(first(self.digest(b'f', |out| {
+        self.finish_short(&mut message(Domain::Field, |out| {
             out.extend_from_slice(key);
-            tagged(b'f', name.as_bytes(), out);
+            encode_name(name, out);
             encode_value(value, out);
-        })))
+        }))
     }
 
     /// The hash of a destination key.
     pub fn destination(&self, parts: &[Value]) -> u64 {
-        u64::from_be_bytes(first(
-            self.digest(b'd', |out| parts.iter().for_each(|part| encode_value(part, out))),
-        ))
+        let mut parts =
+            message(Domain::Destination, |out| parts.iter().for_each(|part| encode_value(part, out)));
+        self.finish_short(&mut parts)
     }
+}
 
-    fn digest(&self, domain: u8, fill: impl FnOnce(&mut Vec<u8>)) -> [u8; 32] {
-        let mut bytes = Vec::with_capacity(256);
-        bytes.push(domain);
-        fill(&mut bytes);
-        self.salted.clone().chain_update(&bytes).finalize().into()
-    }
+fn message(domain: Domain, fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut message = Vec::with_capacity(256);
+    domain.begin(&mut message);
+    fill(&mut message);
+    message
 }
 
 impl std::fmt::Debug for Hasher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Hasher(..)")
     }
-}
-
-fn first<const N: usize>(digest: [u8; 32]) -> [u8; N] {
-    let mut start = [0; N];
-    start.copy_from_slice(&digest[..N]);
-    start
 }
 
 #[cfg(test)]

@@ -39,6 +39,54 @@ fn with_offset(text: &str) -> Option<Timestamp> {
     joined.parse().ok()
 }
 
+/// A date alone in the form `2009-01-31`; all other forms are left to [`parse`].
+pub(super) fn plain_date(text: &str) -> Option<civil::Date> {
+    let &[a, b, c, d, b'-', e, f, b'-', g, h] = text.as_bytes() else { return None };
+    let year = i16::from(two(a, b)?) * 100 + i16::from(two(c, d)?);
+    civil::Date::new(year, two(e, f)?, two(g, h)?).ok()
+}
+
+/// Seconds since 1970 and nanoseconds of the same sign, from `2009-01-31 23:59:00` with a `T` or a space and up to nine
+/// digits of a fraction, as read in UTC; all other forms are left to [`parse`].
+pub(super) fn plain_seconds(text: &str) -> Option<(i64, i32)> {
+    let date = plain_date(text.get(..10)?)?;
+    let &[b' ' | b'T', a, b, b':', c, d, b':', e, f, ref fraction @ ..] = &text.as_bytes()[10..] else {
+        return None;
+    };
+    let (hour, minute, second) = (two(a, b)?, two(c, d)?, two(e, f)?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let nanoseconds = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) => {
+            let zeros = 9 - digits.len() as u32;
+            digits.iter().fold(0, |n, digit| n * 10 + i32::from(digit - b'0')) * 10_i32.pow(zeros)
+        }
+        _ => return None,
+    };
+    let of_day = i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
+    let seconds = days(date) * 86_400 + of_day;
+    Some(match seconds < 0 && nanoseconds > 0 {
+        true => (seconds + 1, nanoseconds - 1_000_000_000),
+        false => (seconds, nanoseconds),
+    })
+}
+
+fn two(tens: u8, ones: u8) -> Option<i8> {
+    let both = tens.is_ascii_digit() && ones.is_ascii_digit();
+    both.then(|| ((tens - b'0') * 10 + (ones - b'0')) as i8)
+}
+
+/// Days since 1970-01-01. Counted from March, so that a leap day ends its year.
+fn days(date: civil::Date) -> i64 {
+    let (month, day) = (i64::from(date.month()), i64::from(date.day()));
+    let year = i64::from(date.year()) - i64::from(month <= 2);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    year * 365 + leaps + of_year - 719_468
+}
+
 /// The instant of a wall-clock time: in the source's `timezone`, else UTC. In a gap (spring) the later time is meant,
 /// in a fold (autumn) the earlier, as RFC 5545 has it. `None` at the edges of the calendar.
 pub(super) fn instant(wall: civil::DateTime, timezone: Option<&TimeZone>) -> Option<Timestamp> {

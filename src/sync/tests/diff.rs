@@ -41,7 +41,7 @@ fn mapper() -> Mapper {
         timezone: None,
         fields: vec![field("email", FieldType::String), field("score", FieldType::Integer)],
     };
-    let normalise = Arc::new(|_: &str, value| value);
+    let normalise = Arc::new(|_: &str| None);
     let catalog = Catalog::default();
     match Mapper::bind(Arc::new(spec), &schema(), &catalog, Arc::new(Hasher::new(b"salt")), normalise) {
         Ok(mapper) => mapper,

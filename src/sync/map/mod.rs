@@ -1,17 +1,24 @@
-//! Row -> Record: evaluates one mapping, pure.
+//! Row -> Record: evaluates one mapping, pure. [`Mapper::hash`] gives a row's hashes without making the record.
+
+mod bind;
+mod hash;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-use outflow_connectors::contract::{Catalog, Row, Schema, Value};
+use outflow_connectors::contract::{Normaliser, Row, Value};
 use serde_json::{Map, Value as Json};
 
-use super::spec::{FieldSpec, FromSpec, MappingSpec};
+use super::spec::{FieldSpec, MappingSpec};
 use crate::ledger::{KeyHash, RecordHash};
 use crate::project::OnNull;
+use crate::transform::canonical::Encoded;
 use crate::transform::display::key_json;
 use crate::transform::encode::{Hasher, key_value};
 use crate::transform::{self, Conversion, Fault, Template};
+
+pub use hash::{Hashes, Scratch};
 
 /// What the destination would receive for one row.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,19 +32,6 @@ pub struct Record {
     pub destination_hash: u64,
     /// One per field of the spec, in its order; `None` where a null is skipped.
     pub fields: Vec<Option<Value>>,
-}
-
-/// What [`Mapper::hash`] makes of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hashes {
-    pub key: KeyHash,
-    pub fingerprint: RecordHash,
-    pub destination: u64,
-}
-
-#[derive(Default)]
-pub struct Scratch {
-    _buffer: Vec<u8>,
 }
 
 /// A row that cannot become a record.
@@ -57,8 +51,8 @@ pub const NULL_MATCH_KEY: &str = "OF-ROW-030";
 pub const NULL_REFUSED: &str = "OF-ROW-031";
 pub const DUPLICATE: &str = "OF-ROW-032";
 
-/// Puts a match key into the form in which the destination compares it.
-pub type Normalise = Arc<dyn Fn(&str, Value) -> Value + Send + Sync>;
+/// What brings a match field's values into the form in which the destination compares them.
+pub type Normalise = Arc<dyn Fn(&str) -> Option<Normaliser> + Send + Sync>;
 
 /// A mapping bound to the columns of one query.
 pub struct Mapper {
@@ -68,12 +62,15 @@ pub struct Mapper {
     /// Positions in `fields` of the match fields, in the order of `match_on`.
     match_fields: Vec<usize>,
     hasher: Arc<Hasher>,
-    normalise: Normalise,
 }
 
 struct BoundField {
     from: BoundFrom,
     conversion: Conversion,
+    /// The field's name as it stands in a record's encoding.
+    name: Vec<u8>,
+    is_matched: bool,
+    normaliser: Option<Normaliser>,
 }
 
 enum BoundFrom {
@@ -94,45 +91,12 @@ pub enum BindFault {
 }
 
 impl Mapper {
-    /// Binds the mapping, or says all that is wrong with it. The catalogue adds the checks of values: options, length.
-    pub fn bind(
-        spec: Arc<MappingSpec>,
-        schema: &Schema,
-        catalog: &Catalog,
-        hasher: Arc<Hasher>,
-        normalise: Normalise,
-    ) -> Result<Self, Vec<BindFault>> {
-        let mut faults = Vec::new();
-        let timezone = bind_timezone(spec.timezone.as_deref(), &mut faults);
-        let key_columns = bind_key(&spec, schema, &mut faults);
-        let mut fields = Vec::new();
-        for field in &spec.fields {
-            match bind_field(field, schema, conversion(field, catalog, timezone.clone())) {
-                Ok(bound) => fields.push(bound),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let position = |name: &String| spec.fields.iter().position(|f| *f.name == **name);
-        let match_fields = spec.match_on.iter().filter_map(position).collect();
-        Ok(Mapper { spec, key_columns, fields, match_fields, hasher, normalise })
-    }
-
     /// Evaluates the mapping on one row.
     pub fn map(&self, row: Row<'_>) -> Result<Record, RowFault> {
         self.evaluate(row).map_err(|fault| RowFault { destination: self.destination(row), ..fault })
     }
 
-    pub fn hash(&self, row: Row<'_>, _scratch: &mut Scratch) -> Result<Hashes, RowFault> {
-        self.map(row).map(|r| Hashes {
-            key: r.key,
-            fingerprint: r.fingerprint,
-            destination: r.destination_hash,
-        })
-    }
-
+    /// Whether a row's destination key can neither change nor be another row's, but with its primary key.
     pub fn destination_is_key(&self) -> bool {
         false
     }
@@ -140,8 +104,7 @@ impl Mapper {
     fn destination(&self, row: Row<'_>) -> Option<u64> {
         let mut values = Vec::with_capacity(self.match_fields.len());
         for &index in &self.match_fields {
-            let value = self.fields[index].value(row).ok()?;
-            values.push((self.normalise)(&self.spec.fields[index].name, value));
+            values.push(self.fields[index].value(row).ok()?);
         }
         (!values.contains(&Value::Null)).then(|| self.hasher.destination(&values))
     }
@@ -156,13 +119,10 @@ impl Mapper {
             destination: None,
         };
         let mut fields = Vec::with_capacity(self.fields.len());
-        for (index, (bound, field)) in self.fields.iter().zip(&self.spec.fields).enumerate() {
-            let mut value = bound.value(row).map_err(|fault| fail(field, fault))?;
-            if self.match_fields.contains(&index) {
-                value = (self.normalise)(&field.name, value);
-                if matches!(&value, Value::Null) || matches!(&value, Value::Text(text) if text.is_empty()) {
-                    return Err(fail(field, null_match_key(&value)));
-                }
+        for (bound, field) in self.fields.iter().zip(&self.spec.fields) {
+            let value = bound.value(row).map_err(|fault| fail(field, fault))?;
+            if bound.is_matched && Encoded::of(&value) != Encoded::Other {
+                return Err(fail(field, null_match_key(&value)));
             }
             fields.push(settle_null(value, field.on_null).map_err(|fault| fail(field, fault))?);
         }
@@ -237,15 +197,20 @@ impl Mapper {
 }
 
 impl BoundField {
+    /// The field's value, normalised.
     fn value(&self, row: Row<'_>) -> Result<Value, Fault> {
-        match &self.from {
-            BoundFrom::Column(column) => transform::convert(row.cell(*column), &self.conversion),
-            BoundFrom::Value(value) => Ok(value.clone()),
+        let value = match &self.from {
+            BoundFrom::Column(column) => transform::convert(row.cell(*column), &self.conversion)?,
+            BoundFrom::Value(value) => value.clone(),
             BoundFrom::Template(template) => {
                 let text = template.render(row)?;
-                transform::convert(outflow_connectors::contract::Cell::Text(&text), &self.conversion)
+                transform::convert(outflow_connectors::contract::Cell::Text(&text), &self.conversion)?
             }
-        }
+        };
+        Ok(match self.normaliser {
+            Some(normalise) => normalise(value),
+            None => value,
+        })
     }
 }
 
@@ -261,61 +226,5 @@ fn settle_null(value: Value, on_null: OnNull) -> Result<Option<Value>, Fault> {
             Err(Fault { code: NULL_REFUSED, message: "null, but the mapping says `on_null: error`".into() })
         }
         _ => Ok(Some(value)),
-    }
-}
-
-fn bind_timezone(name: Option<&str>, faults: &mut Vec<BindFault>) -> Option<TimeZone> {
-    let name = name?;
-    let zone = TimeZone::get(name).ok();
-    if zone.is_none() {
-        faults.push(BindFault::Timezone { name: name.into() });
-    }
-    zone
-}
-
-fn bind_key(spec: &MappingSpec, schema: &Schema, faults: &mut Vec<BindFault>) -> Vec<usize> {
-    let mut columns = Vec::new();
-    for column in &spec.key {
-        match schema.position(column) {
-            Some(position) => columns.push(position),
-            None => faults.push(BindFault::KeyColumn { column: column.clone() }),
-        }
-    }
-    columns
-}
-
-fn bind_field(field: &FieldSpec, schema: &Schema, conversion: Conversion) -> Result<BoundField, BindFault> {
-    let name = || field.name.to_string();
-    let from = match &field.from {
-        FromSpec::Column(column) => match schema.position(column) {
-            Some(position) => BoundFrom::Column(position),
-            None => return Err(BindFault::FieldColumn { field: name(), column: column.clone() }),
-        },
-        FromSpec::Template(source) => {
-            let template = Template::parse(source)
-                .map_err(|error| BindFault::Template { field: name(), message: error.message })?;
-            if let Some(column) = template.columns().iter().find(|c| schema.position(c).is_none()) {
-                return Err(BindFault::FieldColumn { field: name(), column: column.clone() });
-            }
-            BoundFrom::Template(Box::new(template))
-        }
-        FromSpec::Value(json) => BoundFrom::Value(
-            transform::constant(json, &conversion)
-                .map_err(|fault| BindFault::Constant { field: name(), message: fault.message })?,
-        ),
-    };
-    Ok(BoundField { from, conversion })
-}
-
-fn conversion(field: &FieldSpec, catalog: &Catalog, timezone: Option<TimeZone>) -> Conversion {
-    let property = catalog.get(&field.name);
-    Conversion {
-        kind: field.kind,
-        scale: field.scale,
-        timezone,
-        set: field.set,
-        options: property.map(|p| p.options.clone()).unwrap_or_default(),
-        multiple: property.is_some_and(|p| p.multiple),
-        max_length: property.and_then(|p| p.max_length),
     }
 }

@@ -1,0 +1,235 @@
+//! [`Mapper::hash`] against [`Mapper::map`], over generated mappings and rows.
+
+use std::sync::Arc;
+
+use jiff::{Timestamp, civil};
+use outflow_connectors::contract::{
+    Catalog, Cell, Column, FieldType, Normaliser, Property, RowBatch, RowBatchBuilder, Schema, Value,
+};
+use proptest::prelude::*;
+
+use super::{Hashes, Mapper, Scratch};
+use crate::project::OnNull;
+use crate::sync::spec::{FieldSpec, FromSpec, MappingSpec};
+use crate::transform::encode::Hasher;
+
+/// A cell that owns its content.
+#[derive(Debug, Clone)]
+enum Owned {
+    Cell(Cell<'static>),
+    Text(String),
+    Json(String),
+    List(String),
+    Bytes(Vec<u8>),
+    /// As sources push it that read no calendar.
+    Wall(i64, u32),
+}
+
+impl Owned {
+    fn push(&self, out: &mut RowBatchBuilder) {
+        match self {
+            Owned::Cell(cell) => out.push(*cell),
+            Owned::Text(s) => out.push(Cell::Text(s)),
+            Owned::Json(s) => out.push(Cell::Json(s)),
+            Owned::List(s) => out.push(Cell::List(s)),
+            Owned::Bytes(b) => out.push(Cell::Bytes(b)),
+            Owned::Wall(seconds, nanoseconds) => out.push_wall(*seconds, *nanoseconds),
+        }
+    }
+}
+
+fn cells() -> impl Strategy<Value = Owned> {
+    let cell = |strategy: BoxedStrategy<Cell<'static>>| strategy.prop_map(Owned::Cell);
+    prop_oneof![
+        cell(Just(Cell::Null).boxed()),
+        cell(any::<bool>().prop_map(Cell::Bool).boxed()),
+        cell(Just(Cell::Malformed("invalid UTF-8 at byte 3")).boxed()),
+        numbers().prop_map(Owned::Cell),
+        texts(),
+        times(),
+        prop::collection::vec(any::<u8>(), 0..4).prop_map(Owned::Bytes),
+        prop_oneof!["null", "[1,2.50]", r#"\{"a":1\}"#, r#""x""#, "true", "1.0"].prop_map(Owned::Json),
+        prop_oneof!["\\[\\]", r#"\["b","a","b"\]"#].prop_map(Owned::List),
+    ]
+}
+
+fn numbers() -> impl Strategy<Value = Cell<'static>> {
+    prop_oneof![
+        prop_oneof![0..3_i64, -1000..1000_i64, any::<i64>()].prop_map(Cell::Integer),
+        any::<u64>().prop_map(|bits| Cell::Float(f64::from_bits(bits))),
+        prop_oneof![Just(0.0), Just(-0.0), Just(1.0), Just(f64::NAN), Just(f64::INFINITY)]
+            .prop_map(Cell::Float),
+        (-1_000_000_000..1_000_000_000_i64, 0..9_i32)
+            .prop_map(|(n, places)| Cell::Float(n as f64 / 10_f64.powi(places))),
+        // A half in the sixteenth digit, exactly.
+        (1_u64 << 49..1 << 50, 1..4_u32).prop_map(|(n, k)| Cell::Float(n as f64 + 0.5_f64.powi(k as i32))),
+        (-1e17..1e17_f64).prop_map(|f| Cell::Float(f.round())),
+        (any::<i64>(), 0..25_u8).prop_map(|(digits, scale)| Cell::Decimal { digits: digits.into(), scale }),
+        (any::<i128>(), any::<u8>()).prop_map(|(digits, scale)| Cell::Decimal { digits, scale }),
+        (0..100_i128, 0..3_u8).prop_map(|(n, scale)| Cell::Decimal { digits: n * 100, scale }),
+    ]
+}
+
+fn texts() -> impl Strategy<Value = Owned> {
+    prop_oneof![
+        Just(String::new()),
+        ".{0,12}",
+        "[a-z]{100,300}",
+        "-?[0-9]{1,20}",
+        "[+-]?[0-9]{0,3}\\.[0-9]{0,3}",
+        prop_oneof!["t", "f", "true", "FALSE", "yes", "0", "1", "NaN", "null"],
+        "[0-9]{4}-[01][0-9]-[0-3][0-9]",
+        "[0-9]{4}-[01][0-9]-[0-3][0-9][ T][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,10})?(Z|\\+09:00)?",
+        "(1|2)[09][0-9]{2}-0[1-9]-[0-2][0-9][ Tt][01][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?",
+        " ?[0-9]{4}-02-29 ?",
+    ]
+    .prop_map(Owned::Text)
+}
+
+fn times() -> impl Strategy<Value = Owned> {
+    let date = (-9999..=9999_i16, 1..=12_i8, 1..=28_i8).prop_map(|(y, m, d)| civil::date(y, m, d));
+    prop_oneof![
+        date.clone().prop_map(|d| Owned::Cell(Cell::Date(d))),
+        (date, 0..24_i8, 0..1_000_000_000_i32)
+            .prop_map(|(d, hour, nanos)| Owned::Cell(Cell::DateTime(d.at(hour, 0, 0, nanos)))),
+        (-377_705_116_800..253_402_207_200_i64, 0..1_000_000_000_i32)
+            .prop_map(|(s, n)| Owned::Cell(Cell::Timestamp(Timestamp::new(s, n).unwrap()))),
+        (-100_000..100_000_i64).prop_map(|day| Owned::Wall(day * 86_400, 0)),
+        (-4_000_000_000..4_000_000_000_i64, 0..1_000_000_000_u32).prop_map(|(s, n)| Owned::Wall(s, n)),
+        prop_oneof![Just(i64::MAX), Just(253_402_300_799), Just(-377_705_116_800)]
+            .prop_map(|s| Owned::Wall(s, 999_999_999)),
+    ]
+}
+
+/// Columns of the generated rows: two of the key, then the rest.
+const COLUMNS: usize = 5;
+
+fn schema() -> Arc<Schema> {
+    let column = |i| Column { name: format!("c{i}"), declared: String::new() };
+    Arc::new(Schema { columns: (0..COLUMNS).map(column).collect() })
+}
+
+fn batch(cells: &[Owned]) -> RowBatch {
+    let mut builder = RowBatchBuilder::new(schema());
+    cells.iter().for_each(|cell| cell.push(&mut builder));
+    builder.take()
+}
+
+/// One generated field beside its name.
+fn fields() -> impl Strategy<Value = FieldSpec> {
+    let from = prop_oneof![
+        12 => (0..COLUMNS).prop_map(|i| FromSpec::Column(format!("c{i}"))),
+        1 => Just(FromSpec::Template("{{ c3 or '' }}!".into())),
+        1 => Just(FromSpec::Value("x".into())),
+    ];
+    let kind = prop::sample::select(FieldType::ALL.to_vec());
+    let scale = prop_oneof![3 => Just(None), 2 => (0..40_u32).prop_map(Some)];
+    let on_null = prop_oneof![Just(OnNull::Clear), Just(OnNull::Skip), Just(OnNull::Error)];
+    (from, kind, scale, on_null, any::<bool>(), any::<bool>()).prop_map(
+        |(from, kind, scale, on_null, diff, set)| FieldSpec {
+            name: "".into(),
+            // A constant has to fit its type.
+            kind: if matches!(from, FromSpec::Value(_)) { FieldType::String } else { kind },
+            from,
+            declared: true,
+            scale,
+            on_null,
+            diff,
+            set,
+        },
+    )
+}
+
+fn specs() -> impl Strategy<Value = MappingSpec> {
+    let timezone = prop_oneof![3 => Just(None), 1 => Just(Some("Europe/Berlin".to_owned()))];
+    let key = prop::sample::subsequence(vec!["c0".to_owned(), "c1".to_owned()], 1..=2);
+    let matched = prop::sample::subsequence(vec![0_usize, 1, 2], 0..=2).prop_shuffle();
+    (prop::collection::vec(fields(), 3..7), key, matched, timezone).prop_map(
+        |(mut fields, key, matched, timezone)| {
+            for (index, field) in fields.iter_mut().enumerate() {
+                field.name = format!("f{index}").into();
+            }
+            let match_on = matched.iter().map(|index| format!("f{index}")).collect();
+            MappingSpec { encoding: 1, key, match_on, timezone, fields }
+        },
+    )
+}
+
+/// What the destination's catalogue may add to a text field.
+fn catalogs() -> impl Strategy<Value = Catalog> {
+    let options =
+        prop_oneof![3 => Just(vec![]), 1 => Just(vec!["1".to_owned(), "x".to_owned(), "b".to_owned()])];
+    let property = (options, any::<bool>(), prop_oneof![3 => Just(None), 1 => Just(Some(8))]);
+    prop::option::of(property).prop_map(|property| {
+        let properties = property.map(|(options, multiple, max_length)| Property {
+            options,
+            multiple,
+            max_length,
+            ..Property::new("f1", FieldType::String)
+        });
+        Catalog { properties: properties.into_iter().collect(), open: true }
+    })
+}
+
+fn fold(value: Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(text.trim().to_lowercase()),
+        other => other,
+    }
+}
+
+fn mapper(spec: MappingSpec, catalog: &Catalog, normaliser: Option<Normaliser>) -> Mapper {
+    let hasher = Arc::new(Hasher::new(b"salt"));
+    Mapper::bind(Arc::new(spec), &schema(), catalog, hasher, Arc::new(move |_| normaliser)).ok().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_row_has_the_hashes_and_the_faults_of_its_record(
+        spec in specs(),
+        catalog in catalogs(),
+        is_folded in any::<bool>(),
+        rows in prop::collection::vec(prop::collection::vec(cells(), COLUMNS), 1..8),
+    ) {
+        let mapper = mapper(spec, &catalog, is_folded.then_some(fold));
+        let batch = batch(&rows.concat());
+        let mut scratch = Scratch::default();
+        for row in batch.rows() {
+            let expected = mapper.map(row).map(|record| Hashes::of(&record));
+            prop_assert_eq!(mapper.hash(row, &mut scratch), expected);
+        }
+    }
+
+    /// Rows that nothing is wrong with, so that the hashes are really compared: one cell under every type.
+    #[test]
+    fn a_valid_field_has_the_bytes_of_its_value(cell in cells(), kind in prop::sample::select(FieldType::ALL.to_vec()), scale in prop::option::of(0..6_u32)) {
+        let field = |name: &str, from: &str, kind| FieldSpec {
+            name: name.into(),
+            from: FromSpec::Column(from.into()),
+            kind,
+            declared: true,
+            scale,
+            on_null: OnNull::Clear,
+            diff: true,
+            set: false,
+        };
+        let spec = MappingSpec {
+            encoding: 1,
+            key: vec!["c0".into()],
+            match_on: vec!["id".into()],
+            timezone: None,
+            fields: vec![field("a", "c1", kind), field("id", "c0", FieldType::String)],
+        };
+        let mapper = mapper(spec, &Catalog { properties: vec![], open: true }, None);
+        let filler = Owned::Cell(Cell::Integer(7));
+        let batch = batch(&[filler.clone(), cell, filler.clone(), filler.clone(), filler]);
+        let row = batch.rows().next().unwrap();
+        let expected = mapper.map(row).map(|record| Hashes::of(&record));
+        let is_valid = expected.is_ok();
+        prop_assert_eq!(mapper.hash(row, &mut Scratch::default()), expected);
+        // The quick way gives no answer of its own to an invalid row, and one to every valid row.
+        prop_assert_eq!(mapper.quick(row, &mut Scratch::default()).is_some(), is_valid);
+    }
+}

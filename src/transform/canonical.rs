@@ -1,0 +1,190 @@
+//! One cell straight to the canonical bytes of its field's type, allocating nothing for the cells that most rows are
+//! made of. All else, and every fault, is left to [`convert`] and [`encode_value`], which these bytes are equal to.
+
+use jiff::civil;
+use outflow_connectors::contract::{Cell, FieldType, Row, Value};
+
+use super::convert::{Conversion, convert};
+use super::encode::{encode_value, key_value, tagged};
+use super::fault::Fault;
+use super::plain::Plain;
+use super::time;
+
+/// What a cell came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoded {
+    Null,
+    EmptyText,
+    Other,
+}
+
+impl Encoded {
+    /// What a value comes to.
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Encoded::Null,
+            Value::Text(text) if text.is_empty() => Encoded::EmptyText,
+            _ => Encoded::Other,
+        }
+    }
+}
+
+/// Appends the canonical bytes of what [`convert`] makes of a row's cell.
+///
+/// # Errors
+/// As [`convert`]; nothing was appended then.
+pub fn encode_cell(
+    row: Row<'_>,
+    column: usize,
+    to: &Conversion,
+    out: &mut Vec<u8>,
+) -> Result<Encoded, Fault> {
+    if to.kind == FieldType::DateTime
+        && to.timezone.is_none()
+        && let Some((seconds, nanoseconds)) = row.wall(column)
+        && instant(seconds, nanoseconds, out)
+    {
+        return Ok(Encoded::Other);
+    }
+    let cell = row.cell(column);
+    match cell {
+        Cell::Null => {
+            out.push(b'0');
+            return Ok(Encoded::Null);
+        }
+        Cell::Text("") if to.kind == FieldType::String && is_any(to) => {
+            tagged(b't', b"", out);
+            return Ok(Encoded::EmptyText);
+        }
+        _ if is_any(to) && is_plain(cell, to, out) => return Ok(Encoded::Other),
+        _ => {}
+    }
+    let value = convert(cell, to)?;
+    encode_value(&value, out);
+    Ok(Encoded::of(&value))
+}
+
+/// Appends a part of a row's key.
+///
+/// # Errors
+/// As [`key_value`]; nothing was appended then.
+pub fn encode_key(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let is_done = match cell {
+        Cell::Text(s) => is_tagged(b't', s.as_bytes(), out),
+        Cell::Integer(i) => integer(b'n', i, out),
+        Cell::Decimal { digits, scale } => number(b'n', Plain::from_decimal(digits, scale), out),
+        Cell::Date(d) => date(d, out),
+        _ => false,
+    };
+    if !is_done {
+        encode_value(&key_value(cell)?, out);
+    }
+    Ok(())
+}
+
+/// Whether every value of the type is taken.
+fn is_any(to: &Conversion) -> bool {
+    !to.multiple && to.options.is_empty() && to.max_length.is_none()
+}
+
+/// Appends the bytes of a plain cell; `false` where it isn't one, and then nothing was appended.
+fn is_plain(cell: Cell<'_>, to: &Conversion, out: &mut Vec<u8>) -> bool {
+    use FieldType::{Boolean, Date, DateTime, Integer, Number, String};
+    let rounded = |plain: Option<Plain>| match to.scale {
+        Some(scale) => plain.map(|plain| plain.round(scale)),
+        None => plain,
+    };
+    match (to.kind, cell) {
+        (String, Cell::Text(s)) => is_tagged(b't', s.as_bytes(), out),
+        (String, Cell::Bool(b)) => is_tagged(b't', if b { b"true" } else { b"false" }, out),
+        (String, Cell::Integer(i)) => integer(b't', i, out),
+        (String, Cell::Float(f)) => number(b't', rounded(Plain::from_float(f)), out),
+        (String, Cell::Decimal { digits, scale }) => {
+            number(b't', rounded(Plain::from_decimal(digits, scale)), out)
+        }
+        (Number | Integer, Cell::Integer(i)) => integer(b'n', i, out),
+        (Number | Integer, Cell::Bool(b)) => integer(b'n', i64::from(b), out),
+        (Number, Cell::Float(f)) => number(b'n', rounded(Plain::from_float(f)), out),
+        (Number, Cell::Decimal { digits, scale }) => {
+            number(b'n', rounded(Plain::from_decimal(digits, scale)), out)
+        }
+        (Integer, Cell::Float(f)) => whole(f).is_some_and(|i| integer(b'n', i, out)),
+        (Number | Integer, Cell::Text(s)) => {
+            is_canonical_integer(s.as_bytes()) && is_tagged(b'n', s.as_bytes(), out)
+        }
+        (Boolean, cell) => boolean(cell).is_some_and(|b| is_pushed(if b { b'T' } else { b'F' }, out)),
+        (Date, Cell::Date(d)) => date(d, out),
+        (Date, Cell::Text(s)) => time::plain_date(s).is_some_and(|d| date(d, out)),
+        (DateTime, Cell::Timestamp(t)) => {
+            out.push(b'i');
+            out.extend_from_slice(&t.as_nanosecond().to_be_bytes());
+            true
+        }
+        (DateTime, Cell::Text(s)) if to.timezone.is_none() => {
+            time::plain_seconds(s).is_some_and(|(seconds, nanoseconds)| instant(seconds, nanoseconds, out))
+        }
+        _ => false,
+    }
+}
+
+fn is_pushed(byte: u8, out: &mut Vec<u8>) -> bool {
+    out.push(byte);
+    true
+}
+
+fn is_tagged(tag: u8, content: &[u8], out: &mut Vec<u8>) -> bool {
+    tagged(tag, content, out);
+    true
+}
+
+fn integer(tag: u8, value: i64, out: &mut Vec<u8>) -> bool {
+    is_tagged(tag, itoa::Buffer::new().format(value).as_bytes(), out)
+}
+
+fn number(tag: u8, plain: Option<Plain>, out: &mut Vec<u8>) -> bool {
+    plain.and_then(Plain::text).is_some_and(|text| is_tagged(tag, text.as_bytes(), out))
+}
+
+/// The integer that a float is, up to 2^53, from where on a double has no neighbour at a distance of one.
+fn whole(value: f64) -> Option<i64> {
+    let whole = value as i64;
+    (whole.unsigned_abs() <= 1 << 53 && whole as f64 == value).then_some(whole)
+}
+
+/// Digits as an `i64` has them, up to 18: no sign but `-`, no zeros before them.
+fn is_canonical_integer(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    match digits {
+        [b'0'] => text.len() == 1,
+        [b'1'..=b'9', rest @ ..] => rest.len() < 18 && rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+fn boolean(cell: Cell<'_>) -> Option<bool> {
+    match cell {
+        Cell::Bool(b) => Some(b),
+        Cell::Integer(0) | Cell::Text("0" | "f" | "false") => Some(false),
+        Cell::Integer(1) | Cell::Text("1" | "t" | "true") => Some(true),
+        _ => None,
+    }
+}
+
+fn date(date: civil::Date, out: &mut Vec<u8>) -> bool {
+    let [high, low] = date.year().to_be_bytes();
+    out.extend_from_slice(&[b'd', high, low, date.month() as u8, date.day() as u8]);
+    true
+}
+
+/// Seconds since 1970 that are far from the ends of the calendar: the years 0001 to 9986.
+const ORDINARY: std::ops::Range<i64> = -62_135_596_800..253_000_000_000;
+
+fn instant(seconds: i64, nanoseconds: i32, out: &mut Vec<u8>) -> bool {
+    if !ORDINARY.contains(&seconds) {
+        return false;
+    }
+    let since = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+    out.push(b'i');
+    out.extend_from_slice(&since.to_be_bytes());
+    true
+}
