@@ -8,6 +8,7 @@ mod golden;
 mod identity;
 mod kill;
 mod lab;
+mod limits;
 mod mapping;
 mod refresh;
 mod rejections;

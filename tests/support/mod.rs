@@ -4,6 +4,8 @@
 
 mod quickstart;
 mod run;
+mod served;
 
 pub use quickstart::quickstart;
 pub use run::{Run, outflow, outflow_with};
+pub use served::Served;
