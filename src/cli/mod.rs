@@ -10,6 +10,8 @@ mod diff;
 mod errors;
 mod explain;
 mod fields;
+#[cfg(feature = "bench")]
+mod floor;
 mod given;
 mod global;
 mod help;
@@ -75,6 +77,9 @@ enum Command {
     Schema(schema::Schema),
     Completions(completions::Completions),
     Man(man::Man),
+    #[cfg(feature = "bench")]
+    #[command(hide = true, name = "bench-floor")]
+    Floor(floor::Floor),
     #[command(hide = true)]
     Backfill(absent::Absent),
     #[command(hide = true)]
@@ -162,6 +167,8 @@ impl Command {
             Command::Schema(_) => "schema",
             Command::Completions(_) => "completions",
             Command::Man(_) => "man",
+            #[cfg(feature = "bench")]
+            Command::Floor(_) => "bench-floor",
             Command::Backfill(_) => "backfill",
             Command::Ledger(_) => "ledger",
             Command::Resolve(_) => "resolve",
@@ -190,6 +197,8 @@ impl Command {
             Command::Schema(command) => command.run(given),
             Command::Completions(command) => command.run(given),
             Command::Man(command) => command.run(given),
+            #[cfg(feature = "bench")]
+            Command::Floor(command) => command.run(given),
             _ => Err(absent::refusal(self.name()).into()),
         }
     }

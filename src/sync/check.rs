@@ -1,6 +1,6 @@
 //! Data tests over the whole extract, judged before anything is sent. Pure.
 
-use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +9,8 @@ use outflow_connectors::contract::{Cell, FieldType, Row, Schema, Value};
 
 use crate::error::{Error, ErrorKind};
 use crate::project::{ColumnTest, DataTest};
-use crate::transform::encode::{encode_value, key_value};
+use crate::transform::canonical::encode_key;
+use crate::transform::encode::key_value;
 use crate::transform::{self, Conversion};
 
 /// The tests of one mapping, fed row by row.
@@ -24,7 +25,7 @@ struct Running {
 }
 
 enum State {
-    Unique { seen: HashSet<Vec<u8>>, repeated: u64, example: Option<String> },
+    Unique(Unique),
     NotNull { nulls: u64 },
     Freshness { max_age: Duration, newest: Option<Timestamp>, reader: Conversion },
 }
@@ -41,9 +42,7 @@ impl DataTests {
         };
         for test in tests {
             match test {
-                DataTest::Unique(column) => {
-                    add(column, State::Unique { seen: HashSet::new(), repeated: 0, example: None })
-                }
+                DataTest::Unique(column) => add(column, State::Unique(Unique::default())),
                 DataTest::NotNull(columns) => {
                     columns.iter().for_each(|c| add(c, State::NotNull { nulls: 0 }))
                 }
@@ -71,8 +70,8 @@ impl DataTests {
     }
 
     /// What the rows failed, in the order of the mapping; `now` judges freshness.
-    pub fn judge(&self, now: Timestamp) -> Vec<Error> {
-        let failures = self.running.iter().filter_map(|running| {
+    pub fn judge(&mut self, now: Timestamp) -> Vec<Error> {
+        let failures = self.running.iter_mut().filter_map(|running| {
             let reason = running.state.judge(now)?;
             let message = format!("data test failed: column `{}` {reason}", running.test.column);
             Some(
@@ -94,15 +93,7 @@ impl State {
     fn observe(&mut self, cell: Cell<'_>) {
         match self {
             State::NotNull { nulls } => *nulls += u64::from(cell == Cell::Null),
-            State::Unique { seen, repeated, example } => {
-                let Ok(value) = key_value(cell) else { return };
-                let mut bytes = Vec::new();
-                encode_value(&value, &mut bytes);
-                if !seen.insert(bytes) {
-                    *repeated += 1;
-                    example.get_or_insert_with(|| value.to_string());
-                }
-            }
+            State::Unique(unique) => unique.observe(cell),
             State::Freshness { newest, reader, .. } => {
                 if let Ok(Value::DateTime(time)) = transform::convert(cell, reader) {
                     *newest = Some(newest.map_or(time, |newest| newest.max(time)));
@@ -111,14 +102,11 @@ impl State {
         }
     }
 
-    fn judge(&self, now: Timestamp) -> Option<String> {
+    fn judge(&mut self, now: Timestamp) -> Option<String> {
         match self {
-            State::NotNull { nulls: 0 } | State::Unique { repeated: 0, .. } => None,
+            State::NotNull { nulls: 0 } => None,
             State::NotNull { nulls } => Some(format!("is null in {nulls} rows")),
-            State::Unique { repeated, example, .. } => {
-                let example = example.as_deref().unwrap_or_default();
-                Some(format!("is not unique: {repeated} rows repeat a value, `{example}` for one"))
-            }
+            State::Unique(unique) => unique.judge(),
             State::Freshness { newest: None, .. } => Some("holds no time to judge its freshness by".into()),
             State::Freshness { max_age, newest: Some(newest), .. } => {
                 let age = now.as_second() - newest.as_second();
@@ -127,5 +115,78 @@ impl State {
                 })
             }
         }
+    }
+}
+
+/// Values hashed to 64 bits under a key of this process: 8 bytes a row, and one chance in 300,000 that ten million
+/// different values are taken for repeated ones, which holds the run.
+#[derive(Default)]
+struct Unique {
+    hasher: RandomState,
+    hashes: Vec<u64>,
+    /// The last hash of each residue: finds an example where equal values stand close together, as they mostly do.
+    recent: Vec<u64>,
+    example: Option<String>,
+    bytes: Vec<u8>,
+}
+
+const RECENT: usize = 1 << 13;
+
+impl Unique {
+    /// Null is no value; what cannot be a key is another test's matter.
+    fn observe(&mut self, cell: Cell<'_>) {
+        self.bytes.clear();
+        if encode_key(cell, &mut self.bytes).is_err() {
+            return;
+        }
+        let hash = self.hasher.hash_one(&self.bytes);
+        if self.hashes.len() == self.hashes.capacity() {
+            self.hashes.reserve_exact(RECENT + self.hashes.len() / 4);
+        }
+        self.hashes.push(hash);
+        self.recent.resize(RECENT, 0);
+        let recent = &mut self.recent[hash as usize % RECENT];
+        if *recent == hash && self.example.is_none() {
+            self.example = key_value(cell).ok().map(|value| value.to_string());
+        }
+        *recent = hash;
+    }
+
+    fn judge(&mut self) -> Option<String> {
+        self.hashes.sort_unstable();
+        let repeated = self.hashes.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        let example = self.example.as_ref().map(|value| format!(", `{value}` for one")).unwrap_or_default();
+        (repeated > 0).then(|| format!("is not unique: {repeated} rows repeat a value{example}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(cells: impl Iterator<Item = i64>) -> Option<String> {
+        let mut unique = Unique::default();
+        cells.for_each(|i| unique.observe(Cell::Integer(i)));
+        unique.observe(Cell::Null);
+        unique.observe(Cell::Null);
+        unique.judge()
+    }
+
+    #[test]
+    fn repeated_values_are_counted_near_and_far() {
+        assert_eq!(judged(0..50_000), None);
+        let near = judged((0..50_000).chain([49_999, 49_999])).unwrap();
+        assert_eq!(near, "is not unique: 2 rows repeat a value, `49999` for one");
+        let far = judged((0..100_000).chain(0..100_000)).unwrap();
+        assert!(far.starts_with("is not unique: 100000 rows repeat a value"), "{far}");
+    }
+
+    #[test]
+    fn one_number_is_one_value_whatever_its_type() {
+        let mut unique = Unique::default();
+        for cell in [Cell::Integer(1), Cell::Float(1.0), Cell::Text("1")] {
+            unique.observe(cell);
+        }
+        assert_eq!(unique.judge().as_deref(), Some("is not unique: 1 rows repeat a value, `1` for one"));
     }
 }

@@ -3,6 +3,8 @@
 pub mod codes;
 pub mod connect;
 pub mod event;
+#[cfg(feature = "bench")]
+pub mod floor;
 
 mod acknowledge;
 mod batch;
