@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::day::{Day, Spent};
-use super::window::{self, Head, Lane, Log, Rules};
+use super::window::{self, Entry, Head, Lane, Log, Rules};
 use crate::contract::{ConnectorError, QuotaOwner};
 
 /// What one request asks for.
@@ -25,8 +25,8 @@ pub struct Ask {
 /// The answer to an [`Ask`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// The request is written down and must leave at once; the day with it counted.
-    Go(Day),
+    /// The request is written down and must leave at once; its entry, and the day with it counted.
+    Go(Entry, Day),
     /// Ask again after this long.
     Wait(Duration),
     Spent(Spent),
@@ -66,6 +66,12 @@ pub trait QuotaBook: Send + Sync + Debug {
 
     fn facts(&self, owner: &QuotaOwner) -> Result<Facts, ConnectorError>;
 
+    /// The book's clock; does not block.
+    fn now(&self) -> Duration;
+
+    /// An entry's request leaves only now; returns the time that was written down.
+    fn postpone(&self, owner: &QuotaOwner, entry: &Entry) -> Result<Duration, ConnectorError>;
+
     /// Whether calls may block.
     fn blocks(&self) -> bool {
         true
@@ -96,7 +102,7 @@ impl Memory {
     fn with<T>(&self, owner: &QuotaOwner, work: impl FnOnce(&mut Page, Duration) -> T) -> T {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         // A test's runtime may have a clock of its own that began later.
-        let now = Instant::now().saturating_duration_since(self.start);
+        let now = self.now();
         work(owners.entry(owner.clone()).or_default(), now)
     }
 }
@@ -112,12 +118,13 @@ impl QuotaBook for Memory {
             if let Some(wait) = wait {
                 return Taken::Wait(wait);
             }
+            let mut entry = Entry { at: now, ..Entry::default() };
             if !ask.rules.all.is_empty() {
-                let Ok(()) = window::enter(&mut page.log, &ask.rules, now);
+                Ok(entry) = window::enter(&mut page.log, &ask.rules, now);
             }
             page.days.retain(|date, _| *date + 1 >= ask.date);
             page.days.insert(ask.date, day);
-            Taken::Go(day)
+            Taken::Go(entry, day)
         }))
     }
 
@@ -148,6 +155,17 @@ impl QuotaBook for Memory {
 
     fn facts(&self, owner: &QuotaOwner) -> Result<Facts, ConnectorError> {
         Ok(self.with(owner, |page, _| page.facts.clone()))
+    }
+
+    fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.start)
+    }
+
+    fn postpone(&self, owner: &QuotaOwner, entry: &Entry) -> Result<Duration, ConnectorError> {
+        Ok(self.with(owner, |page, now| {
+            let Ok(()) = window::postpone(&mut page.log, entry, now);
+            now
+        }))
     }
 
     fn blocks(&self) -> bool {
@@ -187,6 +205,18 @@ impl Log for MemoryLog {
         match lane {
             Lane::All => self.all.push_back(at),
             Lane::Background => self.background.push_back(at),
+        }
+        Ok(())
+    }
+
+    fn move_to(&mut self, lane: Lane, number: u64, at: Duration) -> Result<(), Infallible> {
+        let (times, last) = match lane {
+            Lane::All => (&mut self.all, self.head.all),
+            Lane::Background => (&mut self.background, self.head.background),
+        };
+        let from_end = last.saturating_sub(number) as usize;
+        if let Some(time) = times.len().checked_sub(from_end + 1).and_then(|place| times.get_mut(place)) {
+            *time = at;
         }
         Ok(())
     }

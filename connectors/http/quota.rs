@@ -11,8 +11,15 @@ use super::book::{Ask, Facts, Memory, News, QuotaBook, Taken};
 use super::day::{Day, Spent};
 use super::limiter::Limiter;
 use super::request::Observed;
+use super::window::Entry;
 use crate::contract::{ConnectorError, Kind, QuotaOwner, RateLimit};
 use crate::registry::{DailyCalls, Limits};
+
+/// A request that leaves so soon after it was entered is on time; what is left of the margin is the network's.
+const PUNCTUAL: Duration = Duration::from_millis(5);
+
+/// How often the time of one entry is put right.
+const PUT_RIGHT: usize = 3;
 
 /// The rate window, the places in flight and the day's budget of one owner.
 #[derive(Debug)]
@@ -89,9 +96,9 @@ impl Quota {
             let rules = self.limiter.rules(limits.share);
             let ask = Ask { rules, date: self.date(), budget: self.budget(limits) };
             let wait = match self.on_book(move |book, owner| book.take(owner, &ask)).await? {
-                Taken::Go(day) => {
+                Taken::Go(entry, day) => {
                     *lock(&self.day) = day;
-                    return Ok(());
+                    return self.punctual(entry).await;
                 }
                 Taken::Spent(spent) => return Err(self.spent(spent)),
                 Taken::Wait(wait) => wait,
@@ -103,6 +110,17 @@ impl Quota {
             }
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// What is entered leaves at once, or its entry is put right: a busy machine may not come back to it soon.
+    async fn punctual(&self, mut entry: Entry) -> Result<(), ConnectorError> {
+        for _ in 0..PUT_RIGHT {
+            if entry.all == 0 || self.book.now().saturating_sub(entry.at) <= PUNCTUAL {
+                break;
+            }
+            entry.at = self.on_book(move |book, owner| book.postpone(owner, &entry)).await?;
+        }
+        Ok(())
     }
 
     /// Follows an answer's headers; `took` is the time since its request left.

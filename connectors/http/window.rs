@@ -75,6 +75,8 @@ pub trait Log {
     /// The time of an entry; `None` once it is dropped.
     fn at(&self, lane: Lane, number: u64) -> Result<Option<Duration>, Self::Error>;
     fn push(&mut self, lane: Lane, number: u64, at: Duration) -> Result<(), Self::Error>;
+    /// Gives an entry another time.
+    fn move_to(&mut self, lane: Lane, number: u64, at: Duration) -> Result<(), Self::Error>;
     /// May drop what is older.
     fn drop_before(&mut self, time: Duration) -> Result<(), Self::Error>;
 }
@@ -122,22 +124,44 @@ pub fn wait<L: Log>(log: &L, rules: &Rules, now: Duration) -> Result<Option<Dura
     Ok((free > now).then(|| (free - now).max(Duration::from_millis(1))))
 }
 
+/// A request in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number in each lane; 0 where it is not in the background's.
+    pub all: u64,
+    pub background: u64,
+    pub at: Duration,
+}
+
+/// The request of an entry leaves later than it was entered, as on a machine that is busy. Who enters as many more as a
+/// window allows comes after this, so that they keep their distance to when it truly left.
+pub fn postpone<L: Log>(log: &mut L, entry: &Entry, now: Duration) -> Result<(), L::Error> {
+    log.move_to(Lane::All, entry.all, now)?;
+    match entry.background {
+        0 => Ok(()),
+        number => log.move_to(Lane::Background, number, now),
+    }
+}
+
 /// Enters a request that leaves now.
-pub fn enter<L: Log>(log: &mut L, rules: &Rules, now: Duration) -> Result<(), L::Error> {
+pub fn enter<L: Log>(log: &mut L, rules: &Rules, now: Duration) -> Result<Entry, L::Error> {
     let mut head = log.head();
     let window = rules.each().map(|(_, rate)| rate.per).max().unwrap_or(Duration::ZERO);
     head.keep = head.keep.max(window + (window / WIDEST_SHARE).max(MARGIN) + KEEP);
     head.all += 1;
     log.push(Lane::All, head.all, now)?;
+    let mut entry = Entry { all: head.all, background: 0, at: now };
     if !rules.background.is_empty() {
         head.background += 1;
         log.push(Lane::Background, head.background, now)?;
+        entry.background = head.background;
     }
     if head.margin(rules.window(), now) == MARGIN {
         (head.margin, head.refused_at) = (MARGIN, None);
     }
     log.set_head(head)?;
-    log.drop_before(now.saturating_sub(head.keep))
+    log.drop_before(now.saturating_sub(head.keep))?;
+    Ok(entry)
 }
 
 /// The vendor refused a request for its rate: nobody sends for as long as it asks, or for one window.

@@ -65,7 +65,7 @@ impl Crowd {
                 // Timers fire late.
                 Some(wait) => wait + Duration::from_micros(random.below(2000)),
                 None => {
-                    let Ok(()) = window::enter(&mut log, &rules, now);
+                    let Ok(_) = window::enter(&mut log, &rules, now);
                     let jitter = Duration::from_millis(random.below(self.jitter + 1));
                     arrivals.push(now + jitter);
                     jitter + Duration::from_millis(self.latency + random.below(self.idle + 1))
@@ -108,7 +108,7 @@ fn sent(rules: &Rules, count: usize) -> Vec<Duration> {
         match wait {
             Some(wait) => now += wait,
             None => {
-                let Ok(()) = window::enter(&mut log, rules, now);
+                let Ok(_) = window::enter(&mut log, rules, now);
                 times.push(now);
             }
         }
@@ -123,7 +123,7 @@ fn what_is_kept_is_bounded_and_enough() {
     assert_eq!(densest(&times, Duration::from_millis(1099)), 10);
     let mut log = MemoryLog::default();
     for at in 0..500 {
-        let Ok(()) = window::enter(&mut log, &rules, Duration::from_secs(at));
+        let Ok(_) = window::enter(&mut log, &rules, Duration::from_secs(at));
     }
     let kept = (1..=500).filter(|number| matches!(log.at(Lane::All, *number), Ok(Some(_)))).count();
     assert_eq!(kept, 3);
@@ -159,7 +159,7 @@ proptest! {
             while let Ok(Some(wait)) = window::wait(&log, &rules, now) {
                 now += wait;
             }
-            let Ok(()) = window::enter(&mut log, &rules, now);
+            let Ok(_) = window::enter(&mut log, &rules, now);
             all.push(now);
             if low {
                 some.push(now);

@@ -160,6 +160,22 @@ impl QuotaBook for Quotas {
     fn facts(&self, owner: &QuotaOwner) -> Result<Facts, ConnectorError> {
         Ok(self.look(owner, |page, _| Ok(page.facts().clone()))?.unwrap_or_default())
     }
+
+    fn now(&self) -> Duration {
+        match &self.access {
+            Access::Read(own) => own.now(),
+            Access::Write => self.world.since_boot(),
+        }
+    }
+
+    fn postpone(&self, owner: &QuotaOwner, entry: &window::Entry) -> Result<Duration, ConnectorError> {
+        if let Access::Read(own) = &self.access {
+            return own.postpone(owner, entry);
+        }
+        let entry = *entry;
+        let left = self.write(owner, move |page, now| window::postpone(page, &entry, now).map(|()| now))?;
+        Ok(left.unwrap_or(entry.at))
+    }
 }
 
 impl std::fmt::Debug for Quotas {
@@ -176,9 +192,9 @@ fn take(page: &mut Page<'_>, ask: &Ask, now: Duration) -> Attempt<Taken> {
     if let Some(wait) = window::wait(page, &ask.rules, now)? {
         return Ok(Taken::Wait(wait));
     }
-    window::enter(page, &ask.rules, now)?;
+    let entry = window::enter(page, &ask.rules, now)?;
     page.set_day(ask.date, &day)?;
-    Ok(Taken::Go(day))
+    Ok(Taken::Go(entry, day))
 }
 
 fn note(page: &mut Page<'_>, news: &News, now: Duration) -> Attempt<()> {

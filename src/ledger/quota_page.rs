@@ -177,6 +177,13 @@ impl Log for Page<'_> {
         Ok(())
     }
 
+    fn move_to(&mut self, lane: Lane, number: u64, at: Duration) -> Attempt<()> {
+        self.conn
+            .prepare_cached("UPDATE quota_sent SET at = ?4 WHERE quota = ?1 AND lane = ?2 AND number = ?3")?
+            .execute([self.id, lane_number(lane), number as i64, nanos(at)])?;
+        Ok(())
+    }
+
     fn drop_before(&mut self, before: Duration) -> Attempt<()> {
         let lanes = if self.head.background > 0 { &[Lane::All, Lane::Background][..] } else { &[Lane::All] };
         for lane in lanes {

@@ -70,7 +70,7 @@ fn budget(calls: u64) -> Ask {
 }
 
 fn goes(book: &Quotas, ask: &Ask) -> bool {
-    matches!(book.take(&owner(), ask).unwrap(), Taken::Go(_))
+    matches!(book.take(&owner(), ask).unwrap(), Taken::Go(..))
 }
 
 /// The most times in any half-open window of this length; times in microseconds.
@@ -107,7 +107,7 @@ fn crowd(
         mill.micros.store(now, SeqCst);
         let next = match books[sender % processes].take(&owner(), wish).unwrap() {
             Taken::Wait(wait) => wait.as_micros() as u64 + random(2000),
-            Taken::Go(_) => {
+            Taken::Go(..) => {
                 let jitter = random(80_000);
                 arrivals.push(now + jitter);
                 jitter + 120_000
@@ -160,6 +160,18 @@ fn a_process_that_is_gone_holds_nothing_beyond_its_window() {
 }
 
 #[test]
+fn a_request_that_leaves_late_counts_from_when_it_left() {
+    let home = Home::new();
+    let (path, mill) = (home.path().join("q.db"), Mill::new());
+    let (a, b) = (Quotas::with_world(&path, mill.clone()), Quotas::with_world(&path, mill.clone()));
+    let Taken::Go(entry, _) = a.take(&owner(), &ask(1, 1000)).unwrap() else { panic!("nothing was sent") };
+    mill.pass(700);
+    assert_eq!(a.postpone(&owner(), &entry).unwrap(), a.now());
+    mill.pass(1000);
+    assert_eq!(b.take(&owner(), &ask(1, 1000)).unwrap(), Taken::Wait(Duration::from_millis(100)));
+}
+
+#[test]
 fn a_refusal_of_one_process_holds_all_and_widens_the_margin_of_all() {
     let home = Home::new();
     let (path, mill) = (home.path().join("q.db"), Mill::new());
@@ -174,7 +186,7 @@ fn a_refusal_of_one_process_holds_all_and_widens_the_margin_of_all() {
     mill.pass(100_000);
     assert!(goes(&a, &wish));
     assert_eq!(a.take(&owner(), &wish).unwrap(), Taken::Wait(Duration::from_millis(10_100)));
-    assert!(matches!(a.take(&QuotaOwner("portal 2".into()), &wish).unwrap(), Taken::Go(_)));
+    assert!(matches!(a.take(&QuotaOwner("portal 2".into()), &wish).unwrap(), Taken::Go(..)));
 }
 
 #[test]
