@@ -7,6 +7,7 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod contract;
+pub mod files;
 pub mod http;
 pub mod hubspot;
 pub mod registry;

@@ -75,6 +75,8 @@ pub struct Connector {
     pub summary: &'static str,
     pub settings: &'static [Setting],
     pub source: Option<fn(&Settings) -> Result<Arc<dyn Source>, ConnectorError>>,
+    /// Its source takes `file`, and no SQL.
+    pub reads_files: bool,
     pub destination: Option<fn(&Settings) -> Result<Arc<dyn Destination>, ConnectorError>>,
     /// Capabilities of the usual object, for the connector table.
     pub capabilities: Option<fn() -> Capabilities>,
@@ -98,4 +100,5 @@ impl Registry {
 }
 
 /// The connectors of the released binary.
-pub const REGISTRY: Registry = Registry(&[crate::hubspot::CONNECTOR, crate::sqlite::CONNECTOR]);
+pub const REGISTRY: Registry =
+    Registry(&[crate::files::CONNECTOR, crate::hubspot::CONNECTOR, crate::sqlite::CONNECTOR]);

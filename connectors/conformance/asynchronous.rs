@@ -27,6 +27,7 @@ pub const CONNECTOR: Connector = Connector {
         Setting { name: "abort_at", required: false, secret: false, help: "`start`, `handle` or `upload`." },
     ],
     source: None,
+    reads_files: false,
     destination: Some(make),
     capabilities: None,
     objects: &["things"],

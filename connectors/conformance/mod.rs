@@ -5,6 +5,7 @@
 pub mod asynchronous;
 mod delivery;
 mod faults;
+pub mod handles;
 
 use std::sync::Arc;
 use std::time::Duration;

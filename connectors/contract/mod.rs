@@ -21,6 +21,6 @@ pub use destination::{
 };
 pub use error::{ConnectorError, Kind, Retry};
 pub use receipt::{Outcome, Receipt};
-pub use row::{Column, Row, RowBatch, RowBatchBuilder, Schema};
-pub use source::{Extract, Query, RowSink, Source};
+pub use row::{Block, Column, MAX_CELL, Row, RowBatch, RowBatchBuilder, Schema};
+pub use source::{Extract, FileQuery, Query, RowSink, Source};
 pub use value::{Cell, Number, NumberError, Value};

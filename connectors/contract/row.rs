@@ -6,6 +6,15 @@ use jiff::{SignedDuration, Timestamp, civil};
 
 use super::Cell;
 
+mod block;
+
+pub use block::Block;
+
+/// Most bytes of one cell; a longer one is given as [`Cell::Malformed`].
+pub const MAX_CELL: usize = 64 << 20;
+/// Most bytes of the long cells of one batch: their places are 32-bit numbers.
+const MAX_ARENA: usize = 2 << 30;
+
 /// A column's name and the type the warehouse declares for it (its own word, `""` where it declares none).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -92,6 +101,57 @@ impl RowBatch {
     }
 }
 
+/// What a builder does: cells into slots.
+impl RowBatch {
+    #[inline]
+    fn slot(&mut self, cell: Cell<'_>) -> Slot {
+        match cell {
+            Cell::Null => Slot::Null,
+            Cell::Bool(b) => Slot::Bool(b),
+            Cell::Integer(i) => Slot::Integer(i),
+            Cell::Float(f) => Slot::Float(f),
+            Cell::Decimal { digits, scale } => {
+                let at = self.arena.len() as u32;
+                self.arena.extend_from_slice(&digits.to_le_bytes());
+                Slot::Decimal { at, scale }
+            }
+            Cell::Date(d) => Slot::Date(d),
+            Cell::Timestamp(t) => Slot::Timestamp(t),
+            Cell::DateTime(t) => {
+                let since = t.duration_since(EPOCH);
+                Slot::Wall { seconds: since.as_secs(), nanoseconds: since.subsec_nanos() }
+            }
+            Cell::Text(s) => self.store(Span::Text, s.as_bytes()),
+            Cell::Bytes(b) => self.store(Span::Bytes, b),
+            Cell::Json(s) => self.store(Span::Json, s.as_bytes()),
+            Cell::List(s) => self.store(Span::List, s.as_bytes()),
+            Cell::Malformed(s) => self.store(Span::Malformed, s.as_bytes()),
+        }
+    }
+
+    #[inline]
+    fn wall_slot(&mut self, seconds: i64, nanoseconds: u32) -> Slot {
+        match Timestamp::new(seconds, 0) {
+            Ok(_) if seconds < 0 && nanoseconds > 0 => {
+                Slot::Wall { seconds: seconds + 1, nanoseconds: nanoseconds as i32 - 1_000_000_000 }
+            }
+            Ok(_) => Slot::Wall { seconds, nanoseconds: nanoseconds as i32 },
+            Err(_) => self.store(Span::Malformed, b"a time outside the years -9999 to 9999"),
+        }
+    }
+
+    #[inline]
+    fn store(&mut self, kind: Span, bytes: &[u8]) -> Slot {
+        let at = self.arena.len();
+        if bytes.len() > MAX_CELL || at + bytes.len() > MAX_ARENA {
+            let message = format!("a cell of {} bytes; at most {MAX_CELL} are read", bytes.len());
+            return self.store(Span::Malformed, message.as_bytes());
+        }
+        self.arena.extend_from_slice(bytes);
+        Slot::Span { kind, at: at as u32, len: bytes.len() as u32 }
+    }
+}
+
 /// One row, borrowed from its batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
@@ -163,48 +223,15 @@ impl RowBatchBuilder {
 
     /// Appends the next cell of the current row. Batches stay far below 4 GiB: see [`Self::is_full`].
     pub fn push(&mut self, cell: Cell<'_>) {
-        let slot = match cell {
-            Cell::Null => Slot::Null,
-            Cell::Bool(b) => Slot::Bool(b),
-            Cell::Integer(i) => Slot::Integer(i),
-            Cell::Float(f) => Slot::Float(f),
-            Cell::Decimal { digits, scale } => {
-                let at = self.batch.arena.len() as u32;
-                self.batch.arena.extend_from_slice(&digits.to_le_bytes());
-                Slot::Decimal { at, scale }
-            }
-            Cell::Date(d) => Slot::Date(d),
-            Cell::Timestamp(t) => Slot::Timestamp(t),
-            Cell::DateTime(t) => {
-                let since = t.duration_since(EPOCH);
-                Slot::Wall { seconds: since.as_secs(), nanoseconds: since.subsec_nanos() }
-            }
-            Cell::Text(s) => self.store(Span::Text, s.as_bytes()),
-            Cell::Bytes(b) => self.store(Span::Bytes, b),
-            Cell::Json(s) => self.store(Span::Json, s.as_bytes()),
-            Cell::List(s) => self.store(Span::List, s.as_bytes()),
-            Cell::Malformed(s) => self.store(Span::Malformed, s.as_bytes()),
-        };
+        let slot = self.batch.slot(cell);
         self.batch.slots.push(slot);
     }
 
     /// Appends a wall-clock time as seconds since 1970-01-01 00:00 on the same clock and nanoseconds (0 to 999,999,999);
     /// one that the calendar cannot hold (years -9999 to 9999) becomes [`Cell::Malformed`].
     pub fn push_wall(&mut self, seconds: i64, nanoseconds: u32) {
-        let slot = match Timestamp::new(seconds, 0) {
-            Ok(_) if seconds < 0 && nanoseconds > 0 => {
-                Slot::Wall { seconds: seconds + 1, nanoseconds: nanoseconds as i32 - 1_000_000_000 }
-            }
-            Ok(_) => Slot::Wall { seconds, nanoseconds: nanoseconds as i32 },
-            Err(_) => self.store(Span::Malformed, b"a time outside the years -9999 to 9999"),
-        };
+        let slot = self.batch.wall_slot(seconds, nanoseconds);
         self.batch.slots.push(slot);
-    }
-
-    fn store(&mut self, kind: Span, bytes: &[u8]) -> Slot {
-        let at = self.batch.arena.len() as u32;
-        self.batch.arena.extend_from_slice(bytes);
-        Slot::Span { kind, at, len: bytes.len() as u32 }
     }
 
     /// Whether the batch has reached its ordinary size: 1,000 rows, 4 MiB of text, or, of very wide rows, 64 Ki cells.

@@ -4,12 +4,71 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{ConnectorError, RowBatch, Schema};
+use super::{ConnectorError, Kind, RowBatch, Schema};
 
-/// What to read: finished SQL, as the warehouse understands it.
+/// What to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Query {
-    pub sql: String,
+pub enum Query {
+    /// Finished SQL, as the warehouse understands it.
+    Sql(String),
+    /// Files of the connection's folder.
+    Files(FileQuery),
+}
+
+/// The files of one extract and how to read them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileQuery {
+    /// A path relative to the connection's folder, or a glob.
+    pub pattern: String,
+    /// `parquet`, `csv` or `jsonl`; `None` goes by each file's ending.
+    pub format: Option<String>,
+    /// Between the fields of a CSV file; `None` is a comma.
+    pub delimiter: Option<char>,
+    /// The unquoted text that means null in a CSV file; `None` is the empty text.
+    pub null_text: Option<String>,
+    /// Positions of the columns whose cells will be looked at, sorted; the cells of all others may be given as null.
+    /// `None` is every column.
+    pub needed: Option<Vec<usize>>,
+}
+
+impl Query {
+    /// The SQL, for a source that takes nothing else.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for files.
+    pub fn sql(&self) -> Result<&str, ConnectorError> {
+        match self {
+            Query::Sql(sql) => Ok(sql),
+            Query::Files(files) => {
+                let message = format!("`file: {}` cannot be read from a database", files.pattern);
+                Err(ConnectorError::new(Kind::Config, message).hint("use `query`, `table` or `model`"))
+            }
+        }
+    }
+
+    /// The files, for a source that takes nothing else.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for SQL.
+    pub fn files(&self) -> Result<&FileQuery, ConnectorError> {
+        match self {
+            Query::Files(files) => Ok(files),
+            Query::Sql(_) => {
+                let message = "a folder of files cannot answer SQL";
+                Err(ConnectorError::new(Kind::Config, message).hint("use `file: PATH` in `source`"))
+            }
+        }
+    }
+
+    /// One text per query: equal queries have equal texts. What is needed of them doesn't count.
+    pub fn text(&self) -> String {
+        match self {
+            Query::Sql(sql) => sql.clone(),
+            Query::Files(FileQuery { pattern, format, delimiter, null_text, .. }) => {
+                format!("file {pattern:?} {format:?} {delimiter:?} {null_text:?}")
+            }
+        }
+    }
 }
 
 /// How an extract ended.

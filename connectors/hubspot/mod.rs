@@ -31,6 +31,7 @@ pub const CONNECTOR: Connector = Connector {
     summary: "CRM objects by batch upsert, archive for removals",
     settings: config::SETTINGS,
     source: None,
+    reads_files: false,
     destination: Some(|settings| Ok(Arc::new(HubSpot::new(settings)?) as Arc<dyn Destination>)),
     capabilities: Some(|| connector::capabilities_of(&Limits::default())),
     objects: &["contacts", "companies", "deals", "tickets", "products", "a type id (`2-1234567`)"],

@@ -40,7 +40,7 @@ impl SqliteSource {
 #[async_trait]
 impl Source for SqliteSource {
     async fn shape(&self, query: &Query) -> Result<Arc<Schema>, ConnectorError> {
-        let (path, sql) = (self.path.clone(), query.sql.clone());
+        let (path, sql) = (self.path.clone(), query.sql()?.to_owned());
         let prepared = spawn_blocking(move || {
             let database = connection::open(&path)?;
             let statement = query::prepare(&database.connection, &sql, &path)?;
@@ -56,7 +56,7 @@ impl Source for SqliteSource {
         let reader = Reader {
             database,
             path: self.path.clone(),
-            sql: query.sql.clone(),
+            sql: query.sql()?.to_owned(),
             stopped: stop.stopped.clone(),
             batches: sender,
         };

@@ -154,9 +154,7 @@ impl Reader<'_> {
 
     fn json(&self, name: &str, value: &Node) -> Json {
         match value.text() {
-            Some(text) if name == "path" || name.ends_with("_file") => {
-                self.root.join(text).to_string_lossy().into_owned().into()
-            }
+            Some(text) if is_path(name, text) => self.root.join(text).to_string_lossy().into_owned().into(),
             _ => value.json(),
         }
     }
@@ -206,6 +204,11 @@ impl Reader<'_> {
             self.file.error(value.pos, codes::BAD_URL, message);
         }
     }
+}
+
+/// A setting that names a file or folder of this machine; `url` does so where it has no scheme.
+fn is_path(name: &str, text: &str) -> bool {
+    name == "path" || name.ends_with("_file") || (name == "url" && !text.contains("://"))
 }
 
 /// A secret written out.

@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use super::check::File;
 use super::connections::Connections;
 use super::diagnostic::Diagnostic;
-use super::models::{self, Models};
+use super::models::Models;
+use super::queries::{self, Read};
 use super::shape::{self, DESTINATION_KEYS, DESTINATION_OPTIONS};
 use super::spec::*;
 use super::yaml::{Data, Node, Pos, shorten};
@@ -144,7 +145,7 @@ fn contradictions(root: &Node, mode: Mode, file: &File<'_>) {
 fn source(node: Option<&Node>, file: &File<'_>, around: &Surroundings<'_>) -> Option<SourceSpec> {
     let node = node.filter(|n| matches!(n.data, Data::Map(_)))?;
     let connection = connection(node, "source", file, around);
-    let (label, sql, location) = query(node, file, around)?;
+    let Read { label, query, location } = queries::read(node, file, around)?;
     let primary_key = texts(node.get("primary_key"));
     let columns = primary_key
         .into_iter()
@@ -153,45 +154,11 @@ fn source(node: Option<&Node>, file: &File<'_>, around: &Surroundings<'_>) -> Op
     Some(SourceSpec {
         connection: connection?,
         label,
-        sql,
+        query,
         location,
         primary_key: columns,
         timezone: node.get("timezone").and_then(Node::text).map(str::to_owned),
     })
-}
-
-/// What a mapping reads: label, SQL, and where the SQL stands.
-fn query(
-    node: &Node,
-    file: &File<'_>,
-    around: &Surroundings<'_>,
-) -> Option<(String, String, crate::error::Location)> {
-    let kinds = ["model", "query", "table", "dbt", "file"];
-    let given: Vec<&str> = kinds.into_iter().filter(|kind| node.get(kind).is_some()).collect();
-    let [kind] = given[..] else { return None };
-    let value = node.get(kind)?;
-    let text = value.text().filter(|t| !t.trim().is_empty())?;
-    match kind {
-        "model" => {
-            let (sql, location) = around.models?.render(value, file)?;
-            Some((text.to_owned(), sql, location))
-        }
-        "query" => Some((
-            "query".to_owned(),
-            text.trim_end().trim_end_matches(';').to_owned(),
-            file.location(value.pos),
-        )),
-        "table" => match models::table_query(text) {
-            Some(sql) => Some((text.to_owned(), sql, file.location(value.pos))),
-            None => {
-                let message =
-                    format!("`source.table` must be `table` or `schema.table`, not {}", value.describe());
-                file.error(value.pos, codes::WRONG_VALUE, message);
-                None
-            }
-        },
-        _ => None,
-    }
 }
 
 /// The connection a block names, if it exists and can do what the block asks of it.

@@ -12,6 +12,7 @@ mod mapping;
 mod models;
 mod order;
 mod overlay;
+mod queries;
 pub mod schema;
 mod secrets;
 mod select;

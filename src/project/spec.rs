@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use outflow_connectors::contract::FieldType;
+use outflow_connectors::contract::{FieldType, Query};
 use outflow_connectors::registry::{Connector, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -70,11 +70,11 @@ pub struct Sync {
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
     pub connection: String,
-    /// Shown in the preview: the model's name, the table, or `query`.
+    /// Shown in the preview: the model's name, the table, the file, or `query`.
     pub label: String,
-    /// Rendered SQL.
-    pub sql: String,
-    /// Where the SQL stands: the model's file, or the mapping's line.
+    /// Rendered SQL, or files.
+    pub query: Query,
+    /// Where the query stands: the model's file, or the mapping's line.
     pub location: Location,
     pub primary_key: Vec<ColumnRef>,
     /// IANA name; times without a zone are in it. `None` is UTC.

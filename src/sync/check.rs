@@ -63,6 +63,11 @@ impl DataTests {
         if errors.is_empty() { Ok(DataTests { running }) } else { Err(errors) }
     }
 
+    /// Positions of the columns that the tests look at.
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        self.running.iter().map(|running| running.column)
+    }
+
     pub fn observe(&mut self, row: Row<'_>) {
         for running in &mut self.running {
             running.state.observe(row.cell(running.column));

@@ -20,6 +20,8 @@ pub struct Intake<'a> {
     pub tests: DataTests,
     pub observer: &'a dyn Observer,
     pub cancel: &'a Cancel,
+    /// Positions of the columns that anything looks at, sorted.
+    pub needed: Vec<usize>,
     /// Why the engine stopped the source, if it did.
     pub stopped: Option<Error>,
 }
@@ -73,7 +75,10 @@ pub fn interrupted() -> Error {
 /// # Errors
 /// The source's, at the place of the SQL; an extract that gave other than the announced number of rows is not clean.
 pub async fn extract(source: &Arc<dyn Source>, intake: &mut Intake<'_>, schema: &Schema) -> Result<()> {
-    let query = Query { sql: intake.sync.source.sql.clone() };
+    let mut query = intake.sync.source.query.clone();
+    if let Query::Files(files) = &mut query {
+        files.needed = Some(intake.needed.clone());
+    }
     let place = intake.sync.source.location.clone();
     let result = source.extract(&query, &mut SameColumns { expected: schema, inner: intake }).await;
     if let Some(error) = intake.stopped.take() {

@@ -38,7 +38,7 @@ pub const QUERY: &str = "query";
 const STALE: RecordHash = RecordHash([0xff; 16]);
 
 pub fn query_hash(sync: &Sync) -> String {
-    digest(&sync.source.sql)
+    digest(&sync.source.query.text())
 }
 
 /// Writes identity and mapping, where they are new, before anything is sent under them.

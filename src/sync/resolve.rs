@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use outflow_connectors::contract::{
     Capabilities, Catalog, Connected, ConnectorError, DeleteKind, Destination, FieldType, Kind, Property,
-    Query, Schema, Source, Target, Verb,
+    Schema, Source, Target, Verb,
 };
 
 use super::check::DataTests;
@@ -56,9 +56,8 @@ pub async fn resolve(
     let mut errors = unsupported(sync, &capabilities);
     let account = destination.account().await.map_err(failed)?;
     let catalog = destination.catalog(&target).await.map_err(failed)?;
-    let query = Query { sql: sync.source.sql.clone() };
     let at_query = |error| vec![Error::source(&error).at(sync.source.location.clone())];
-    let schema = source.shape(&query).await.map_err(at_query)?;
+    let schema = source.shape(&sync.source.query).await.map_err(at_query)?;
     errors.extend(against_catalog(sync, &catalog));
     let spec = Arc::new(MappingSpec::new(sync, &catalog));
     let normalise = normaliser(destination.clone(), target.clone());

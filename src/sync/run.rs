@@ -1,6 +1,6 @@
 //! One sync, once: the stages in order, each end on record.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -225,12 +225,17 @@ impl<'a> Work<'a> {
         };
         let defect = || Error::new("OF-INT-001", ErrorKind::Internal, "the mapping does not bind twice");
         let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
-        let previous = self.mappings.previous.iter().filter_map(|spec| self.mapper(Arc::new(spec.clone())));
-        let differ = Differ::new(baseline, mapper, previous.collect(), &self.space())?;
+        let previous: Vec<Mapper> =
+            self.mappings.previous.iter().filter_map(|s| self.mapper(Arc::new(s.clone()))).collect();
+        let schema = &self.resolved.schema;
         let timezone = sync.source.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
-        let tests = DataTests::bind(&sync.tests, &self.resolved.schema, timezone).map_err(Error::all)?;
-        let mut intake = Intake { sync, differ, tests, observer, cancel, stopped: None };
-        let reading = extract(&self.source, &mut intake, &self.resolved.schema);
+        let tests = DataTests::bind(&sync.tests, schema, timezone).map_err(Error::all)?;
+        let mappers = previous.iter().chain([&mapper]);
+        let needed = mappers.flat_map(|m| m.columns(schema)).chain(tests.columns()).collect::<BTreeSet<_>>();
+        let needed = needed.into_iter().collect();
+        let differ = Differ::new(baseline, mapper, previous, &self.space())?;
+        let mut intake = Intake { sync, differ, tests, observer, cancel, needed, stopped: None };
+        let reading = extract(&self.source, &mut intake, schema);
         self.context.unless_stopped(reading).await?;
         let failures = intake.tests.judge(Timestamp::now());
         let ledger = self.state.ledger.as_ref();

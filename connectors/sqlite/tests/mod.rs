@@ -40,7 +40,7 @@ fn source(path: &Path) -> Arc<dyn Source> {
 }
 
 fn query(sql: &str) -> Query {
-    Query { sql: sql.to_owned() }
+    Query::Sql(sql.to_owned())
 }
 
 /// Keeps every batch; refuses the one after `most`.

@@ -53,7 +53,7 @@ fn variables_and_paths_are_resolved() {
     assert_eq!(crm.limits.requests.map(|r| (r.requests, r.per.as_secs())), Some((190, 10)));
     assert_eq!(crm.values["token"], "pat-secret");
     let sync = &project.syncs[0];
-    assert_eq!(sync.source.sql, "select 'JP', 'JP'");
+    assert_eq!(sync.source.query.text(), "select 'JP', 'JP'");
     assert_eq!(sync.source.location.file, std::path::Path::new("models/m.sql"));
     assert_eq!((sync.mode, sync.on_delete, sync.max_attempts), (Mode::Upsert, OnDelete::Ignore, 10));
     let key: Vec<_> =
@@ -73,7 +73,7 @@ fn a_target_is_laid_over_and_the_others_are_left_alone() {
     assert_eq!((crm.base_url.as_deref(), crm.sandbox, crm.limits.concurrency), (None, true, Some(2)));
     assert_eq!(crm.limits.daily_calls, Some(DailyCalls::Number(5)), "what the target does not name stays");
     assert!(project.state.ends_with(".dev") && project.target.as_deref() == Some("dev"));
-    assert_eq!(project.syncs[0].source.sql, "select 'FR', 'FR'");
+    assert_eq!(project.syncs[0].source.query.text(), "select 'FR', 'FR'");
 
     let error = Error::from(with(&dir, |o| o.target = Some("dve".to_owned())).err().unwrap());
     assert_eq!((error.code, error.kind), ("OF-CFG-014", ErrorKind::Usage));
@@ -123,7 +123,7 @@ fn files_hold_secrets_and_dollars_are_escaped() {
     write(dir.path(), "outflow.yml", MAIN.replace("${TOKEN}", "${file:secrets/token}").as_bytes());
     let project = with(&dir, |_| {}).unwrap_or_else(|d| panic!("{d}")).project;
     assert_eq!(project.connections["crm"].settings.values["token"], "pat-from-file");
-    assert_eq!(project.syncs[0].source.sql, "select '${x}', '$5'");
+    assert_eq!(project.syncs[0].source.query.text(), "select '${x}', '$5'");
 }
 
 /// A secret that a variable filled in at a place where it does not fit.

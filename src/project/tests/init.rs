@@ -13,7 +13,7 @@ fn a_new_project_is_complete() {
     assert_eq!(loaded.warnings, []);
     let sync = &loaded.project.syncs[0];
     let connection = rusqlite::Connection::open(dir.path().join("data/shop.sqlite")).unwrap();
-    let mut statement = connection.prepare(&sync.source.sql).unwrap();
+    let mut statement = connection.prepare(&sync.source.query.text()).unwrap();
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     for field in &sync.fields {
         let crate::project::FieldFrom::Column(column) = &field.from else { panic!("{field:?}") };

@@ -29,7 +29,7 @@ fn the_models_answer_from_the_shop() {
     let mut counts = Vec::new();
     for sync in &project.syncs {
         let key = &sync.source.primary_key[0].column;
-        let mut statement = shop.prepare(&sync.source.sql).unwrap();
+        let mut statement = shop.prepare(&sync.source.query.text()).unwrap();
         for field in &sync.fields {
             let FieldFrom::Column(column) = &field.from else { panic!("{field:?}") };
             statement.column_index(column).unwrap();
@@ -40,9 +40,9 @@ fn the_models_answer_from_the_shop() {
         assert_eq!(distinct.len(), keys.len());
         counts.push(keys.len());
     }
-    assert_eq!(counts, [10, 59]);
+    assert_eq!(counts, [10, 59, 59]);
 
-    let contacts = &project.syncs[1].source.sql;
+    let contacts = project.syncs[1].source.query.text();
     let luis: (f64, i64, String, String) = shop
         .query_row(
             &format!("select lifetime_value, invoice_count, last_purchase, favourite_genre from ({contacts}) where customer_id = 1"),
@@ -51,7 +51,7 @@ fn the_models_answer_from_the_shop() {
         )
         .unwrap();
     assert_eq!(luis, (39.62, 7, "2025-08-07".to_owned(), "Rock".to_owned()));
-    let companies = &project.syncs[0].source.sql;
+    let companies = project.syncs[0].source.query.text();
     let ids: String = shop
         .query_row(&format!("select group_concat(company_id, ' ') from ({companies})"), [], |row| row.get(0))
         .unwrap();
@@ -63,11 +63,11 @@ fn the_quickstart_loads_without_a_word() {
     let loaded = load(root()).unwrap_or_else(|d| panic!("{d}"));
     assert_eq!(loaded.warnings, []);
     let names: Vec<&str> = loaded.project.syncs.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["companies_to_hubspot", "contacts_to_hubspot"]);
+    assert_eq!(names, ["companies_to_hubspot", "contacts_to_hubspot", "customers_to_files"]);
     let contacts = &loaded.project.syncs[1];
     let last = contacts.fields.last().unwrap();
     assert_eq!((last.name.as_str(), &last.from), ("email", &FieldFrom::Column("email".to_owned())));
-    assert!(contacts.source.sql.starts_with("-- One row per customer"));
+    assert!(contacts.source.query.text().starts_with("-- One row per customer"));
     let marketing = &loaded.project.connections["marketing"];
     assert!(marketing.settings.sandbox && marketing.settings.base_url.is_none());
     assert_eq!(marketing.settings.values["token"], "sandbox");

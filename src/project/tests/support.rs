@@ -27,6 +27,7 @@ const PLAIN: Connector = Connector {
     summary: "",
     settings: &[],
     source: None,
+    reads_files: false,
     destination: None,
     capabilities: None,
     objects: &[],
@@ -35,13 +36,22 @@ const PLAIN: Connector = Connector {
     errors: &[],
 };
 
-/// One source, one destination with an emulator, one without.
+/// One source, one that reads files and writes, one destination with an emulator, one without.
 pub const REGISTRY: Registry = Registry(&[
     Connector {
         name: "sqlite",
         title: "SQLite",
         settings: &[setting("path", true, false)],
         source: Some(never),
+        ..PLAIN
+    },
+    Connector {
+        name: "files",
+        title: "Files",
+        settings: &[setting("url", true, false)],
+        source: Some(never),
+        reads_files: true,
+        destination: Some(never),
         ..PLAIN
     },
     Connector {

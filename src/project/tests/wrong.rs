@@ -129,7 +129,7 @@ fn keys_and_values_of_the_project() {
             ("nmae: y\n", "outflow.yml:5:1: OF-CFG-004: unknown key `nmae` (did you mean `name`?)"),
             (
                 "zzz: y\n",
-                "outflow.yml:5:1: OF-CFG-004: unknown key `zzz` (known here: name, state, vars, connections, targets, notifications, policies)",
+                "outflow.yml:5:1: OF-CFG-004: unknown key `zzz` (known here: name, state, spool_max, spool_memory, vars, connections, targets, notifications, policies)",
             ),
             (
                 "policies: []\n",
@@ -184,7 +184,7 @@ fn connections() {
             ),
             (
                 "{type: postgres}",
-                "outflow.yml:5:16: OF-CFG-010: this version of outflow knows no system `postgres` (it knows: sqlite, hubspot, webhook)",
+                "outflow.yml:5:16: OF-CFG-010: this version of outflow knows no system `postgres` (it knows: sqlite, files, hubspot, webhook)",
             ),
             ("{type: sqlite}", "outflow.yml:5:9: OF-CFG-005: `path` is missing in `connections.more`"),
             (

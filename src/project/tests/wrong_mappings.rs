@@ -14,7 +14,7 @@ fn mappings() {
             ("- a\n", "mappings/m.yml:1:1: OF-CFG-006: this file must be a block of keys, not a list"),
             (
                 "source: {}\n",
-                "mappings/m.yml:1:1: OF-CFG-005: `destination` is missing in this file\nmappings/m.yml:1:9: OF-CFG-005: `connection` is missing in `source`\nmappings/m.yml:1:9: OF-CFG-005: `primary_key` is missing in `source`\nmappings/m.yml:1:9: OF-CFG-005: `source` needs one of `model`, `query`, `table`",
+                "mappings/m.yml:1:1: OF-CFG-005: `destination` is missing in this file\nmappings/m.yml:1:9: OF-CFG-005: `connection` is missing in `source`\nmappings/m.yml:1:9: OF-CFG-005: `primary_key` is missing in `source`\nmappings/m.yml:1:9: OF-CFG-005: `source` needs one of `model`, `query`, `table`, `file`",
             ),
             (
                 "source: db\ndestination: {connection: crm, object: contacts}\n",
@@ -39,6 +39,43 @@ fn mappings() {
             (
                 "source: {connection: db, table: t, primary_key: id, timezone: Asia/Tokio}\ndestination: {connection: crm, object: contacts, match_on: {id: id}}\n",
                 "mappings/m.yml:1:63: OF-CFG-006: `source.timezone` must be an IANA time zone like `Asia/Tokyo`, not `Asia/Tokio`",
+            ),
+        ],
+    );
+}
+
+/// A project with a folder of files, and this mapping.
+fn mapping_of_files(text: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("outflow.yml", format!("{MAIN}  lake: {{type: files, url: ./data}}\n")),
+        ("mappings/m.yml", text.to_owned()),
+    ]
+}
+
+#[test]
+fn files() {
+    const REST: &str = "destination: {connection: crm, object: contacts, match_on: {email: email}}\n";
+    let with = |source: &str| format!("source: {{{source}, primary_key: id}}\n{REST}");
+    let good = with("connection: lake, file: a/*.csv, format: csv, delimiter: tab, null_text: 'NULL'");
+    cases(
+        mapping_of_files,
+        &[
+            (&good, ""),
+            (
+                &with("connection: lake, table: t"),
+                "mappings/m.yml:1:35: OF-CFG-012: Files (connection `lake`) cannot answer SQL (use `file: PATH`)",
+            ),
+            (
+                &with("connection: db, file: a.csv"),
+                "mappings/m.yml:1:32: OF-CFG-012: SQLite (connection `db`) has no files (use `model`, `query` or `table`, or a connection of `type: files`)",
+            ),
+            (
+                &with("connection: db, table: t, format: csv"),
+                "mappings/m.yml:1:44: OF-CFG-022: `source.format` is for `file`, and this source has `table`",
+            ),
+            (
+                &with("connection: lake, file: a.csv, delimiter: ';;'"),
+                "mappings/m.yml:1:52: OF-CFG-006: `source.delimiter` must be one of `,`, `;`, `|`, `tab`, not `;;` (did you mean `;`?)",
             ),
         ],
     );

@@ -7,7 +7,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use outflow_connectors::contract::{Normaliser, Row, Value};
+use outflow_connectors::contract::{Normaliser, Row, Schema, Value};
 use serde_json::{Map, Value as Json};
 
 use super::spec::{FieldSpec, MappingSpec};
@@ -136,6 +136,21 @@ impl Mapper {
             key_values,
             fields,
         })
+    }
+
+    /// Positions of the columns that a record is made from.
+    pub fn columns(&self, schema: &Schema) -> Vec<usize> {
+        let mut columns = self.key_columns.clone();
+        for field in &self.fields {
+            match &field.from {
+                BoundFrom::Column(column) => columns.push(*column),
+                BoundFrom::Template(template) => {
+                    columns.extend(template.columns().iter().filter_map(|name| schema.position(name)));
+                }
+                BoundFrom::Value(_) => {}
+            }
+        }
+        columns
     }
 
     /// `{column: value}` of a primary key.

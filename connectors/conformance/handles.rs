@@ -1,0 +1,103 @@
+//! What a destination must show that stores a handle before each batch: after a crash its own side tells what arrived.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+
+use super::is_applied;
+use crate::contract::{
+    Change, ConnectorError, Destination, Handles, Kind, Outcome, RemoteHandle, RunContext, Session,
+    Submitted, Target,
+};
+
+/// One destination whose effects can be counted from outside.
+pub struct Observed<'a> {
+    pub destination: &'a dyn Destination,
+    pub target: Target,
+    /// A batch, of the same changes at every call.
+    pub changes: fn() -> Vec<Change>,
+    /// Changes that have arrived so far, by a look at the other side.
+    pub arrived: &'a (dyn Fn() -> usize + Sync),
+}
+
+/// Runs all behaviours.
+///
+/// # Panics
+/// At the first that does not hold.
+pub async fn run(subject: &Observed<'_>) {
+    nothing_arrives_without_a_stored_handle(subject).await;
+    let handle = a_handle_is_stored_before_anything_arrives(subject).await;
+    what_arrived_is_applied_and_what_did_not_is_deferred(subject, handle).await;
+}
+
+async fn open(subject: &Observed<'_>, run: &str) -> Box<dyn Session> {
+    let context = RunContext { run_id: run.into(), sync: "conformance".into() };
+    subject.destination.open(&subject.target, context).await.expect("a session")
+}
+
+/// Keeps the handles, with what had arrived when each was stored; or refuses them.
+struct Store<'a> {
+    arrived: &'a (dyn Fn() -> usize + Sync),
+    full: bool,
+    stored: Mutex<Vec<(RemoteHandle, usize)>>,
+}
+
+#[async_trait]
+impl Handles for Store<'_> {
+    async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError> {
+        if self.full {
+            return Err(ConnectorError::new(Kind::Internal, "the disk is full"));
+        }
+        self.stored.lock().expect("no panic before").push((handle.clone(), (self.arrived)()));
+        Ok(())
+    }
+}
+
+async fn nothing_arrives_without_a_stored_handle(subject: &Observed<'_>) {
+    let before = (subject.arrived)();
+    let session = open(subject, "run-1").await;
+    let store = Store { arrived: subject.arrived, full: true, stored: Mutex::default() };
+    let error = session.submit(&(subject.changes)(), &store).await.expect_err("the handle was refused");
+    assert_eq!(error.message, "the disk is full");
+    session.finish().await.expect("an empty run ends");
+    assert_eq!((subject.arrived)(), before);
+}
+
+async fn a_handle_is_stored_before_anything_arrives(subject: &Observed<'_>) -> RemoteHandle {
+    let (before, changes) = ((subject.arrived)(), (subject.changes)());
+    let session = open(subject, "run-2").await;
+    let store = Store { arrived: subject.arrived, full: false, stored: Mutex::default() };
+    let receipt = match session.submit(&changes, &store).await.expect("delivered") {
+        Submitted::Done(receipt) => receipt,
+        Submitted::Pending(handle) => session.settle(&handle, &changes).await.expect("settled"),
+    };
+    session.finish().await.expect("the run ends");
+    assert!(receipt.outcomes().iter().all(is_applied), "{receipt:?}");
+    assert_eq!((receipt.outcomes().len(), (subject.arrived)() - before), (changes.len(), changes.len()));
+    let stored = store.stored.into_inner().expect("no panic before");
+    assert_eq!(stored.len(), 1, "one handle for one batch");
+    let (handle, then) = &stored[0];
+    assert_eq!(*then, before, "something had arrived before the handle was stored");
+    handle.clone()
+}
+
+async fn what_arrived_is_applied_and_what_did_not_is_deferred(subject: &Observed<'_>, handle: RemoteHandle) {
+    let before = (subject.arrived)();
+    // As after a crash: another session, and changes without fields.
+    let bare: Vec<Change> =
+        (subject.changes)().into_iter().map(|change| Change { fields: Vec::new(), ..change }).collect();
+    let session = open(subject, "run-3").await;
+    let receipt = session.settle(&handle, &bare).await.expect("settled");
+    assert!(
+        receipt.outcomes().len() == bare.len() && receipt.outcomes().iter().all(is_applied),
+        "{receipt:?}"
+    );
+    let never = RemoteHandle(handle.0.replace("run-2", "run-1"));
+    let receipt = session.settle(&never, &bare).await.expect("settled");
+    let is_deferred = |outcome: &Outcome| matches!(outcome, Outcome::Deferred { .. });
+    assert!(
+        receipt.outcomes().len() == bare.len() && receipt.outcomes().iter().all(is_deferred),
+        "{receipt:?}"
+    );
+    assert_eq!((subject.arrived)(), before, "settling sends nothing");
+}

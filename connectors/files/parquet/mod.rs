@@ -1,0 +1,124 @@
+//! Parquet: decoded in record batches of some hundred rows, only the columns that somebody looks at.
+
+mod column;
+mod footer;
+mod nested;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+
+use self::footer::{FileColumn, Footer};
+use super::errors;
+use super::locate::{Input, Opened};
+use super::source::{Gone, Outlet, Task};
+use crate::contract::{Column, ConnectorError, RowBatchBuilder};
+
+/// Most rows decoded at once.
+const MOST_ROWS: usize = 1024;
+/// Bytes that the decoded rows of one batch may have, by the average of the file.
+const BATCH_BYTES: i64 = 2 << 20;
+/// Bytes of texts from which on a decoded batch is handed over in parts: some rows may be far above the average.
+const PART_BYTES: usize = 8 << 20;
+
+/// The file's columns, from its footer.
+///
+/// # Errors
+/// [`Kind::Config`](crate::contract::Kind::Config) for a file that is not Parquet, or damaged.
+pub(super) fn columns(input: &Input, opened: &Opened) -> Result<Vec<Column>, ConnectorError> {
+    let footer = Footer::load(&input.path, opened)?;
+    Ok(footer.columns.into_iter().map(|c| Column { name: c.name, declared: c.declared }).collect())
+}
+
+/// Reads the whole file; the rows that its footer announces.
+///
+/// # Errors
+/// As [`columns`]; after some rows where a page is damaged.
+pub(super) fn read(task: &Task<'_>, outlet: &Outlet) -> Result<Option<u64>, ConnectorError> {
+    let path = &task.input.path;
+    let footer = Footer::load(path, task.opened)?;
+    let announced = footer.rows();
+    if footer.columns.len() != task.places.len() {
+        return Err(errors::damaged(path, "was replaced by a file with other columns"));
+    }
+    let looked_at = |root: &usize| task.places[*root].is_some();
+    let roots: Vec<usize> = (0..footer.columns.len()).filter(looked_at).collect();
+    let mut reader = reader(&footer, &roots, task)?;
+    let mut filler = Filler {
+        builder: RowBatchBuilder::new(task.schema.clone()),
+        columns: roots.iter().map(|root| &footer.columns[*root]).collect(),
+        places: roots.iter().filter_map(|root| task.places[*root]).collect(),
+        arena: 0,
+    };
+    // The decoder has been seen to panic on damaged files.
+    while let Some(batch) = guarded(path, || reader.next().transpose())? {
+        if filler.hand_over(&batch, outlet).is_err() {
+            break;
+        }
+    }
+    Ok(Some(announced))
+}
+
+fn reader(
+    footer: &Footer,
+    roots: &[usize],
+    task: &Task<'_>,
+) -> Result<ParquetRecordBatchReader, ConnectorError> {
+    let path = &task.input.path;
+    let file = task.opened.file.try_clone().map_err(|error| errors::io("read", path, error))?;
+    let average = footer.row_bytes(roots).max(1);
+    let rows = usize::try_from(BATCH_BYTES / average).unwrap_or(MOST_ROWS).clamp(1, MOST_ROWS);
+    let metadata = footer.metadata.clone();
+    guarded(path, || {
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        builder.with_projection(mask).with_batch_size(rows).build()
+    })
+}
+
+/// Calls the decoder; what it says, and its panics, become an error about this file.
+fn guarded<T, E: std::fmt::Display>(
+    path: &Path,
+    call: impl FnOnce() -> Result<T, E>,
+) -> Result<T, ConnectorError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(errors::damaged(path, format!("cannot be decoded: {error}"))),
+        Err(_) => Err(errors::damaged(path, "is damaged in a way that the decoder does not survive")),
+    }
+}
+
+/// Turns decoded columns into rows.
+struct Filler<'a> {
+    builder: RowBatchBuilder,
+    columns: Vec<&'a FileColumn>,
+    /// Where each decoded column stands in the rows.
+    places: Vec<usize>,
+    /// Bytes of long cells in the batch before.
+    arena: usize,
+}
+
+impl Filler<'_> {
+    fn hand_over(&mut self, batch: &RecordBatch, outlet: &Outlet) -> Result<(), Gone> {
+        let rows = batch.num_rows();
+        let bytes: usize = batch.columns().iter().map(|array| column::text_bytes(array)).sum();
+        if bytes > PART_BYTES && rows > 1 {
+            self.hand_over(&batch.slice(0, rows / 2), outlet)?;
+            return self.hand_over(&batch.slice(rows / 2, rows - rows / 2), outlet);
+        }
+        if rows == 0 {
+            return Ok(());
+        }
+        self.builder.reserve(rows, bytes.max(self.arena));
+        let mut block = self.builder.block(rows);
+        for ((array, column), place) in batch.columns().iter().zip(&self.columns).zip(&self.places) {
+            column::fill(&mut block, *place, array, column.form);
+        }
+        let filled = self.builder.take();
+        self.arena = filled.arena_bytes();
+        outlet.put(filled)
+    }
+}

@@ -1,0 +1,104 @@
+//! The source and the destination over real files.
+
+mod damage;
+mod delivery;
+mod folder;
+mod parquet_types;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use async_trait::async_trait;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+
+use super::CONNECTOR;
+use crate::contract::{ConnectorError, Extract, FileQuery, Kind, Query, RowBatch, RowSink, Schema, Source};
+use crate::registry::{Limits, Settings};
+
+fn settings(values: serde_json::Value) -> Settings {
+    Settings {
+        connection: "lake".to_owned(),
+        values: values.as_object().cloned().unwrap_or_default(),
+        base_url: None,
+        sandbox: false,
+        limits: Limits::default(),
+    }
+}
+
+fn source(folder: &Path) -> Arc<dyn Source> {
+    let make = CONNECTOR.source.unwrap();
+    make(&settings(serde_json::json!({"url": folder}))).unwrap()
+}
+
+fn files(pattern: &str) -> FileQuery {
+    FileQuery { pattern: pattern.to_owned(), ..FileQuery::default() }
+}
+
+/// Keeps every batch; refuses the one after `most`.
+struct Keep {
+    batches: Vec<RowBatch>,
+    most: usize,
+}
+
+impl Keep {
+    fn all() -> Self {
+        Keep { batches: Vec::new(), most: usize::MAX }
+    }
+
+    /// The cells of all rows, as `Debug` prints them.
+    fn rows(&self) -> Vec<Vec<String>> {
+        let rows = self.batches.iter().flat_map(RowBatch::rows);
+        rows.map(|row| row.cells().map(|cell| format!("{cell:?}")).collect()).collect()
+    }
+}
+
+#[async_trait]
+impl RowSink for Keep {
+    async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError> {
+        if self.batches.len() == self.most {
+            return Err(ConnectorError::new(Kind::Internal, "enough"));
+        }
+        self.batches.push(batch);
+        Ok(())
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+fn extract_query(folder: &Path, query: FileQuery) -> Result<(Extract, Keep), ConnectorError> {
+    let mut kept = Keep::all();
+    let extract = block_on(source(folder).extract(&Query::Files(query), &mut kept))?;
+    Ok((extract, kept))
+}
+
+fn extract(folder: &Path, pattern: &str) -> Result<(Extract, Keep), ConnectorError> {
+    extract_query(folder, files(pattern))
+}
+
+fn shape(folder: &Path, pattern: &str) -> Result<Arc<Schema>, ConnectorError> {
+    block_on(source(folder).shape(&Query::Files(files(pattern))))
+}
+
+/// The error's code and text.
+fn refusal(error: ConnectorError) -> (String, String) {
+    assert!(error.hint.is_some() || error.code.as_deref() == Some("FILE_COLUMNS"), "{error} tells no way on");
+    (error.code.clone().unwrap_or_default(), error.message)
+}
+
+/// Writes one row group per `group` rows.
+fn write_parquet(path: &Path, columns: Vec<(&str, ArrayRef)>, group: usize) {
+    let nullable = columns.into_iter().map(|(name, array)| (name, array, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(nullable).unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(group))
+        .set_compression(parquet::basic::Compression::SNAPPY)
+        .build();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
