@@ -100,5 +100,15 @@ impl Registry {
 }
 
 /// The connectors of the released binary.
+#[cfg(not(feature = "bench"))]
 pub const REGISTRY: Registry =
     Registry(&[crate::files::CONNECTOR, crate::hubspot::CONNECTOR, crate::sqlite::CONNECTOR]);
+
+/// The connectors of the released binary, and one for benchmarks.
+#[cfg(feature = "bench")]
+pub const REGISTRY: Registry = Registry(&[
+    crate::files::CONNECTOR,
+    crate::files::DISCARD,
+    crate::hubspot::CONNECTOR,
+    crate::sqlite::CONNECTOR,
+]);

@@ -25,7 +25,7 @@ codes! {
         "Check its permissions, and that it is an ordinary file; look at the disk when the system reports an I/O error."
     FORMAT "FILE_FORMAT"
         "A file is in a form that outflow does not read, or its name does not tell which form it is."
-        "Write `format: parquet`, `csv` or `jsonl` in `source`, or convert the file."
+        "Write `format: parquet` in `source` if it is Parquet under another name, or convert the file."
     DAMAGED "FILE_DAMAGED"
         "A file is empty, cut off, or damaged: its content is not what its format prescribes."
         "Write the file again. Let its writer use another name until it is complete, and rename it then."

@@ -153,7 +153,7 @@ fn input(path: PathBuf, query: &FileQuery) -> Result<Input, ConnectorError> {
     let unknown = |problem: &str| {
         ConnectorError::new(Kind::Config, format!("`{}` {problem}", path.display()))
             .code(errors::FORMAT)
-            .hint("known endings are parquet, csv, tsv, jsonl, ndjson, and csv and jsonl with .gz or .zst; or set `format`")
+            .hint("Parquet files are read, by their ending `.parquet` or with `format: parquet`")
     };
     let Some(format) = format else {
         return Err(unknown("has an ending that does not tell its format"));

@@ -1,10 +1,12 @@
-//! Files of a local folder: Parquet, CSV and JSON Lines are read, JSON Lines are written.
+//! Files of a local folder: Parquet is read, JSON Lines are written.
 //!
-//! A file is read in its order by threads that hand batches over; what is wrong with one cell stays with that cell, and
+//! A file is read in its order by a thread that hands batches over; what is wrong with one cell stays with that cell, and
 //! what is wrong with the file's form ends the extract.
 
 mod config;
 mod destination;
+#[cfg(feature = "bench")]
+mod discard;
 mod encode;
 mod errors;
 mod locate;
@@ -17,6 +19,9 @@ mod tests;
 
 use std::sync::Arc;
 
+#[cfg(feature = "bench")]
+pub use discard::DISCARD;
+
 use crate::contract::{ConnectorError, Destination, Source};
 use crate::registry::{Connector, Setting, Settings};
 
@@ -24,7 +29,7 @@ use crate::registry::{Connector, Setting, Settings};
 pub const CONNECTOR: Connector = Connector {
     name: "files",
     title: "Files",
-    summary: "Parquet, CSV and JSON Lines files of a local folder.",
+    summary: "Reads Parquet files of a local folder, and writes changes to one as JSON Lines.",
     settings: &[Setting {
         name: "url",
         required: true,
