@@ -65,6 +65,8 @@ pub struct Delivered {
     pub counts: Counts,
     /// Part of `rejected`: `mode: update` found no object, which is nobody's fault.
     pub absent: u64,
+    /// Those of the plan's awaited keys that were delivered.
+    pub delivered: HashSet<KeyHash>,
     pub ended: Ended,
 }
 
@@ -122,7 +124,8 @@ impl Delivery<'_> {
             }
         }
         let ended = progress.ended.unwrap_or(Ended::Done);
-        Delivered { counts: progress.counts, absent: progress.absent, ended }
+        let Progress { counts, absent, delivered, .. } = progress;
+        Delivered { counts, absent, delivered, ended }
     }
 
     async fn phase(&self, (plan, phase): (&Plan, &Phase), progress: &mut Progress, pace: Option<&Pace>) {

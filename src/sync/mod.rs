@@ -7,6 +7,10 @@ pub mod event;
 pub mod floor;
 
 mod acknowledge;
+mod backfill;
+mod backfill_between;
+mod backfill_chunks;
+mod backfill_record;
 mod batch;
 mod blank;
 mod cancel;
@@ -36,8 +40,10 @@ mod spill;
 mod spool;
 mod state;
 mod terms;
+mod turns;
 mod waves;
 
+pub use backfill_record::{Backfill, Pace};
 pub use cancel::Cancel;
 pub use schedule::{check_abilities, preflight, run};
 
@@ -54,6 +60,8 @@ pub struct RunOptions {
     pub limit: Option<u64>,
     /// Syncs at once.
     pub jobs: usize,
+    /// A backfill of the one sync that is selected, instead of its run.
+    pub backfill: Option<Backfill>,
     pub allow: Allow,
 }
 
