@@ -2,7 +2,6 @@
 
 mod absent;
 mod allow;
-mod backfill;
 mod check;
 mod codes;
 mod completions;
@@ -65,7 +64,6 @@ enum Command {
     Check(check::Check),
     Diff(diff::Diff),
     Sync(sync::Sync),
-    Backfill(backfill::Backfill),
     Status(status::Status),
     Runs(runs::Runs),
     Show(show::Show),
@@ -82,6 +80,8 @@ enum Command {
     #[cfg(feature = "bench")]
     #[command(hide = true, name = "bench-floor")]
     Floor(floor::Floor),
+    #[command(hide = true)]
+    Backfill(absent::Absent),
     #[command(hide = true)]
     Resolve(absent::Absent),
     #[command(hide = true)]
@@ -184,7 +184,6 @@ impl Command {
             Command::Check(command) => command.run(given),
             Command::Diff(command) => command.run(given),
             Command::Sync(command) => command.run(given),
-            Command::Backfill(command) => command.run(given),
             Command::Status(command) => command.run(given),
             Command::Runs(command) => command.run(given),
             Command::Show(command) => command.run(given),

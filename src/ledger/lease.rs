@@ -212,10 +212,10 @@ pub(super) fn is_live(conn: &Connection, sync: &str, epoch: u64, world: &dyn Wor
 }
 
 /// A row of `lease`.
-pub(super) struct Row {
+struct Row {
     epoch: u64,
     held: bool,
-    pub(super) owner: Process,
+    owner: Process,
     since: Timestamp,
     expires: u64,
     expires_wall: Timestamp,
@@ -239,7 +239,7 @@ impl Row {
         Row { since, ..self }
     }
 
-    pub(super) fn get(conn: &Connection, sync: &str) -> Attempt<Option<Row>> {
+    fn get(conn: &Connection, sync: &str) -> Attempt<Option<Row>> {
         let mut query = conn.prepare_cached(
             "SELECT epoch, held, host, machine, boot, pid, pid_start, pid_space, since, expires, expires_wall
              FROM lease WHERE sync = ?1",
@@ -284,7 +284,7 @@ impl Row {
         Ok(self.expires)
     }
 
-    pub(super) fn is_live(&self, world: &dyn World) -> bool {
+    fn is_live(&self, world: &dyn World) -> bool {
         if !self.held {
             return false;
         }
@@ -320,6 +320,6 @@ fn held_by_another(sync: &str, row: &Row) -> Error {
     ))
 }
 
-pub(super) fn millis(time: Duration) -> u64 {
+fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
 }

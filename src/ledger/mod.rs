@@ -28,7 +28,6 @@ mod state;
 mod store;
 mod sum;
 mod tags;
-mod turns;
 mod world;
 
 pub use care::Holdings;

@@ -20,7 +20,7 @@ mod shape;
 mod spec;
 #[cfg(test)]
 mod tests;
-pub mod units;
+mod units;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -10,7 +10,6 @@ use super::RunOptions;
 use super::acknowledge::Keeping;
 use super::batch::{Records, destination_text, key_text};
 use super::context::Context;
-use super::deliver::Ended;
 use super::diff::Delta;
 use super::event::{Counts, FaultSample, Status, SyncReport};
 use super::extract::interrupted;
@@ -18,10 +17,11 @@ use super::heads::{Candidate, Class};
 use super::known::Memory;
 use super::map::DUPLICATE;
 use super::planned::{Farewell, HeldRow, Plan};
+use super::progress::Ended;
 use super::resolve::Resolved;
 use super::spec::digest;
 use super::spill::{CHUNK, Space, Spill};
-use super::state::Mappings;
+use super::state::{Mappings, OpenRun};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{
     Detail, Identity, Intent, IntentEntry, InvalidRow, KeyHash, Ledger, RecordHash, Refusal, RunRecord,
@@ -35,7 +35,7 @@ pub const FULL_REFRESH: &str = "full_refresh";
 pub const QUERY: &str = "query";
 
 /// Stands for a fingerprint that no record has: the row counts as changed until it is acknowledged again.
-pub const STALE: RecordHash = RecordHash([0xff; 16]);
+const STALE: RecordHash = RecordHash([0xff; 16]);
 
 pub fn query_hash(sync: &Sync) -> String {
     digest(&sync.source.query.text())
@@ -142,11 +142,10 @@ pub fn cleared_fields(sync: &Sync, resolved: &Resolved) -> Vec<Arc<str>> {
         .collect()
 }
 
-/// Stores the invalid rows of this run, unless they are those already stored; beside the others where it has not read
-/// all rows.
-pub fn invalid_rows(ledger: &Ledger, delta: &Delta, run_id: &str, part: bool) -> Result<()> {
+/// Stores the invalid rows of this run, unless they are those already stored.
+pub fn invalid_rows(ledger: &Ledger, delta: &Delta, run_id: &str) -> Result<()> {
     let now = Timestamp::now();
-    let mut rows: Vec<InvalidRow> = delta
+    let rows: Vec<InvalidRow> = delta
         .faults()
         .map(|fault| InvalidRow {
             key_text: Json::Object(fault.key_json.clone()).to_string(),
@@ -158,13 +157,8 @@ pub fn invalid_rows(ledger: &Ledger, delta: &Delta, run_id: &str, part: bool) ->
             run_id: run_id.to_owned(),
         })
         .collect();
-    let mut known = ledger.invalid_rows()?;
-    if rows.is_empty() && (part || known.is_empty()) {
+    if rows.is_empty() && ledger.invalid_rows()?.is_empty() {
         return Ok(());
-    }
-    if part {
-        known.retain(|old| !rows.iter().any(|row| row.key_text == old.key_text));
-        rows.extend(known);
     }
     ledger.replace_invalid_rows(&rows)
 }
@@ -273,7 +267,7 @@ impl After<'_> {
     }
 
     /// Rows that must not be sent are kept as parked refusals, so that they are shown.
-    pub fn hold(&self) -> Result<()> {
+    fn hold(&self) -> Result<()> {
         let new: Vec<&HeldRow> = self.plan.held.iter().filter(|held| !held.shown).collect();
         for chunk in new.chunks(CHUNK) {
             let entries: Vec<_> =
@@ -353,13 +347,12 @@ pub fn conclude(report: &mut SyncReport, ended: Ended, absent: u64, waiting: u64
 }
 
 /// The run's line of history.
-/// With the run's id and number.
-pub fn record(context: &Context<'_>, report: &SyncReport, (run_id, number): (&str, u64)) -> RunRecord {
+pub fn record(context: &Context<'_>, report: &SyncReport, open: &OpenRun) -> RunRecord {
     let error = report.error.as_ref().map(|error| error.to_json().to_string());
     RunRecord {
-        run_id: run_id.to_owned(),
+        run_id: open.run_id.clone(),
         sync: report.sync.clone(),
-        number,
+        number: open.number,
         target: context.project.target.clone(),
         status: serde_json::to_value(report.status)
             .ok()

@@ -7,10 +7,7 @@ pub mod event;
 pub mod floor;
 
 mod acknowledge;
-mod backfill;
-mod backfill_between;
-mod backfill_chunks;
-mod backfill_record;
+mod answer;
 mod batch;
 mod blank;
 mod cancel;
@@ -23,13 +20,17 @@ mod diff;
 mod extract;
 mod feed;
 mod finish;
+mod gate;
 mod guards;
 mod heads;
+mod inlet;
+mod journal;
 mod known;
 mod map;
 mod plan;
 mod planned;
 mod preview;
+mod progress;
 mod recover;
 mod resolve;
 mod run;
@@ -40,10 +41,8 @@ mod spill;
 mod spool;
 mod state;
 mod terms;
-mod turns;
 mod waves;
 
-pub use backfill_record::{Backfill, Pace};
 pub use cancel::Cancel;
 pub use schedule::{check_abilities, preflight, run};
 
@@ -60,8 +59,6 @@ pub struct RunOptions {
     pub limit: Option<u64>,
     /// Syncs at once.
     pub jobs: usize,
-    /// A backfill of the one sync that is selected, instead of its run.
-    pub backfill: Option<Backfill>,
     pub allow: Allow,
 }
 

@@ -319,19 +319,16 @@ impl Planner<'_> {
     fn assemble(mut self) -> Plan {
         let mut phases: Vec<(Rank, Phase)> = Vec::new();
         for (rank, items) in self.stages {
-            if let Some(first) = items.first() {
-                phases.push((
-                    rank,
-                    Phase { verb: first.verb, len: items.len() as u64, items: Items::Listed(items) },
-                ));
+            if !items.is_empty() {
+                phases.push((rank, Phase { len: items.len() as u64, items: Items::Listed(items) }));
             }
         }
         let verb = self.rules.verb();
-        phases.push(((1, 0, verb_rank(verb)), Phase { verb, len: self.bulk, items: Items::Bulk }));
+        phases.push(((1, 0, verb_rank(verb)), Phase { len: self.bulk, items: Items::Bulk }));
         let (purpose, verb) = self.rules.farewell();
         phases.push((
             (stage(purpose), 0, verb_rank(verb)),
-            Phase { verb, len: self.removals, items: Items::Removals },
+            Phase { len: self.removals, items: Items::Removals },
         ));
         phases.sort_by_key(|(rank, _)| *rank);
         let mut left = self.rules.limit.unwrap_or(u64::MAX);

@@ -49,7 +49,6 @@ pub enum Purpose {
 /// Changes of one verb that may be in flight together. Phases follow one another.
 #[derive(Debug, Clone)]
 pub struct Phase {
-    pub verb: Verb,
     pub items: Items,
     /// How many.
     pub len: u64,

@@ -9,22 +9,25 @@ use jiff::tz::TimeZone;
 use outflow_connectors::contract::{Destination, RunContext, Session, Source};
 use tokio::task::block_in_place;
 
-use super::backfill;
 use super::batch::Records;
 use super::check::DataTests;
 use super::context::Context;
-use super::deliver::{Delivered, Delivery, Ended};
+use super::deliver::Delivery;
 use super::diff::{Baseline, Delta, Differ};
 use super::event::{Event, Preview, Status, SyncReport};
 use super::extract::{Intake, extract};
-use super::feed::Feed;
+use super::feed::{Batches, Feed};
 use super::finish;
+use super::gate::Gate;
 use super::guards::{self, Volume};
+use super::inlet::Inlet;
+use super::journal::Journal;
 use super::known::{Memory, gather};
 use super::map::Mapper;
 use super::plan::plan;
-use super::planned::Plan;
+use super::planned::{Item, Plan};
 use super::preview;
+use super::progress::{Ended, Progress, Watch};
 use super::recover::{self, Recovered};
 use super::resolve::{Resolved, resolve};
 use super::spill::Space;
@@ -40,10 +43,9 @@ pub async fn run_one(context: &Context<'_>) -> SyncReport {
     let sandbox = context.connections.is_sandbox(&context.sync.destination.connection);
     let mut report = SyncReport { sandbox, ..SyncReport::blank(context.project, context.sync) };
     context.observer.observe(&Event::SyncStarted { sync: report.sync.clone() });
-    let result = match (&context.options.backfill, context.options.dry_run) {
-        (Some(asked), _) => backfill::run(context, asked, (&mut report, clock)).await,
-        (None, true) => dry_run(context, &mut report).await,
-        (None, false) => recorded(context, &mut report, clock).await,
+    let result = match context.options.dry_run {
+        true => dry_run(context, &mut report).await,
+        false => recorded(context, &mut report, clock).await,
     };
     if let Err(error) = result {
         fail(&mut report, error);
@@ -53,7 +55,7 @@ pub async fn run_one(context: &Context<'_>) -> SyncReport {
     report
 }
 
-pub(super) fn fail(report: &mut SyncReport, error: Error) {
+fn fail(report: &mut SyncReport, error: Error) {
     report.status = match error.kind {
         ErrorKind::Held => Status::Held,
         ErrorKind::Locked => Status::Locked,
@@ -73,14 +75,14 @@ async fn dry_run(context: &Context<'_>, report: &mut SyncReport) -> Result<()> {
 }
 
 async fn recorded(context: &Context<'_>, report: &mut SyncReport, clock: Instant) -> Result<()> {
-    let open = OpenRun::begin(context, report.started_at).await?;
+    let open = block_in_place(|| OpenRun::begin(context.project, context.sync, report.started_at))?;
     report.run_id = Some(open.run_id.clone());
     if let Err(error) = real_run(context, report, &open).await {
         fail(report, error);
     }
     report.duration_ms = clock.elapsed().as_millis() as u64;
     block_in_place(|| {
-        open.state.finish_run(&finish::record(context, report, (&open.run_id, open.number)))?;
+        open.state.finish_run(&finish::record(context, report, &open))?;
         open.lease.release()
     })
 }
@@ -119,11 +121,7 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub(super) async fn connect(
-        context: &'a Context<'a>,
-        state: RunState,
-        open: Option<&'a OpenRun>,
-    ) -> Result<Self> {
+    async fn connect(context: &'a Context<'a>, state: RunState, open: Option<&'a OpenRun>) -> Result<Self> {
         let sync = context.sync;
         let source = context.connections.source(&sync.source.connection)?;
         let destination = context.connections.destination(&sync.destination.connection)?;
@@ -139,7 +137,7 @@ impl<'a> Work<'a> {
         Ok(Work { context, state, open, source, destination, resolved, mappings, hasher, full_refresh })
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    fn identity(&self) -> Identity {
         let sync = self.context.sync;
         Identity {
             sync: sync.name.clone(),
@@ -155,8 +153,7 @@ impl<'a> Work<'a> {
         self.state.check_identity(&self.identity(), self.context.sync, &self.context.options.allow)?;
         let session = self.context.unless_stopped(self.session()).await?;
         let recovered = self.context.unless_stopped(self.recover(session.as_deref())).await?;
-        let baseline = self.baseline(&recovered)?;
-        let (mut delta, failed_tests) = self.extract(baseline, &self.space()).await?;
+        let (mut delta, failed_tests) = self.extract(&recovered).await?;
         let ledger = self.state.ledger.as_ref();
         let memory = block_in_place(|| Memory::new(ledger))?;
         let asked = (&*self.destination, &self.resolved.target);
@@ -172,7 +169,7 @@ impl<'a> Work<'a> {
         match (self.open, session) {
             (Some(open), Some(session)) => {
                 if let Some(error) = held {
-                    block_in_place(|| finish::invalid_rows(self.ledger()?, &delta, &open.run_id, false))?;
+                    block_in_place(|| finish::invalid_rows(self.ledger()?, &delta, &open.run_id))?;
                     report.counts.pending += plan.changes();
                     return Err(error);
                 }
@@ -189,17 +186,12 @@ impl<'a> Work<'a> {
 
     async fn session(&self) -> Result<Option<Box<dyn Session>>> {
         let Some(open) = self.open else { return Ok(None) };
-        self.session_as(&open.run_id).await.map(Some)
-    }
-
-    /// A session of the run, or of the part of it, that has this id.
-    pub(super) async fn session_as(&self, run_id: &str) -> Result<Box<dyn Session>> {
-        let context = RunContext { run_id: run_id.to_owned(), sync: self.context.sync.name.clone() };
+        let context = RunContext { run_id: open.run_id.clone(), sync: self.context.sync.name.clone() };
         let session = self.destination.open(&self.resolved.target, context).await;
-        session.map_err(|error| Error::destination(&error))
+        session.map(Some).map_err(|error| Error::destination(&error))
     }
 
-    pub(super) async fn recover(&self, session: Option<&dyn Session>) -> Result<Recovered> {
+    async fn recover(&self, session: Option<&dyn Session>) -> Result<Recovered> {
         match (&self.state.ledger, session) {
             (None, _) => Ok(Recovered::default()),
             (Some(ledger), None) => Ok(Recovered { dirty: recover::dirty(ledger)?, unclear: HashSet::new() }),
@@ -225,20 +217,16 @@ impl<'a> Work<'a> {
         Mapper::bind(spec, &self.resolved.schema, catalog, self.hasher.clone(), normalise).ok()
     }
 
-    fn baseline(&self, recovered: &Recovered) -> Result<Baseline> {
-        let tags = block_in_place(|| self.state.ledger.as_ref().map(Ledger::tags).transpose())?;
-        Ok(Baseline {
-            tags: tags.unwrap_or_else(Tags::empty),
-            dirty: recovered.dirty.clone(),
-            mode: self.context.sync.mode,
-            full_refresh: self.context.options.full_refresh,
-            backfill: false,
-        })
-    }
-
     /// Reads the source to its end and holds it against the ledger; the second part is a failed data test.
-    pub(super) async fn extract(&self, baseline: Baseline, space: &Space) -> Result<(Delta, Option<Error>)> {
+    async fn extract(&self, recovered: &Recovered) -> Result<(Delta, Option<Error>)> {
         let Context { sync, cancel, observer, .. } = *self.context;
+        let baseline = Baseline {
+            tags: block_in_place(|| self.state.ledger.as_ref().map(Ledger::tags).transpose())?
+                .unwrap_or_else(Tags::empty),
+            dirty: recovered.dirty.clone(),
+            mode: sync.mode,
+            full_refresh: self.context.options.full_refresh,
+        };
         let defect = || Error::new("OF-INT-001", ErrorKind::Internal, "the mapping does not bind twice");
         let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
         let previous: Vec<Mapper> =
@@ -249,7 +237,7 @@ impl<'a> Work<'a> {
         let mappers = previous.iter().chain([&mapper]);
         let needed = mappers.flat_map(|m| m.columns(schema)).chain(tests.columns()).collect::<BTreeSet<_>>();
         let needed = needed.into_iter().collect();
-        let differ = Differ::new(baseline, mapper, previous, space)?;
+        let differ = Differ::new(baseline, mapper, previous, &self.space())?;
         let mut intake = Intake { sync, differ, tests, observer, cancel, needed, stopped: None };
         let reading = extract(&self.source, &mut intake, schema);
         self.context.unless_stopped(reading).await?;
@@ -269,7 +257,7 @@ impl<'a> Work<'a> {
         Space::new(&folder, project.spool_max, project.spool_memory)
     }
 
-    pub(super) fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
+    fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
         let ledger = self.state.ledger.as_ref();
         let let_through = ledger.and_then(|ledger| ledger.note(finish::QUERY).ok().flatten());
         let volume = Volume {
@@ -277,15 +265,15 @@ impl<'a> Work<'a> {
             added: plan.counts.added,
             changed: plan.counts.changed,
             vanished: delta.vanished.len(),
-            deletes: if self.rules().limit.is_some() { 0 } else { plan.deletes },
+            deletes: if self.context.options.limit.is_some() { 0 } else { plan.deletes },
             live: delta.live,
             query_edited: let_through.is_some_and(|hash| hash != finish::query_hash(self.context.sync)),
-            full_refresh: self.full_refresh || self.context.options.backfill.is_some(),
+            full_refresh: self.full_refresh,
         };
         guards::judge(&self.context.sync.guards, &volume, &self.context.options.allow)
     }
 
-    pub(super) fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
+    fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
         let mut preview = preview::preview(delta, memory)?;
         let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
         let daily = self.destination.daily_budget();
@@ -309,27 +297,45 @@ impl<'a> Work<'a> {
         let Context { sync, observer, cancel, .. } = *self.context;
         observer.observe(&Event::Planned { sync: sync.name.clone(), changes: plan.changes() });
         let rules = self.rules();
+        let journal = Journal::open(ledger)?;
         let delivery = Delivery {
             sync: &sync.name,
             session,
             ledger,
+            journal: &journal,
             lease: &open.lease,
-            feed: Feed { delta, farewells: &plan.farewells, memory, rules: &rules },
-            records,
+            gate: Gate::new(self.shape().in_flight, self.shape().rate),
+            watch: Watch::new(self.shape().max_rejected),
             keeping: &keeping,
             shape: self.shape(),
             observer,
             cancel,
         };
-        let Delivered { counts, absent, ended, .. } = delivery.run(plan).await;
-        super::deliver::add(&mut report.counts, &counts);
+        let feed = Feed { delta, farewells: &plan.farewells, memory, rules: &rules };
+        let mut progress = Progress::default();
+        for phase in &plan.phases {
+            if delivery.watch.has_ended() {
+                progress.counts.pending += phase.len;
+                continue;
+            }
+            // What a change waits for was sent in an earlier phase.
+            let before = progress.delivered.clone();
+            let is_blocked = |item: &Item| item.after.is_some_and(|key| !before.contains(&key));
+            let mut inlet =
+                Inlet::planned(records, Batches::new(feed.changes(phase), &delivery.shape, is_blocked));
+            delivery.send_all(&mut inlet, &mut progress, &plan.awaited).await;
+            progress.counts.pending += inlet.left();
+        }
+        report.counts.add(&progress.counts);
+        let (ended, absent) = (delivery.watch.ended(), progress.absent);
+        block_in_place(|| drop(journal));
         let ended = match (ended, session.finish().await) {
             (Ended::Done, Err(error)) => Ended::Stopped(Error::destination(&error)),
             (ended, _) => ended,
         };
         let complete = matches!(ended, Ended::Done);
         block_in_place(|| {
-            finish::invalid_rows(ledger, delta, &open.run_id, false)?;
+            finish::invalid_rows(ledger, delta, &open.run_id)?;
             let after = finish::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
             after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
         })?;

@@ -9,7 +9,8 @@ fn run(arguments: &[&str]) -> Run {
 #[test]
 fn commands_of_other_versions_say_so() {
     for arguments in [
-        &["ledger", "export", "a.file"][..],
+        &["backfill", "contacts", "--where", "id > 3"][..],
+        &["ledger", "export", "a.file"],
         &["resolve", "contacts", "--key", "1", "--applied"],
         &["compile", "customers"],
         &["query", "customers", "--limit", "3"],
@@ -22,7 +23,7 @@ fn commands_of_other_versions_say_so() {
         }
         assert_eq!(run.stdout, "");
     }
-    let json = run(&["resolve", "x", "--format", "json"]).ends(1).json();
+    let json = run(&["backfill", "x", "--format", "json"]).ends(1).json();
     assert_eq!(json["error"]["code"], "OF-CLI-002");
     assert_eq!(json["exit_code"], 1);
 }

@@ -1,7 +1,6 @@
 //! The promises, each by running the binary against the sandbox, with faults where they matter.
 
 mod asynchronous;
-mod backfill;
 mod crash;
 mod deletes;
 mod delivery;

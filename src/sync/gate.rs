@@ -1,0 +1,51 @@
+//! How many batches may be under way, and how fast they leave.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use outflow_connectors::contract::RateLimit;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Lets batches out, at most so many at once and, under the mapping's own rate, evenly spaced: a burst would let almost
+/// twice the rate through one window.
+pub struct Gate {
+    places: Semaphore,
+    pace: Option<DefaultDirectRateLimiter>,
+    closed: AtomicBool,
+}
+
+impl Gate {
+    pub fn new(in_flight: usize, rate: Option<RateLimit>) -> Self {
+        let spacing = rate.and_then(|rate| rate.per.checked_div(rate.requests));
+        let quota = spacing.and_then(Quota::with_period).map(|quota| quota.allow_burst(NonZeroU32::MIN));
+        Gate {
+            places: Semaphore::new(in_flight),
+            pace: quota.map(RateLimiter::direct),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits for a place and for the turn; `None` once the gate is closed.
+    pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        let place = self.places.acquire().await.ok()?;
+        while let Some(pace) = &self.pace
+            && !self.is_closed()
+            && pace.check().is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        (!self.is_closed()).then_some(place)
+    }
+
+    /// Lets nobody out any more.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.places.close();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+}
