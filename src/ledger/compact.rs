@@ -10,7 +10,7 @@ use super::entry::RecordHash;
 use super::fault::Attempt;
 use super::meta;
 use super::packed::{self, Entry, place};
-use super::store::write;
+use super::store::{Term, write};
 
 /// Entries of a part that was just split.
 const TARGET: usize = 4096;
@@ -18,6 +18,11 @@ const TARGET: usize = 4096;
 const LARGEST: usize = 2 * TARGET;
 /// Entries rewritten in one transaction.
 const STEP: usize = 1 << 18;
+
+/// Free pages not worth giving back: 4 MB, and a twentieth of the file.
+const FREE_PAGES: i64 = 256;
+/// Pages given back in one transaction.
+const STEP_PAGES: i64 = 1024;
 
 /// Whether the log has grown past 2 % of the rows.
 pub(super) fn is_due(conn: &Connection) -> Attempt<bool> {
@@ -27,7 +32,7 @@ pub(super) fn is_due(conn: &Connection) -> Attempt<bool> {
 /// Folds the whole log; `after_step` may end it early, as a crash would.
 pub(super) fn compact(
     conn: &mut Connection,
-    epoch: u64,
+    term: Term,
     mut after_step: impl FnMut() -> ControlFlow<()>,
 ) -> Attempt<()> {
     let ranges = packed::Ranges::of(packed::log_len(conn)?);
@@ -35,16 +40,39 @@ pub(super) fn compact(
     for (low, high) in ranges {
         let mut changes: VecDeque<Entry> = packed::newest(conn, low, high)?.into();
         while !changes.is_empty() {
-            write(conn, epoch, |tx| step(tx, &mut changes))?;
+            write(conn, term, |tx| step(tx, &mut changes))?;
             if after_step().is_break() {
                 return Ok(());
             }
         }
     }
-    write(conn, epoch, |tx| {
+    write(conn, term, |tx| {
         tx.execute("DELETE FROM log WHERE seq < ?1", [upto as i64])?;
         meta::set(tx, meta::LOG_FIRST, upto)
-    })
+    })?;
+    shrink(conn, term)
+}
+
+/// Gives free pages back to the disk where they are many, the last pages of the file moving into them.
+fn shrink(conn: &mut Connection, term: Term) -> Attempt<()> {
+    let number = |conn: &Connection, name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    loop {
+        let (free, all) = (number(conn, "freelist_count")?, number(conn, "page_count")?);
+        if free < FREE_PAGES || free * 20 < all {
+            return Ok(());
+        }
+        write(conn, term, |tx| {
+            // Gives a row for each page, and stops where nobody asks for the next.
+            let mut vacuum = tx.prepare(&format!("PRAGMA incremental_vacuum({})", free.min(STEP_PAGES)))?;
+            let mut rows = vacuum.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        })?;
+        if number(conn, "freelist_count")? >= free {
+            // A file whose version of outflow did not make it for this.
+            return Ok(());
+        }
+    }
 }
 
 /// Takes changes in, part after part, until enough was rewritten for one transaction.

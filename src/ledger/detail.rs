@@ -34,6 +34,11 @@ impl Ledger {
         })
     }
 
+    /// Whether there is any; reads one row at most.
+    pub fn has_details(&self) -> Result<bool> {
+        self.owner.look(any)
+    }
+
     /// Which live key holds an object of this destination key hash, for those of `hashes` that are held.
     pub fn destination_holders(&self, hashes: &[u64]) -> Result<HashMap<u64, KeyHash>> {
         let hashes = hashes.to_vec();
@@ -76,12 +81,14 @@ impl Ledger {
 /// Reads and writes details within one transaction.
 pub(super) struct Writer<'a> {
     conn: &'a Connection,
+    /// Where there are none, none needs to be deleted.
+    any: bool,
     names: Names,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(conn: &'a Connection) -> Attempt<Self> {
-        Ok(Writer { conn, names: Names::load(conn)? })
+        Ok(Writer { conn, any: any(conn)?, names: Names::load(conn)? })
     }
 
     fn get(&self, key: &KeyHash) -> Attempt<Option<Detail>> {
@@ -118,13 +125,21 @@ impl<'a> Writer<'a> {
                 record,
                 sum
             ])?;
+        self.any = true;
         Ok(())
     }
 
     pub(super) fn delete(&self, key: &KeyHash) -> Attempt<()> {
+        if !self.any {
+            return Ok(());
+        }
         self.conn.prepare_cached("DELETE FROM detail WHERE key = ?1")?.execute([&key.0[..]])?;
         Ok(())
     }
+}
+
+fn any(conn: &Connection) -> Attempt<bool> {
+    Ok(conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM detail)")?.query_row([], |row| row.get(0))?)
 }
 
 fn read(row: &Row<'_>, names: &Names) -> Attempt<Detail> {

@@ -1,13 +1,12 @@
 //! Batches about to be sent, and what became of them. A key of an open batch is dirty: nobody knows what the
 //! destination has for it.
 
-use std::collections::HashSet;
-
 use outflow_connectors::contract::Verb;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::{Decoder, Encoder};
 use super::detail;
+use super::dirty::{self, KeySet, dirty_sum};
 use super::entry::{
     BatchId, Detail, Intent, IntentEntry, KeyHash, OpenIntent, RecordHash, Settled, Settlement,
 };
@@ -21,17 +20,28 @@ use crate::error::{Error, ErrorKind, Result};
 impl Ledger {
     /// Stores a batch before it leaves; durable on return, and every key of it dirty.
     pub fn begin(&self, intent: &Intent) -> Result<BatchId> {
-        let row = encode(intent)?;
-        self.write(move |tx| {
+        let batches = self.begin_all(std::slice::from_ref(intent))?;
+        Ok(batches.first().copied().unwrap_or(BatchId(0)))
+    }
+
+    /// As [`begin`](Self::begin) for several batches at the cost of one; all of them, or none.
+    pub fn begin_all(&self, intents: &[Intent]) -> Result<Vec<BatchId>> {
+        let rows = intents.iter().map(encode).collect::<Result<Vec<_>>>()?;
+        self.write_journal(move |tx, dirty| {
             // The number enters the checksum, and AUTOINCREMENT never gives one twice.
-            let batch: i64 = tx.query_row(
+            let first: i64 = tx.query_row(
                 "SELECT 1 + max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'intent'), 0),
                                 coalesce((SELECT max(batch) FROM intent), 0))",
                 [],
                 |row| row.get(0),
             )?;
-            row.insert(tx, batch)?;
-            Ok(BatchId(batch))
+            let mut batches = Vec::with_capacity(rows.len());
+            for (batch, row) in (first..).zip(&rows) {
+                row.insert(tx, batch)?;
+                dirty.add(row.keys.as_chunks().0.iter().map(|key| KeyHash(*key)));
+                batches.push(BatchId(batch));
+            }
+            Ok(batches)
         })
     }
 
@@ -56,38 +66,23 @@ impl Ledger {
     ///
     /// May be called several times for one batch, and for keys of an earlier one.
     pub fn settle(&self, batch: BatchId, settled: &[Settled]) -> Result<()> {
-        let settled = settled.to_vec();
-        self.write(move |tx| {
-            let run: Option<String> = tx
-                .prepare_cached("SELECT run_id FROM intent WHERE batch = ?1")?
-                .query_row([batch.0], |row| row.get(0))
-                .optional()?;
-            let mut logged = Vec::with_capacity(settled.len());
-            // Clean everywhere, and clean in this batch only.
-            let (mut proven, mut without_effect) = (HashSet::new(), HashSet::new());
-            let mut details = detail::Writer::new(tx)?;
-            for Settled { key, result } in &settled {
-                match result {
-                    Settlement::Refused(refusal) => {
-                        refusals::put(tx, refusal)?;
-                        without_effect.insert(*key);
-                    }
-                    Settlement::Untouched => {
-                        without_effect.insert(*key);
-                    }
-                    Settlement::Unknown => {}
-                    _ => {
-                        let record = keep_detail(&mut details, key, result)?;
-                        logged.push(Entry { key: *key, record });
-                        refusals::forget(tx, key)?;
-                        proven.insert(*key);
-                    }
-                }
+        self.settle_all(&[(batch, settled.to_vec())])
+    }
+
+    /// As [`settle`](Self::settle) for several batches, in their order, at the cost of one; all of them, or none.
+    pub fn settle_all(&self, batches: &[(BatchId, Vec<Settled>)]) -> Result<()> {
+        let batches = batches.to_vec();
+        self.write_journal(move |tx, dirty| {
+            let mut taken = Taken::new(tx)?;
+            for (batch, settled) in &batches {
+                taken.take(batch.0, settled)?;
             }
-            packed::append(tx, run.as_deref().unwrap_or_default(), &logged)?;
-            clean(tx, |in_batch, key| {
-                proven.contains(key) || (in_batch == batch.0 && without_effect.contains(key))
-            })
+            taken.log()?;
+            for ((batch, _), without_effect) in batches.iter().zip(&taken.without_effect) {
+                let proven = &taken.proven;
+                dirty.clean(tx, batch.0, |key| proven.contains(key) || without_effect.contains(key))?;
+            }
+            dirty.clean_everywhere(tx, &taken.proven)
         })
     }
 
@@ -107,8 +102,79 @@ impl Ledger {
 
     /// Declares keys clean in every batch: a person or a look at the destination has decided what became of them.
     pub fn drop_dirty(&self, keys: &[KeyHash]) -> Result<()> {
-        let keys: HashSet<_> = keys.iter().copied().collect();
-        self.write(move |tx| clean(tx, |_, key| keys.contains(key)))
+        let keys: KeySet = keys.iter().copied().collect();
+        self.write_journal(move |tx, dirty| dirty.clean_everywhere(tx, &keys))
+    }
+}
+
+/// What several batches came to, on its way into the tables.
+struct Taken<'a> {
+    conn: &'a Connection,
+    details: detail::Writer<'a>,
+    has_refusals: bool,
+    /// Of the batch whose entries wait to be logged.
+    run: String,
+    logged: Vec<Entry>,
+    /// Clean in every batch.
+    proven: KeySet,
+    /// Clean in this batch only; as many as there are batches.
+    without_effect: Vec<KeySet>,
+}
+
+impl<'a> Taken<'a> {
+    fn new(conn: &'a Connection) -> Attempt<Self> {
+        Ok(Taken {
+            conn,
+            details: detail::Writer::new(conn)?,
+            has_refusals: refusals::any(conn)?,
+            run: String::new(),
+            logged: Vec::new(),
+            proven: KeySet::default(),
+            without_effect: Vec::new(),
+        })
+    }
+
+    fn take(&mut self, batch: i64, settled: &[Settled]) -> Attempt<()> {
+        let run: Option<String> = self
+            .conn
+            .prepare_cached("SELECT run_id FROM intent WHERE batch = ?1")?
+            .query_row([batch], |row| row.get(0))
+            .optional()?;
+        let run = run.unwrap_or_default();
+        if run != self.run {
+            self.log()?;
+            self.run = run;
+        }
+        let mut without_effect = KeySet::default();
+        for Settled { key, result } in settled {
+            match result {
+                Settlement::Refused(refusal) => {
+                    refusals::put(self.conn, refusal)?;
+                    self.has_refusals = true;
+                    without_effect.insert(*key);
+                }
+                Settlement::Untouched => {
+                    without_effect.insert(*key);
+                }
+                Settlement::Unknown => {}
+                _ => {
+                    let record = keep_detail(&mut self.details, key, result)?;
+                    self.logged.push(Entry { key: *key, record });
+                    if self.has_refusals {
+                        refusals::forget(self.conn, key)?;
+                    }
+                    self.proven.insert(*key);
+                }
+            }
+        }
+        self.without_effect.push(without_effect);
+        Ok(())
+    }
+
+    fn log(&mut self) -> Attempt<()> {
+        packed::append(self.conn, &self.run, &self.logged)?;
+        self.logged.clear();
+        Ok(())
     }
 }
 
@@ -127,46 +193,6 @@ fn keep_detail(
         _ => details.delete(key)?,
     }
     Ok(RecordHash::REMOVED)
-}
-
-/// Cleans the keys that `is_clean(batch, key)` names, and closes the intents that have no dirty key left.
-fn clean(conn: &Connection, is_clean: impl Fn(i64, &KeyHash) -> bool) -> Attempt<()> {
-    let mut query = conn.prepare_cached("SELECT batch, keys, dirty, dirty_sum FROM intent")?;
-    let mut rows = query.query([])?;
-    let mut changed = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (batch, keys, mut dirty): (i64, Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        check_dirty(batch, &keys, &dirty, row.get(3)?)?;
-        let mut touched = false;
-        for (key, dirty) in keys.as_chunks().0.iter().zip(&mut dirty) {
-            if *dirty == 1 && is_clean(batch, &KeyHash(*key)) {
-                (*dirty, touched) = (0, true);
-            }
-        }
-        if touched || !dirty.contains(&1) {
-            changed.push((batch, dirty_sum(batch, &keys, &dirty), dirty));
-        }
-    }
-    for (batch, sum, dirty) in changed {
-        if dirty.contains(&1) {
-            conn.prepare_cached("UPDATE intent SET dirty = ?2, dirty_sum = ?3 WHERE batch = ?1")?
-                .execute(params![batch, dirty, sum])?;
-        } else {
-            conn.prepare_cached("DELETE FROM intent WHERE batch = ?1")?.execute([batch])?;
-        }
-    }
-    Ok(())
-}
-
-fn dirty_sum(batch: i64, keys: &[u8], dirty: &[u8]) -> i64 {
-    Sum::new().int(batch).bytes(keys).bytes(dirty).finish()
-}
-
-fn check_dirty(batch: i64, keys: &[u8], dirty: &[u8], sum: i64) -> Attempt<()> {
-    match keys.len() == 16 * dirty.len() && sum == dirty_sum(batch, keys, dirty) {
-        true => Ok(()),
-        false => damaged(format!("batch {batch} has a wrong checksum")),
-    }
 }
 
 const SELECT: &str = "SELECT batch, run_id, verb, handle, n, keys, dirty, dirty_sum, data, sum FROM intent";
@@ -199,7 +225,7 @@ impl Stored {
             data: row.get(8)?,
         };
         let batch = row.get(0)?;
-        check_dirty(batch, &stored.keys, &stored.dirty, row.get(7)?)?;
+        dirty::check(batch, &stored.keys, &stored.dirty, row.get(7)?)?;
         if row.get::<_, i64>(4)? != stored.dirty.len() as i64 || row.get::<_, i64>(9)? != stored.sum(batch) {
             return damaged(format!("batch {batch} has a wrong checksum"));
         }

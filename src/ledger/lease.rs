@@ -34,6 +34,7 @@ struct Held {
     state: State,
     sync: String,
     epoch: u64,
+    took_over: bool,
     /// Milliseconds since boot.
     expires: AtomicU64,
     lost: AtomicBool,
@@ -52,20 +53,22 @@ impl State {
         let seen = Ledger::epoch_of(&Ledger::path(&self.dir, sync)).unwrap_or(0);
         let me = self.world.me();
         let (name, world) = (sync.to_owned(), self.world.clone());
-        let (epoch, expires) = self.write(move |tx| {
+        let (epoch, expires, took_over) = self.write(move |tx| {
             let row = Row::get(tx, &name)?;
             if let Some(row) = &row
                 && row.is_live(&*world)
             {
                 return Err(held_by_another(&name, row).into());
             }
+            let took_over = row.as_ref().is_some_and(|row| row.held);
             let epoch = row.map_or(0, |row| row.epoch).max(seen) + 1;
-            Ok((epoch, Row::new(epoch, me, &*world).put(tx, &name)?))
+            Ok((epoch, Row::new(epoch, me, &*world).put(tx, &name)?, took_over))
         })?;
         let held = Arc::new(Held {
             state: self.clone(),
             sync: sync.to_owned(),
             epoch,
+            took_over,
             expires: AtomicU64::new(expires),
             lost: AtomicBool::new(false),
             stop: Mutex::new(false),
@@ -84,6 +87,11 @@ impl Lease {
     /// Grows with every lease of this sync.
     pub fn epoch(&self) -> u64 {
         self.held.epoch
+    }
+
+    /// Whether the one before was never given free, so that its holder may be alive without knowing that it has lost it.
+    pub(super) fn took_over(&self) -> bool {
+        self.held.took_over
     }
 
     /// Whether the sync may still be run by us; cheap except that it renews the lease when a third of it has passed.

@@ -63,3 +63,21 @@ pub(super) fn set_note(conn: &Connection, name: &str, value: Option<&str>) -> At
     };
     Ok(())
 }
+
+/// Reads every row of `meta` and `note`: one whose name is bent would otherwise be missing, and nobody would know.
+pub(super) fn check(conn: &Connection) -> Attempt<()> {
+    let mut numbers = conn.prepare_cached("SELECT name, value, sum FROM meta")?;
+    let mut rows = numbers.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        if row.get::<_, i64>(2)? != sum(&name, row.get(1)?) {
+            return damaged(format!("`{name}` in table `meta` has a wrong checksum"));
+        }
+    }
+    let mut notes = conn.prepare_cached("SELECT name FROM note")?;
+    let names = notes.query_map([], |row| row.get::<_, String>(0))?;
+    for name in names {
+        note(conn, &name?)?;
+    }
+    Ok(())
+}

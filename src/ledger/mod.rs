@@ -8,6 +8,7 @@ mod codec;
 pub mod codes;
 mod compact;
 mod detail;
+mod dirty;
 mod entry;
 mod fault;
 mod file;

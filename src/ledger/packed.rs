@@ -273,7 +273,7 @@ pub(super) struct Ranges {
 
 impl Ranges {
     /// Log entries held in memory at once.
-    const PIECE: u64 = if cfg!(test) { 1 << 12 } else { 1 << 20 };
+    const PIECE: u64 = if cfg!(all(test, debug_assertions)) { 1 << 12 } else { 1 << 20 };
 
     pub(super) fn of(log_len: u64) -> Ranges {
         Ranges { next: 0, count: log_len.div_ceil(Self::PIECE).max(1) as i64 }

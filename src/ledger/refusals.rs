@@ -12,35 +12,43 @@ use super::store::Ledger;
 use super::sum::Sum;
 use crate::error::Result;
 
+const COLUMNS: &str = "key, key_text, verb, record, mapping, code, field, message, attempts, first_run, next_run, \
+     parked, first_seen, last_seen, run_id, sum";
+
 impl Ledger {
     /// Refused records, oldest refusal first.
     pub fn refusals(&self) -> Result<Vec<Refusal>> {
         self.owner.look(all)
     }
 
+    /// Whether there is any; reads one row at most.
+    pub fn has_refusals(&self) -> Result<bool> {
+        self.owner.look(any)
+    }
+
     /// Keys of the refused records, sorted.
     pub fn refusal_keys(&self) -> Result<Vec<KeyHash>> {
-        let mut keys: Vec<_> = self.refusals()?.into_iter().map(|r| r.key).collect();
-        keys.sort();
-        Ok(keys)
+        self.owner.look(|conn| {
+            let mut query = conn.prepare_cached("SELECT key FROM refusal ORDER BY key")?;
+            let keys = query.query_map([], |row| Ok(KeyHash(row.get(0)?)))?;
+            Ok(keys.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     /// Refusals of those of `keys` that have one.
     pub fn refusals_of(&self, keys: &[KeyHash]) -> Result<HashMap<KeyHash, Refusal>> {
-        let keys: std::collections::HashSet<_> = keys.iter().copied().collect();
-        Ok(self.refusals()?.into_iter().filter(|r| keys.contains(&r.key)).map(|r| (r.key, r)).collect())
-    }
-
-    /// Whether any record was refused.
-    pub fn has_refusals(&self) -> Result<bool> {
-        self.owner
-            .look(|conn| Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM refusal)", [], |row| row.get(0))?))
-    }
-
-    /// Whether anything is kept of any row beside its hashes.
-    pub fn has_details(&self) -> Result<bool> {
-        self.owner
-            .look(|conn| Ok(conn.query_row("SELECT EXISTS (SELECT 1 FROM detail)", [], |row| row.get(0))?))
+        let keys = keys.to_vec();
+        self.owner.look(move |conn| {
+            let mut query = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM refusal WHERE key = ?1"))?;
+            let mut found = HashMap::new();
+            for key in &keys {
+                let mut rows = query.query([&key.0[..]])?;
+                if let Some(row) = rows.next()? {
+                    found.insert(*key, checked(row)?);
+                }
+            }
+            Ok(found)
+        })
     }
 
     /// Forgets refusals: the row is gone from the source, or was decided on.
@@ -84,17 +92,20 @@ impl Ledger {
     }
 }
 
+pub(super) fn any(conn: &Connection) -> Attempt<bool> {
+    Ok(conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM refusal)")?.query_row([], |row| row.get(0))?)
+}
+
 pub(super) fn forget(conn: &Connection, key: &KeyHash) -> Attempt<()> {
     conn.prepare_cached("DELETE FROM refusal WHERE key = ?1")?.execute([&key.0[..]])?;
     Ok(())
 }
 
 pub(super) fn put(conn: &Connection, refusal: &Refusal) -> Attempt<()> {
-    conn.prepare_cached(
-        "INSERT OR REPLACE INTO refusal (key, key_text, verb, record, mapping, code, field, message, attempts,
-             first_run, next_run, parked, first_seen, last_seen, run_id, sum)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    )?
+    conn.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO refusal ({COLUMNS})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+    ))?
     .execute(params![
         &refusal.key.0[..],
         refusal.key_text,
@@ -117,20 +128,22 @@ pub(super) fn put(conn: &Connection, refusal: &Refusal) -> Attempt<()> {
 }
 
 fn all(conn: &Connection) -> Attempt<Vec<Refusal>> {
-    let mut query = conn.prepare_cached(
-        "SELECT key, key_text, verb, record, mapping, code, field, message, attempts, first_run, next_run, parked,
-             first_seen, last_seen, run_id, sum FROM refusal ORDER BY first_seen, key_text, key",
-    )?;
+    let mut query =
+        conn.prepare_cached(&format!("SELECT {COLUMNS} FROM refusal ORDER BY first_seen, key_text, key"))?;
     let mut rows = query.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let refusal = read(row)?;
-        if row.get::<_, i64>(15)? != sum(&refusal) {
-            return damaged(format!("the refusal of key {} has a wrong checksum", refusal.key));
-        }
-        found.push(refusal);
+        found.push(checked(row)?);
     }
     Ok(found)
+}
+
+fn checked(row: &Row<'_>) -> Attempt<Refusal> {
+    let refusal = read(row)?;
+    match row.get::<_, i64>(15)? == sum(&refusal) {
+        true => Ok(refusal),
+        false => damaged(format!("the refusal of key {} has a wrong checksum", refusal.key)),
+    }
 }
 
 fn read(row: &Row<'_>) -> Attempt<Refusal> {

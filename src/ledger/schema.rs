@@ -15,6 +15,8 @@ pub(super) struct Schema {
     pub(super) application: i32,
     pub(super) what: &'static str,
     pub(super) page_size: u32,
+    /// Whether it can give free pages back to the disk.
+    pub(super) shrinks: bool,
     /// The n-th makes version n+1 (`user_version`) of version n.
     pub(super) migrations: &'static [&'static str],
 }
@@ -24,6 +26,7 @@ pub(super) const STATE: Schema = Schema {
     application: 0x6f75_7453,
     what: "state file",
     page_size: 4096,
+    shrinks: false,
     migrations: &[
         include_str!("migrations/state_001.sql"),
         include_str!("migrations/state_002.sql"),
@@ -36,6 +39,7 @@ pub(super) const QUOTA: Schema = Schema {
     application: 0x6f75_7451,
     what: "file of shared limits",
     page_size: 4096,
+    shrinks: false,
     migrations: &[include_str!("migrations/quota_001.sql")],
 };
 
@@ -44,6 +48,7 @@ pub(super) const LEDGER: Schema = Schema {
     application: 0x6f75_744c,
     what: "ledger",
     page_size: 16384,
+    shrinks: true,
     migrations: &[include_str!("migrations/ledger_001.sql")],
 };
 
@@ -55,6 +60,9 @@ impl Schema {
     /// Fills an empty database.
     pub(super) fn create(&self, conn: &mut Connection) -> Attempt<()> {
         conn.pragma_update(None, "page_size", self.page_size)?;
+        if self.shrinks {
+            conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
         conn.pragma_update(None, "journal_mode", "WAL")?;
         conn.pragma_update(None, "application_id", self.application)?;
         self.apply(conn, 0)

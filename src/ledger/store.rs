@@ -2,11 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::codes;
 use super::compact;
+use super::dirty::Dirty;
 use super::entry::{Identity, KeyHash, MappingVersion, RecordHash};
 use super::fault::{Attempt, Fault, damaged};
 use super::lease::Lease;
@@ -28,8 +30,19 @@ const NOTE: &str = "run.";
 #[derive(Clone)]
 pub struct Ledger {
     pub(super) owner: Owner,
-    /// Of the lease it was opened with; `None` for reading.
-    epoch: Option<u64>,
+    /// `None` for reading.
+    term: Option<Term>,
+    /// Read when it is first needed, and again after a write that failed.
+    dirty: Arc<Mutex<Option<Dirty>>>,
+}
+
+/// Under which right a ledger is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Term {
+    /// Of the lease it was opened with; stored with the first write, so that a run without one costs none.
+    pub(super) epoch: u64,
+    /// SQLite's count of what other connections have written, at the time.
+    version: i64,
 }
 
 impl Ledger {
@@ -55,23 +68,30 @@ impl Ledger {
     /// `Locked` if a run with a newer lease opened it meanwhile; `State` for a file that is damaged, of a newer
     /// version, or not a ledger. Such a file is left as it is.
     pub fn open(path: &Path, lease: &Lease) -> Result<Ledger> {
-        Self::open_at(path, lease.epoch())
+        let ledger = Self::open_at(path, lease.epoch())?;
+        if lease.took_over() {
+            // From here on the run before can write no more, if there still is one.
+            ledger.write(|_| Ok(()))?;
+        }
+        Ok(ledger)
     }
 
     pub(super) fn open_at(path: &Path, epoch: u64) -> Result<Ledger> {
         let owner = Owner::open(path, LEDGER)?;
         let file = path.to_path_buf();
         owner.look(move |conn| check(conn, &file))?;
-        owner.call(move |conn| {
-            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let theirs = meta::get(&tx, meta::EPOCH)?;
-            if theirs > epoch {
-                return Err(Fault::Overtaken { mine: epoch, theirs });
+        let term = owner.call(move |conn| {
+            let theirs = meta::get(conn, meta::EPOCH)?;
+            match theirs > epoch {
+                true => Err(Fault::Overtaken { mine: epoch, theirs }),
+                false => Ok(Term { epoch, version: version(conn)? }),
             }
-            meta::set(&tx, meta::EPOCH, epoch)?;
-            Ok(tx.commit()?)
         })?;
-        Ok(Ledger { owner, epoch: Some(epoch) })
+        Ok(Self::new(owner, Some(term)))
+    }
+
+    fn new(owner: Owner, term: Option<Term>) -> Ledger {
+        Ledger { owner, term, dirty: Arc::default() }
     }
 
     /// Opens for reading only, beside a run if there is one; `None` where there is no ledger. All calls see the ledger
@@ -80,7 +100,7 @@ impl Ledger {
         let Some(owner) = Owner::pin(path, LEDGER)? else { return Ok(None) };
         let file = path.to_path_buf();
         owner.look(move |conn| check(conn, &file))?;
-        Ok(Some(Ledger { owner, epoch: None }))
+        Ok(Some(Self::new(owner, None)))
     }
 
     /// The epoch of the lease that opened a ledger last; `None` where that cannot be told.
@@ -94,12 +114,33 @@ impl Ledger {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Attempt<T> + Send + 'static,
     ) -> Result<T> {
-        let epoch = self.writable()?;
-        self.owner.call(move |conn| write(conn, epoch, work))
+        let term = self.writable()?;
+        self.owner.call(move |conn| write(conn, term, work))
     }
 
-    fn writable(&self) -> Result<u64> {
-        self.epoch.ok_or_else(|| {
+    /// As [`write`](Self::write), for work on the open batches.
+    pub(super) fn write_journal<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>, &mut Dirty) -> Attempt<T> + Send + 'static,
+    ) -> Result<T> {
+        let (term, held) = (self.writable()?, self.dirty.clone());
+        self.owner.call(move |conn| {
+            let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            // Taken out, so that it is read anew if this fails.
+            let mut dirty = held.take();
+            let done = write(conn, term, |tx| {
+                let mut known = dirty.take().map_or_else(|| Dirty::load(tx), Ok)?;
+                let done = work(tx, &mut known)?;
+                dirty = Some(known);
+                Ok(done)
+            })?;
+            *held = dirty;
+            Ok(done)
+        })
+    }
+
+    pub(super) fn writable(&self) -> Result<Term> {
+        self.term.ok_or_else(|| {
             let file = self.owner.path().display();
             Error::new("OF-INT-001", ErrorKind::Internal, format!("`{file}` was opened for reading only"))
         })
@@ -138,7 +179,7 @@ impl Ledger {
                 ),
             )
             .hint("put the file `salt` of the state folder back from a backup; nothing was sent")),
-            None if self.epoch.is_none() => Ok(()),
+            None if self.term.is_none() => Ok(()),
             None => self.write(move |tx| meta::set_note(tx, SALT, Some(&mark))),
         }
     }
@@ -248,16 +289,16 @@ impl Ledger {
 
     /// Folds the log into the parts once it has passed 2 % of the rows; a crash on the way loses nothing.
     pub fn compact(&self) -> Result<()> {
-        let epoch = self.writable()?;
+        let term = self.writable()?;
         self.owner.call(move |conn| match compact::is_due(conn)? {
-            true => compact::compact(conn, epoch, || ControlFlow::Continue(())),
+            true => compact::compact(conn, term, || ControlFlow::Continue(())),
             false => Ok(()),
         })
     }
 
     /// Closes the file, so that no `-wal` stays; other handles to it are of no use afterwards.
     pub fn close(self) -> Result<()> {
-        match self.epoch {
+        match self.term {
             Some(_) => self.owner.close(),
             None => Ok(()),
         }
@@ -266,24 +307,35 @@ impl Ledger {
 
 impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ledger").field("path", &self.owner.path()).field("epoch", &self.epoch).finish()
+        f.debug_struct("Ledger").field("path", &self.owner.path()).field("term", &self.term).finish()
     }
 }
 
-/// One transaction under `epoch`.
+/// One transaction, unless another run came in between.
 pub(super) fn write<T>(
     conn: &mut Connection,
-    epoch: u64,
+    term: Term,
     work: impl FnOnce(&Transaction<'_>) -> Attempt<T>,
 ) -> Attempt<T> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let theirs = meta::get(&tx, meta::EPOCH)?;
-    if theirs != epoch {
-        return Err(Fault::Overtaken { mine: epoch, theirs });
+    let (mine, theirs) = (term.epoch, meta::get(&tx, meta::EPOCH)?);
+    if theirs > mine {
+        return Err(Fault::Overtaken { mine, theirs });
+    }
+    if theirs < mine {
+        // The first write of this run: what it has read must still be all there is.
+        if version(&tx)? != term.version {
+            return Err(Fault::Overtaken { mine, theirs });
+        }
+        meta::set(&tx, meta::EPOCH, mine)?;
     }
     let done = work(&tx)?;
     tx.commit()?;
     Ok(done)
+}
+
+fn version(conn: &Connection) -> Attempt<i64> {
+    Ok(conn.pragma_query_value(None, "data_version", |row| row.get(0))?)
 }
 
 fn mapping_sum(seq: i64, mapping: &MappingVersion) -> i64 {
@@ -292,6 +344,7 @@ fn mapping_sum(seq: i64, mapping: &MappingVersion) -> i64 {
 
 fn check(conn: &Connection, file: &Path) -> Attempt<()> {
     meta::get(conn, meta::EPOCH)?;
+    meta::check(conn)?;
     packed::check_counts(conn)?;
     match schema::check_small(conn, file)? {
         true => packed::each_live(conn, |_| ControlFlow::Continue(())),

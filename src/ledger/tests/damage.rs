@@ -57,7 +57,12 @@ fn judge(home: &Home, damaged: &[u8], whole: &str, what: &str) -> bool {
     put(home, damaged);
     match contents(home) {
         Ok(found) => {
-            assert!(found == whole, "{what}: wrong data was read");
+            let same = found.bytes().zip(whole.bytes()).take_while(|(a, b)| a == b).count();
+            assert!(
+                found == whole,
+                "{what}: wrong data was read: {:.200}",
+                &found[same.saturating_sub(80)..]
+            );
             false
         }
         Err(error) => {

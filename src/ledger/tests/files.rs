@@ -240,13 +240,45 @@ fn an_older_lease_neither_opens_nor_writes() {
     let home = Home::new();
     let old = home.ledger(3);
     let new = home.ledger(4);
+    new.settle(BatchId(1), &[delivered(2)]).unwrap();
     let error = old.settle(BatchId(1), &[delivered(1)]).unwrap_err();
     assert_eq!((error.code, error.kind), (codes::LEASE_LOST, ErrorKind::Locked));
-    assert_eq!(old.compact().err().map(|e| e.kind), None, "an empty log needs no compaction");
-    assert_eq!(Ledger::open_at(&home.file(), 3).unwrap_err().kind, ErrorKind::Locked);
-    new.settle(BatchId(1), &[delivered(2)]).unwrap();
     assert_eq!(old.compact().unwrap_err().kind, ErrorKind::Locked);
+    assert_eq!(Ledger::open_at(&home.file(), 3).unwrap_err().kind, ErrorKind::Locked);
     assert_eq!(new.entries().unwrap(), 1);
+}
+
+#[test]
+fn a_run_whose_ledger_an_older_one_has_changed_since_does_not_write() {
+    let home = Home::new();
+    let old = home.ledger(3);
+    let new = home.ledger(4);
+    old.settle(BatchId(1), &[delivered(1)]).unwrap();
+    assert_eq!(new.settle(BatchId(1), &[delivered(2)]).unwrap_err().kind, ErrorKind::Locked);
+    let again = home.ledger(4);
+    again.settle(BatchId(1), &[delivered(2)]).unwrap();
+    assert_eq!(old.settle(BatchId(1), &[delivered(3)]).unwrap_err().kind, ErrorKind::Locked);
+    assert_eq!(again.entries().unwrap(), 2);
+}
+
+#[test]
+fn a_run_that_writes_nothing_leaves_every_byte() {
+    let home = Home::new();
+    let salt = Salt::open(home.path()).unwrap();
+    let ledger = filled(&home, 50);
+    ledger.bind_salt(&salt).unwrap();
+    ledger.compact().unwrap();
+    ledger.close().unwrap();
+    let (before, changed) = (content(home.path()), fs::metadata(home.file()).unwrap().modified().unwrap());
+    let ledger = home.ledger(7);
+    ledger.bind_salt(&salt).unwrap();
+    assert_eq!((ledger.tags().unwrap().len(), ledger.open_intents().unwrap().len()), (50, 0));
+    ledger.compact().unwrap();
+    let log = fs::metadata(home.file().with_extension("db-wal")).map_or(0, |log| log.len());
+    assert_eq!(log, 0, "something was written");
+    ledger.close().unwrap();
+    assert!(content(home.path()) == before);
+    assert_eq!(fs::metadata(home.file()).unwrap().modified().unwrap(), changed);
 }
 
 #[test]

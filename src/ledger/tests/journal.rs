@@ -171,3 +171,78 @@ fn a_ledger_opened_for_reading_refuses_to_write() {
     let ledger = Ledger::read(&home.file()).unwrap().unwrap();
     assert_eq!(ledger.begin(&intent([1])).unwrap_err().kind, ErrorKind::Internal);
 }
+
+#[test]
+fn batches_settled_together_come_to_what_each_alone_does() {
+    let (one, all) = (Home::new(), Home::new());
+    let (one, all) = (one.ledger(1), all.ledger(1));
+    let refuse = |n| settled(n, Settlement::Refused(Box::new(refusal(n))));
+    let intents: Vec<_> = (0..5).map(|n| intent(n * 10..n * 10 + 12)).collect();
+    let batches = all.begin_all(&intents).unwrap();
+    assert_eq!(batches, intents.iter().map(|intent| one.begin(intent).unwrap()).collect::<Vec<_>>());
+    // Keys 10 and 11, 20 and 21 ... are in two batches.
+    let results = [
+        vec![delivered(1), refuse(2), refuse(10), settled(11, Settlement::Removed)],
+        vec![settled(10, Settlement::Untouched), delivered(20), delivered(2)],
+        vec![
+            settled(21, Settlement::Unknown),
+            settled(22, Settlement::Gone { detail: Box::new(detail(22)) }),
+        ],
+        (30..42).map(delivered).collect(),
+        vec![refuse(40), refuse(41)],
+    ];
+    let group: Vec<_> = batches.iter().copied().zip(results).collect();
+    for (batch, settled) in &group {
+        one.settle(*batch, settled).unwrap();
+    }
+    all.settle_all(&group).unwrap();
+    let told = |ledger: &Ledger| {
+        let live: Vec<_> = ledger.live_entries().unwrap().map(Result::unwrap).collect();
+        let details = ledger.details(&(0..60).map(key).collect::<Vec<_>>()).unwrap();
+        (dirty(ledger), live, ledger.refusals().unwrap(), details)
+    };
+    assert_eq!(told(&one), told(&all));
+    assert_eq!(dirty(&all).iter().map(|(_, keys)| keys.len()).collect::<Vec<_>>(), [8, 9, 8, 10]);
+}
+
+#[test]
+fn a_group_is_taken_in_whole_or_not_at_all() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let batches = ledger.begin_all(&[intent([1, 2]), intent([3])]).unwrap();
+    ledger.owner.call(|conn| Ok(conn.execute_batch("ALTER TABLE refusal RENAME TO elsewhere")?)).unwrap();
+    let before = dirty(&ledger);
+    let refuse = settled(3, Settlement::Refused(Box::new(refusal(3))));
+    let group = [(batches[0], vec![delivered(1)]), (batches[1], vec![refuse])];
+    assert!(ledger.settle_all(&group).is_err());
+    ledger.owner.call(|conn| Ok(conn.execute_batch("ALTER TABLE elsewhere RENAME TO refusal")?)).unwrap();
+    assert_eq!((dirty(&ledger), ledger.entries().unwrap()), (before, 0));
+    ledger.settle_all(&group).unwrap();
+    assert_eq!(dirty(&ledger), [(batches[0], vec![key(2)])]);
+}
+
+#[test]
+fn an_open_batch_of_an_earlier_process_is_cleaned_by_proof() {
+    let home = Home::new();
+    let old = home.ledger(1).begin(&intent([1, 2])).unwrap();
+    let ledger = home.ledger(2);
+    let new = ledger.begin(&intent([2, 3])).unwrap();
+    ledger.settle(new, &[delivered(2), delivered(3)]).unwrap();
+    assert_eq!(dirty(&ledger), [(old, vec![key(1)])]);
+}
+
+#[test]
+fn refusals_and_details_are_found_by_key() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    assert!(!ledger.has_refusals().unwrap() && !ledger.has_details().unwrap());
+    let batch = ledger.begin(&intent(0..9)).unwrap();
+    let refuse = |n| settled(n, Settlement::Refused(Box::new(refusal(n))));
+    ledger.settle(batch, &(0..8).map(refuse).chain([delivered(8)]).collect::<Vec<_>>()).unwrap();
+    assert!(ledger.has_refusals().unwrap() && ledger.has_details().unwrap());
+    let mut keys: Vec<_> = (0..8).map(key).collect();
+    keys.sort();
+    assert_eq!(ledger.refusal_keys().unwrap(), keys);
+    let found = ledger.refusals_of(&[key(5), key(8), key(0)]).unwrap();
+    assert_eq!(found, HashMap::from([(key(5), refusal(5)), (key(0), refusal(0))]));
+}

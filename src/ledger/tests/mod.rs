@@ -7,6 +7,7 @@ mod lease;
 mod model;
 mod quota;
 mod runs;
+mod scale;
 mod support;
 mod tags;
 mod versions;

@@ -39,13 +39,14 @@ fn live(ledger: &Ledger) -> BTreeMap<KeyHash, RecordHash> {
     (0..snapshot.len()).map(|i| (snapshot.key(i), snapshot.record(i))).collect()
 }
 
-fn compact_until(ledger: &Ledger, epoch: u64, steps: usize) {
+fn compact_until(ledger: &Ledger, steps: usize) {
     let mut left = steps;
     let stop = move || {
         left = left.saturating_sub(1);
         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    ledger.owner.call(move |conn| compact::compact(conn, epoch, stop)).unwrap();
+    let term = ledger.writable().unwrap();
+    ledger.owner.call(move |conn| compact::compact(conn, term, stop)).unwrap();
 }
 
 struct World {
@@ -95,7 +96,7 @@ impl World {
                 ledger.mark_gone(&keys).unwrap();
                 self.model.retain(|key, _| !keys.contains(key));
             }
-            Step::Compact(steps) => compact_until(&ledger, self.epoch, steps),
+            Step::Compact(steps) => compact_until(&ledger, steps),
             Step::Reopen => {
                 self.ledger = None;
                 ledger.close().unwrap();

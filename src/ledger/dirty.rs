@@ -1,0 +1,112 @@
+//! Which keys are dirty: nobody knows what the destination has for them, because a batch with them is open.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::entry::KeyHash;
+use super::fault::{Attempt, damaged};
+use super::sum::Sum;
+
+/// For keys that are hashes already.
+#[derive(Default)]
+pub(super) struct Prehashed(u64);
+
+impl Hasher for Prehashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // The key's last bytes; a length, which comes before them, is overwritten.
+        if let Some(tail) = bytes.last_chunk() {
+            self.0 = u64::from_le_bytes(*tail);
+        }
+    }
+}
+
+pub(super) type KeySet = HashSet<KeyHash, BuildHasherDefault<Prehashed>>;
+
+/// In how many open batches each key is dirty; in memory, so that a batch can be settled without reading the others.
+#[derive(Default)]
+pub(super) struct Dirty(HashMap<KeyHash, u32, BuildHasherDefault<Prehashed>>);
+
+impl Dirty {
+    pub(super) fn load(conn: &Connection) -> Attempt<Dirty> {
+        let mut dirty = Dirty::default();
+        let mut query = conn.prepare_cached("SELECT batch, keys, dirty, dirty_sum FROM intent")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let (keys, marks): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
+            check(row.get(0)?, &keys, &marks, row.get(3)?)?;
+            let keys = keys.as_chunks().0.iter().zip(marks);
+            dirty.add(keys.filter(|(_, mark)| *mark == 1).map(|(key, _)| KeyHash(*key)));
+        }
+        Ok(dirty)
+    }
+
+    pub(super) fn add(&mut self, keys: impl Iterator<Item = KeyHash>) {
+        for key in keys {
+            *self.0.entry(key).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, key: &KeyHash) {
+        if let Some(count) = self.0.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(key);
+            }
+        }
+    }
+
+    /// Cleans the keys of one batch that `is_clean` names, and closes it once none of its keys is dirty.
+    pub(super) fn clean(
+        &mut self,
+        conn: &Connection,
+        batch: i64,
+        is_clean: impl Fn(&KeyHash) -> bool,
+    ) -> Attempt<()> {
+        let mut query = conn.prepare_cached("SELECT keys, dirty, dirty_sum FROM intent WHERE batch = ?1")?;
+        let row = query.query_row([batch], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+        let Some((keys, mut dirty, sum)): Option<(Vec<u8>, Vec<u8>, i64)> = row else { return Ok(()) };
+        check(batch, &keys, &dirty, sum)?;
+        let mut touched = false;
+        for (key, dirty) in keys.as_chunks().0.iter().map(|key| KeyHash(*key)).zip(&mut dirty) {
+            if *dirty == 1 && is_clean(&key) {
+                (*dirty, touched) = (0, true);
+                self.remove(&key);
+            }
+        }
+        if !dirty.contains(&1) {
+            conn.prepare_cached("DELETE FROM intent WHERE batch = ?1")?.execute([batch])?;
+        } else if touched {
+            conn.prepare_cached("UPDATE intent SET dirty = ?2, dirty_sum = ?3 WHERE batch = ?1")?
+                .execute(params![batch, dirty, dirty_sum(batch, &keys, &dirty)])?;
+        }
+        Ok(())
+    }
+
+    /// Cleans keys in every open batch; reads none where all of them are clean.
+    pub(super) fn clean_everywhere(&mut self, conn: &Connection, keys: &KeySet) -> Attempt<()> {
+        let left: KeySet = keys.iter().filter(|key| self.0.contains_key(key)).copied().collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let mut query = conn.prepare_cached("SELECT batch FROM intent")?;
+        let batches = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+        batches.into_iter().try_for_each(|batch| self.clean(conn, batch, |key| left.contains(key)))
+    }
+}
+
+pub(super) fn dirty_sum(batch: i64, keys: &[u8], dirty: &[u8]) -> i64 {
+    Sum::new().int(batch).bytes(keys).bytes(dirty).finish()
+}
+
+pub(super) fn check(batch: i64, keys: &[u8], dirty: &[u8], sum: i64) -> Attempt<()> {
+    match keys.len() == 16 * dirty.len() && sum == dirty_sum(batch, keys, dirty) {
+        true => Ok(()),
+        false => damaged(format!("batch {batch} has a wrong checksum")),
+    }
+}

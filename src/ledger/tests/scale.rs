@@ -1,0 +1,128 @@
+//! What ten million rows cost, to be looked at: `cargo test --release --lib ledger::tests::scale -- --ignored --nocapture`.
+//! `ROWS` rows in an environment variable replace the ten million.
+
+use std::fs;
+use std::time::Instant;
+
+use super::support::*;
+use crate::ledger::*;
+use outflow_connectors::contract::Verb;
+
+/// Numbers of `/proc/self`: CPU seconds and resident megabytes, now and at most.
+fn usage() -> (f64, u64, u64) {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let number = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    };
+    (ticks / 100.0, number("VmRSS"), number("VmHWM"))
+}
+
+fn measured<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let (cpu, start) = (usage().0, Instant::now());
+    let done = work();
+    let (after, rss, peak) = usage();
+    println!(
+        "{what:40} {:6.2} CPU s {:6.2} s, {rss:4} MB, at most {peak} MB",
+        after - cpu,
+        start.elapsed().as_secs_f64()
+    );
+    done
+}
+
+/// Spread over the whole range, without the cost of a real hash.
+fn mixed(n: u64, salt: u64) -> [u8; 16] {
+    let mix = |n: u64| {
+        let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        n ^ (n >> 31)
+    };
+    let (a, b) = (mix(n.wrapping_add(salt)), mix(n ^ !salt));
+    u128::from_be_bytes([a.to_be_bytes(), b.to_be_bytes()].concat().try_into().unwrap()).to_be_bytes()
+}
+
+fn pair(n: u64, version: u64) -> (KeyHash, RecordHash) {
+    (KeyHash(mixed(n, 1 << 60)), RecordHash(mixed(n, version << 50)))
+}
+
+fn size(home: &Home) -> u64 {
+    ["", "-wal"]
+        .iter()
+        .map(|end| fs::metadata(format!("{}{end}", home.file().display())).map_or(0, |f| f.len()))
+        .sum()
+}
+
+#[test]
+#[ignore = "takes a minute and is for looking at"]
+fn ten_million_rows() {
+    let rows: u64 = std::env::var("ROWS").map_or(10_000_000, |rows| rows.parse().unwrap());
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    measured("first run: log", || {
+        for from in (0..rows).step_by(50_000) {
+            let entries: Vec<_> =
+                (from..rows.min(from + 50_000)).map(|n| (pair(n, 1).0, pair(n, 1).1, None)).collect();
+            ledger.rebase(&entries).unwrap();
+        }
+    });
+    println!("{} B a row, log included", size(&home) / rows);
+    measured("load before compaction", || assert_eq!(ledger.tags().unwrap().len() as u64, rows));
+    measured("first run: compaction", || ledger.compact().unwrap());
+    measured("close", || ledger.close().unwrap());
+    println!("{:.2} B a row", size(&home) as f64 / rows as f64);
+    let ledger = measured("open", || home.ledger(2));
+    let tags = measured("load", || ledger.tags().unwrap());
+    measured("look every row up, 1,024 at a time", || {
+        let mut found = Vec::new();
+        for from in (0..rows).step_by(1024) {
+            let wanted: Vec<_> = (from..rows.min(from + 1024)).map(|n| pair(n, 1)).collect();
+            tags.find_all(&wanted, &mut found);
+            assert!(found.iter().all(Option::is_some));
+        }
+    });
+    measured("read every entry", || assert_eq!(ledger.live_entries().unwrap().count() as u64, rows));
+    drop(tags);
+    let changes: Vec<u64> = (0..110_000).map(|n| n * (rows / 110_000).max(1)).collect();
+    for group in [1, 100] {
+        commit(&ledger, &changes, group);
+    }
+    measured("compaction", || ledger.compact().unwrap());
+    measured("close", || ledger.close().unwrap());
+    println!("{:.2} B a row", size(&home) as f64 / rows as f64);
+    let ledger = measured("open for reading", || Ledger::read(&home.file()).unwrap().unwrap());
+    measured("verify", || ledger.verify().unwrap());
+}
+
+/// In batches of 1,000, some of them settled together.
+fn commit(ledger: &Ledger, changes: &[u64], group: usize) {
+    let intents: Vec<_> = changes
+        .chunks(1000)
+        .map(|rows| Intent {
+            run_id: "r".into(),
+            verb: Verb::Upsert,
+            entries: rows
+                .iter()
+                .map(|&n| IntentEntry { key: pair(n, 1).0, record: pair(n, 2).1, ..entry(n) })
+                .collect(),
+        })
+        .collect();
+    let batches = measured("intents of 110,000 changes", || ledger.begin_all(&intents).unwrap());
+    let settled: Vec<_> = batches
+        .into_iter()
+        .zip(changes.chunks(1000))
+        .map(|(batch, rows)| {
+            let rows = rows.iter().map(|&n| Settled {
+                key: pair(n, 1).0,
+                result: Settlement::Delivered { record: pair(n, 2).1, detail: Box::default() },
+            });
+            (batch, rows.collect::<Vec<_>>())
+        })
+        .collect();
+    measured(&format!("110,000 settled, batches at once: {group}"), || {
+        settled.chunks(group).for_each(|group| ledger.settle_all(group).unwrap());
+    });
+    assert!(ledger.open_intents().unwrap().is_empty());
+}
