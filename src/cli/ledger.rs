@@ -1,11 +1,13 @@
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use serde_json::{Map, json};
 
-use super::{Given, absent, help};
+use super::{Given, help};
 use crate::error::{Error, ErrorKind};
-use crate::ledger::{Holdings, Ledger as File, State};
+use crate::ledger::{Holdings, Ledger as File, Salt, State};
 use crate::project::Project;
-use crate::report::format::{bytes, plural};
+use crate::report::format::{bytes, plural, thousands};
 use crate::report::{Answer, Failure};
 
 /// Cares for the ledgers: what was acknowledged, one file for each sync
@@ -13,6 +15,8 @@ use crate::report::{Answer, Failure};
 #[command(after_help = help::after(&[
     ("outflow ledger stats", "rows and size of each"),
     ("outflow ledger verify contacts_to_hubspot", "read every page and every checksum"),
+    ("outflow ledger export contacts_to_hubspot --output contacts.ledger", "a copy to keep elsewhere"),
+    ("outflow ledger import contacts_to_hubspot contacts.ledger --yes", "put it back"),
     ("outflow ledger forget contacts_to_hubspot --yes", "start over: the next run sends every row"),
 ]))]
 pub struct Ledger {
@@ -28,10 +32,10 @@ enum Command {
     Verify(Syncs),
     /// Removes the ledger of a sync, so that the next run sends every row again
     Forget(One),
-    #[command(hide = true)]
-    Export(absent::Absent),
-    #[command(hide = true)]
-    Import(absent::Absent),
+    /// Writes the ledger of a sync to one file with a checksum; the salt is not in it
+    Export(Export),
+    /// Puts an export in the place of a sync's ledger, after checking all of it
+    Import(Import),
 }
 
 #[derive(Debug, Args)]
@@ -46,14 +50,33 @@ struct One {
     sync: String,
 }
 
+#[derive(Debug, Args)]
+struct Export {
+    /// Name of a sync
+    sync: String,
+
+    /// File to write; it must not exist
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Import {
+    /// Name of a sync
+    sync: String,
+
+    /// An export of this sync's ledger
+    file: PathBuf,
+}
+
 impl Ledger {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
         match &self.command {
             Command::Stats(named) => named.run(given, File::holdings),
             Command::Verify(named) => named.run(given, File::verify),
             Command::Forget(named) => named.forget(given),
-            Command::Export(_) => Err(absent::refusal("ledger export").into()),
-            Command::Import(_) => Err(absent::refusal("ledger import").into()),
+            Command::Export(export) => export.run(given),
+            Command::Import(import) => import.run(given),
         }
     }
 }
@@ -66,7 +89,7 @@ impl Syncs {
     ) -> Result<Answer, Failure> {
         let project = given.project_offline()?;
         let mut text = String::new();
-        let mut body = Vec::new();
+        let mut found = Vec::new();
         for index in given.selected(&project, &self.syncs)? {
             let name = &project.syncs[index].name;
             let Some(ledger) = File::read(&File::path(&project.state, name))? else {
@@ -75,17 +98,23 @@ impl Syncs {
             };
             let held = look(&ledger)?;
             text.push_str(&line(name, &held));
-            body.push(json!({
-                "sync": name,
-                "entries": held.entries,
-                "log": held.log,
-                "unsettled": held.unsettled,
-                "refused": held.refused,
-                "bytes": held.bytes,
-            }));
+            found.push(body(name, &held));
         }
-        Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), body.into())])))
+        Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), found.into())])))
     }
+}
+
+fn body(name: &str, held: &Holdings) -> serde_json::Value {
+    json!({
+        "sync": name,
+        "entries": held.entries,
+        "log": held.log,
+        "unsettled": held.unsettled,
+        "refused": held.refused,
+        "details": held.details,
+        "bytes": held.bytes,
+        "bytes_per_row": held.bytes.checked_div(held.entries),
+    })
 }
 
 fn line(name: &str, held: &Holdings) -> String {
@@ -93,12 +122,59 @@ fn line(name: &str, held: &Holdings) -> String {
     if let Some(each) = held.bytes.checked_div(held.entries) {
         line.push_str(&format!(" ({each} B a row)"));
     }
-    for (count, what) in [(held.unsettled, "unsettled"), (held.refused, "refused")] {
+    for (count, what) in [
+        (held.log, "in the log"),
+        (held.details, "with details"),
+        (held.unsettled, "unsettled"),
+        (held.refused, "refused"),
+    ] {
         if count > 0 {
-            line.push_str(&format!(", {count} {what}"));
+            line.push_str(&format!(", {} {what}", thousands(count)));
         }
     }
     line + "\n"
+}
+
+impl Export {
+    fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
+        let project = given.project_offline()?;
+        let sync = &given.sync(&project, &self.sync)?.name;
+        let Some(ledger) = File::read(&File::path(&project.state, sync))? else {
+            return Err(Error::new("OF-CLI-007", ErrorKind::Config, format!("`{sync}` has no ledger yet"))
+                .hint("the first run of a sync makes its ledger")
+                .into());
+        };
+        if self.output.exists() {
+            let message = format!("`{}` exists", self.output.display());
+            return Err(Error::new("OF-CLI-006", ErrorKind::Config, message)
+                .hint("name another file; nothing was written")
+                .into());
+        }
+        let size = ledger.export(sync, &self.output)?;
+        let text = format!("{sync}: {} written to `{}`\n", bytes(size), self.output.display());
+        let body = json!([{"sync": sync, "exported": self.output.display().to_string(), "bytes": size}]);
+        Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), body)])))
+    }
+}
+
+impl Import {
+    fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
+        let project = given.project_offline()?;
+        let sync = &given.sync(&project, &self.sync)?.name;
+        let path = File::path(&project.state, sync);
+        if path.exists() && !given.global.yes {
+            let message = format!("importing replaces what the ledger of `{sync}` knows of the runs since");
+            return Err(Error::new("OF-CLI-008", ErrorKind::Usage, message)
+                .hint("if that is what you want, say it with `--yes`")
+                .into());
+        }
+        let salt = Salt::read(&project.state)?;
+        let lease = State::open(&project.state)?.acquire(sync)?;
+        let held = File::import(&path, &self.file, &lease, salt.as_ref())?;
+        lease.release()?;
+        let text = format!("imported; {}", line(sync, &held));
+        Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), json!([body(sync, &held)]))])))
+    }
 }
 
 impl One {

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use super::entry::KeyHash;
-use super::fault::{Fault, damaged, disk};
+use rusqlite::Connection;
+
+use super::fault::{Attempt, damaged, disk};
+use super::file;
 use super::lease::Lease;
+use super::meta;
 use super::packed;
 use super::store::Ledger;
 use crate::error::Result;
@@ -20,7 +23,9 @@ pub struct Holdings {
     pub unsettled: u64,
     /// Refused rows, parked ones included.
     pub refused: u64,
-    /// Size of the file.
+    /// Rows of which more is kept than hashes, gone ones included.
+    pub details: u64,
+    /// Size of the file, and of the log beside it while there is one.
     pub bytes: u64,
 }
 
@@ -32,9 +37,14 @@ impl Ledger {
     pub fn holdings(&self) -> Result<Holdings> {
         let log = self.owner.look(packed::log_len)?;
         let unsettled = self.open_intents()?.iter().map(|intent| intent.entries.len() as u64).sum();
-        let bytes = std::fs::metadata(self.owner.path()).map_or(0, |file| file.len());
-        let refused = self.refusals()?.len() as u64;
-        Ok(Holdings { entries: self.entries()?, log, unsettled, refused, bytes })
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let bytes = size(self.owner.path()) + size(&file::log(self.owner.path()));
+        let (refused, details) = self.owner.look(|conn| {
+            let count = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+            Ok((count("SELECT count(*) FROM refusal")?, count("SELECT count(*) FROM detail")?))
+        })?;
+        let (refused, details) = (refused as u64, details as u64);
+        Ok(Holdings { entries: self.entries()?, log, unsettled, refused, details, bytes })
     }
 
     /// Reads every page and every row: SQLite's own check, and each part, log row, detail, batch and refusal with its
@@ -48,26 +58,42 @@ impl Ledger {
             if verdict != "ok" {
                 return damaged(format!("SQLite's check says: {}", verdict.replace('\n', " ")));
             }
-            packed::check_counts(conn)
+            meta::check(conn)?;
+            packed::check_counts(conn)?;
+            check_rows(conn)
         })?;
-        let snapshot = self.snapshot()?;
-        let kept = self.owner.look(|conn| {
-            let mut query = conn.prepare("SELECT key FROM detail")?;
-            let keys = query.query_map([], |row| Ok(KeyHash(row.get(0)?)))?;
-            Ok::<_, Fault>(keys.collect::<rusqlite::Result<Vec<KeyHash>>>()?)
-        })?;
-        for keys in kept.chunks(1_000) {
-            let details = self.details(keys)?;
-            let live =
-                |key: &KeyHash| details.get(key).is_none_or(|d| d.gone) || snapshot.find(key).is_some();
-            if let Some(key) = keys.iter().copied().find(|key| !live(key)) {
-                self.owner.look(move |_| damaged::<()>(format!("a detail of the unknown key {key}")))?;
-            }
-        }
+        self.check_entries()?;
         self.mappings()?;
         self.identity()?;
         self.invalid_rows()?;
+        self.refusals()?;
+        self.open_intents()?;
         self.holdings()
+    }
+
+    /// No entry twice, and each detail of a live key or a gone one: both are sorted, so one pass sees it.
+    fn check_entries(&self) -> Result<()> {
+        let details = self.details_in_order()?;
+        let mut details = details.into_iter().peekable();
+        let (mut last, mut orphan) = (None, None);
+        for entry in self.live_entries()? {
+            let (key, _) = entry?;
+            if last >= Some(key) {
+                return self
+                    .owner
+                    .look(move |_| damaged(format!("key {key} is there twice or out of order")));
+            }
+            last = Some(key);
+            while let Some((detail, gone)) = details.next_if(|(detail, _)| *detail < key) {
+                orphan = orphan.or((!gone).then_some(detail));
+            }
+            details.next_if(|(detail, _)| *detail == key);
+        }
+        orphan = orphan.or(details.find(|(_, gone)| !gone).map(|(detail, _)| detail));
+        match orphan {
+            Some(key) => self.owner.look(move |_| damaged(format!("a detail of the unknown key {key}"))),
+            None => Ok(()),
+        }
     }
 
     /// Removes a ledger under its sync's lease; whether there was one. The next run takes every row for new.
@@ -91,4 +117,19 @@ impl Ledger {
         }
         Ok(true)
     }
+}
+
+/// The tables are read as rows and counted by their indexes; a page that lost some of its rows says two numbers.
+fn check_rows(conn: &Connection) -> Attempt<()> {
+    for (table, index) in [("detail", "detail_by_destination"), ("mapping", "sqlite_autoindex_mapping_1")] {
+        let filter = if table == "detail" { "destination_hash <> 0 AND gone = 0" } else { "1" };
+        let count = |by: &str| -> Attempt<i64> {
+            let sql = format!("SELECT count(*) FROM {table} {by} WHERE {filter}");
+            Ok(conn.query_row(&sql, [], |row| row.get(0))?)
+        };
+        if count("NOT INDEXED")? != count(&format!("INDEXED BY {index}"))? {
+            return damaged(format!("rows are missing from table `{table}`"));
+        }
+    }
+    Ok(())
 }

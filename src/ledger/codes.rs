@@ -23,7 +23,7 @@ codes! {
         "Move it away, or put the right one back from a backup. outflow changed nothing in it."
     DAMAGED "OF-STA-004"
         "A file in the state folder is damaged: a checksum, a count or SQLite's own check failed. It is never rebuilt by guessing."
-        "Put it back from a backup. Without one move it away: outflow then starts anew and sends every row again; removals made in the source meanwhile are not known."
+        "Put it back from a backup, a ledger by `outflow ledger import` from an export. Without one `outflow ledger forget` (or moving another file away) lets outflow start anew: it sends every row again, and removals made in the source meanwhile are not known."
     VERSION "OF-STA-005"
         "A file in the state folder has the format of another version of outflow."
         "Upgrade outflow to the version that wrote it. A file of an older version is brought up to date by the next `outflow sync`."
@@ -48,4 +48,7 @@ codes! {
     SALT "OF-STA-012"
         "The salt, with which all keys and records are hashed, is damaged or is not the one that the ledger was made with."
         "Put the file `salt` of the state folder back from a backup. Without it every row would look new, and every object gone."
+    EXPORT "OF-STA-013"
+        "A file given to `outflow ledger import` is not a whole export of this sync's ledger."
+        "Use another copy of the export, or the export of this sync. The ledger in place was not touched."
 }

@@ -34,6 +34,20 @@ impl Ledger {
         })
     }
 
+    /// Every detail's key, and whether it is gone, in the order of keys; reads and checks each.
+    pub(super) fn details_in_order(&self) -> Result<Vec<(KeyHash, bool)>> {
+        self.owner.look(|conn| {
+            let names = Names::load(conn)?;
+            let mut query = conn.prepare(&format!("SELECT {COLUMNS} FROM detail ORDER BY key"))?;
+            let mut rows = query.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push((KeyHash(row.get(0)?), read(row, &names)?.gone));
+            }
+            Ok(found)
+        })
+    }
+
     /// Whether there is any; reads one row at most.
     pub fn has_details(&self) -> Result<bool> {
         self.owner.look(any)

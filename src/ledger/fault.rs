@@ -63,8 +63,9 @@ impl Fault {
 
 fn damage(file: &Path, what: &str) -> Error {
     Error::new(DAMAGED, ErrorKind::State, format!("`{}` is damaged: {what}", file.display())).hint(
-        "nothing was changed. Put the file back from a backup; without one, move it away: outflow then starts anew \
-         and sends every row again, and removals since then are not known",
+        "nothing was changed. Put the file back from a backup, a ledger by `outflow ledger import` from an export; \
+         without one, `outflow ledger forget` lets outflow start anew: it sends every row again, and removals since then \
+         are not known",
     )
 }
 

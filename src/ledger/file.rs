@@ -73,7 +73,7 @@ pub(super) struct Stamp {
 impl Stamp {
     /// `None` while there is a write-ahead log with content, or nothing at all.
     pub(super) fn of(path: &Path) -> Option<Stamp> {
-        if fs::metadata(wal(path)).is_ok_and(|wal| wal.len() > 0) {
+        if fs::metadata(log(path)).is_ok_and(|wal| wal.len() > 0) {
             return None;
         }
         let file = fs::metadata(path).ok()?;
@@ -81,7 +81,8 @@ impl Stamp {
     }
 }
 
-fn wal(path: &Path) -> PathBuf {
+/// SQLite's write-ahead log of a file.
+pub(super) fn log(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     PathBuf::from(name)

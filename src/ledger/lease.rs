@@ -89,6 +89,10 @@ impl Lease {
         self.held.epoch
     }
 
+    pub fn sync(&self) -> &str {
+        &self.held.sync
+    }
+
     /// Whether the one before was never given free, so that its holder may be alive without knowing that it has lost it.
     pub(super) fn took_over(&self) -> bool {
         self.held.took_over

@@ -23,7 +23,7 @@ use super::tags::Tags;
 use crate::error::{Error, ErrorKind, Result};
 
 const IDENTITY: &str = "ledger.identity";
-const SALT: &str = "ledger.salt";
+pub(super) const SALT_NOTE: &str = "ledger.salt";
 const NOTE: &str = "run.";
 
 /// What one destination has acknowledged for one sync. A handle: clones share one file and one thread; calls block.
@@ -167,7 +167,7 @@ impl Ledger {
     /// row would look new and every object gone.
     pub fn bind_salt(&self, salt: &Salt) -> Result<()> {
         let mark = salt.fingerprint();
-        let known = self.owner.look(|conn| meta::note(conn, SALT))?;
+        let known = self.owner.look(|conn| meta::note(conn, SALT_NOTE))?;
         match known {
             Some(known) if known == mark => Ok(()),
             Some(_) => Err(Error::new(
@@ -180,7 +180,7 @@ impl Ledger {
             )
             .hint("put the file `salt` of the state folder back from a backup; nothing was sent")),
             None if self.term.is_none() => Ok(()),
-            None => self.write(move |tx| meta::set_note(tx, SALT, Some(&mark))),
+            None => self.write(move |tx| meta::set_note(tx, SALT_NOTE, Some(&mark))),
         }
     }
 

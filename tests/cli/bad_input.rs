@@ -257,10 +257,13 @@ fn a_ledger_locked_by_another_program() {
     recovers(&world);
     let ledger = rusqlite::Connection::open(world.ledger()).unwrap();
     ledger.execute_batch("begin exclusive").unwrap();
+    assert_eq!(world.sync(0)["unchanged"], 3, "nothing needs to be written");
+    world.sql("update people set name = 'Ada' where id = 1");
     let run = world.run(&["sync"]).ends(1);
     assert!(run.stderr.contains("OF-STA-007") && run.stderr.contains("people.db"), "{run:#?}");
     drop(ledger);
-    assert_eq!(world.sync(0)["unchanged"], 3);
+    let after = world.sync(0);
+    assert_eq!((&after["unchanged"], &after["delivered"]), (&2.into(), &1.into()));
 }
 
 #[test]

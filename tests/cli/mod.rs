@@ -4,6 +4,7 @@ mod bad_input;
 mod codes;
 mod commands;
 mod help;
+mod portable;
 mod processes;
 mod quickstart;
 mod usage;

@@ -10,7 +10,6 @@ fn run(arguments: &[&str]) -> Run {
 fn commands_of_other_versions_say_so() {
     for arguments in [
         &["backfill", "contacts", "--where", "id > 3"][..],
-        &["ledger", "export", "a.file"],
         &["resolve", "contacts", "--key", "1", "--applied"],
         &["compile", "customers"],
         &["query", "customers", "--limit", "3"],

@@ -125,3 +125,23 @@ fn a_lost_row_is_noticed() {
         assert_eq!(error.code, codes::DAMAGED, "{sql}: {error}");
     }
 }
+
+#[test]
+fn a_page_that_lost_some_of_its_rows_does_not_verify() {
+    let (home, good) = (Home::new(), bytes());
+    let mut shortened = 0;
+    for page in (0..good.len()).step_by(16_384).skip(1) {
+        // A leaf of a table (13) or of an index (10), and how many rows it holds.
+        let cells = u16::from_be_bytes([good[page + 3], good[page + 4]]);
+        if !matches!(good[page], 10 | 13) || cells == 0 {
+            continue;
+        }
+        let mut bad = good.clone();
+        bad[page + 3..page + 5].copy_from_slice(&(cells - 1).to_be_bytes());
+        put(&home, &bad);
+        let verified = Ledger::read(&home.file()).and_then(|ledger| ledger.unwrap().verify());
+        assert_eq!(verified.expect_err("a lost row").code, codes::DAMAGED, "page {}", page / 16_384 + 1);
+        shortened += 1;
+    }
+    assert!(shortened > 8, "only {shortened} pages");
+}

@@ -5,6 +5,7 @@ mod files;
 mod journal;
 mod lease;
 mod model;
+mod portable;
 mod quota;
 mod runs;
 mod scale;
