@@ -46,15 +46,18 @@ pub fn encode_cell(
     {
         return Ok(Encoded::Other);
     }
+    if to.kind == FieldType::String
+        && is_any(to)
+        && let Some(text) = row.text(column)
+    {
+        tagged(b't', text, out);
+        return Ok(if text.is_empty() { Encoded::EmptyText } else { Encoded::Other });
+    }
     let cell = row.cell(column);
     match cell {
         Cell::Null => {
             out.push(b'0');
             return Ok(Encoded::Null);
-        }
-        Cell::Text("") if to.kind == FieldType::String && is_any(to) => {
-            tagged(b't', b"", out);
-            return Ok(Encoded::EmptyText);
         }
         _ if is_any(to) && is_plain(cell, to, out) => return Ok(Encoded::Other),
         _ => {}
@@ -95,7 +98,6 @@ fn is_plain(cell: Cell<'_>, to: &Conversion, out: &mut Vec<u8>) -> bool {
         None => plain,
     };
     match (to.kind, cell) {
-        (String, Cell::Text(s)) => is_tagged(b't', s.as_bytes(), out),
         (String, Cell::Bool(b)) => is_tagged(b't', if b { b"true" } else { b"false" }, out),
         (String, Cell::Integer(i)) => integer(b't', i, out),
         (String, Cell::Float(f)) => number(b't', rounded(Plain::from_float(f)), out),
