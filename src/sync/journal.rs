@@ -93,11 +93,11 @@ fn keep(ledger: &Ledger, work: &Receiver<Job>) {
             }
         }
         if !batches.is_empty() {
-            let result = batches.iter().try_for_each(|(id, settled)| ledger.settle(*id, settled));
+            let result = ledger.settle_all(&batches);
             settled.into_iter().for_each(|done| drop(done.send(result.clone())));
         }
         if !intents.is_empty() {
-            match intents.iter().map(|intent| ledger.begin(intent)).collect::<Result<Vec<_>>>() {
+            match ledger.begin_all(&intents) {
                 Ok(ids) => begun.into_iter().zip(ids).for_each(|(done, id)| drop(done.send(Ok(id)))),
                 Err(error) => begun.into_iter().for_each(|done| drop(done.send(Err(error.clone())))),
             }
