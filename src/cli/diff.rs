@@ -40,6 +40,7 @@ impl Diff {
             full_refresh: self.full_refresh,
             limit: self.limit,
             allow: self.allow.into(),
+            backfill: None,
         };
         Ok(answer(&running::run(given, &request)?, self.exit_code))
     }

@@ -2,6 +2,7 @@
 
 mod absent;
 mod allow;
+mod backfill;
 mod check;
 mod codes;
 mod completions;
@@ -64,6 +65,7 @@ enum Command {
     Check(check::Check),
     Diff(diff::Diff),
     Sync(sync::Sync),
+    Backfill(backfill::Backfill),
     Status(status::Status),
     Runs(runs::Runs),
     Show(show::Show),
@@ -80,8 +82,6 @@ enum Command {
     #[cfg(feature = "bench")]
     #[command(hide = true, name = "bench-floor")]
     Floor(floor::Floor),
-    #[command(hide = true)]
-    Backfill(absent::Absent),
     #[command(hide = true)]
     Resolve(absent::Absent),
     #[command(hide = true)]
@@ -184,6 +184,7 @@ impl Command {
             Command::Check(command) => command.run(given),
             Command::Diff(command) => command.run(given),
             Command::Sync(command) => command.run(given),
+            Command::Backfill(command) => command.run(given),
             Command::Status(command) => command.run(given),
             Command::Runs(command) => command.run(given),
             Command::Show(command) => command.run(given),

@@ -13,15 +13,17 @@ use crate::report::logs::LogFormat;
 use crate::report::progress::Progress;
 use crate::report::{Failure, Screen};
 use crate::sync::event::SyncReport;
-use crate::sync::{self, Allow, Cancel, RunOptions};
+use crate::sync::{self, Allow, Backfill, Cancel, RunOptions};
 
 /// What `sync` and `diff` ask of the engine.
+#[derive(Default)]
 pub struct Request<'a> {
     pub syncs: &'a [String],
     pub dry_run: bool,
     pub full_refresh: bool,
     pub limit: Option<u64>,
     pub allow: Allow,
+    pub backfill: Option<Backfill>,
 }
 
 /// Runs or previews the selected syncs.
@@ -43,6 +45,7 @@ fn start(given: &mut Given, request: &Request<'_>) -> Result<Vec<SyncReport>, Fa
         limit: request.limit,
         jobs: given.global.jobs.map_or(1, NonZeroUsize::get),
         allow: request.allow,
+        backfill: request.backfill.clone(),
     };
     let global = &given.global;
     // Log lines and bars would tear each other apart.

@@ -40,6 +40,7 @@ impl Sync {
             full_refresh: self.full_refresh,
             limit: self.limit,
             allow: self.allow.into(),
+            backfill: None,
         };
         let reports = running::run(given, &request)?;
         if self.dry_run {

@@ -224,10 +224,10 @@ pub(super) fn is_live(conn: &Connection, sync: &str, epoch: u64, world: &dyn Wor
 }
 
 /// A row of `lease`.
-struct Row {
+pub(super) struct Row {
     epoch: u64,
     held: bool,
-    owner: Process,
+    pub(super) owner: Process,
     since: Timestamp,
     expires: u64,
     expires_wall: Timestamp,
@@ -251,7 +251,7 @@ impl Row {
         Row { since, ..self }
     }
 
-    fn get(conn: &Connection, sync: &str) -> Attempt<Option<Row>> {
+    pub(super) fn get(conn: &Connection, sync: &str) -> Attempt<Option<Row>> {
         let mut query = conn.prepare_cached(
             "SELECT epoch, held, host, machine, boot, pid, pid_start, pid_space, since, expires, expires_wall
              FROM lease WHERE sync = ?1",
@@ -296,7 +296,7 @@ impl Row {
         Ok(self.expires)
     }
 
-    fn is_live(&self, world: &dyn World) -> bool {
+    pub(super) fn is_live(&self, world: &dyn World) -> bool {
         if !self.held {
             return false;
         }
@@ -332,6 +332,6 @@ fn held_by_another(sync: &str, row: &Row) -> Error {
     ))
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     time.as_millis() as u64
 }

@@ -30,6 +30,7 @@ mod state;
 mod store;
 mod sum;
 mod tags;
+mod turns;
 mod world;
 
 pub use care::Holdings;

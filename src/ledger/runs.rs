@@ -10,11 +10,16 @@ use super::lease;
 use super::refusals::{time, time_text};
 use super::salt::hex;
 use super::state::State;
+use super::turns::backfill_of;
 use crate::error::{Error, ErrorKind, Result};
 
 const RUNNING: &str = "running";
 const INTERRUPTED: &str = "interrupted";
-const COLUMNS: &str = "run_id, sync, number, target, status, started_at, duration_ms, counts, error, epoch";
+const COLUMNS: &str =
+    "run_id, sync, number, target, status, started_at, duration_ms, counts, error, epoch, kind";
+/// Kinds of runs.
+const SYNC: &str = "sync";
+const BACKFILL: &str = "backfill";
 
 impl State {
     /// The number that this sync's next run gets; runs count from 1.
@@ -32,6 +37,25 @@ impl State {
         target: Option<&str>,
         started_at: Timestamp,
     ) -> Result<(String, u64)> {
+        self.begin((sync, SYNC), target, started_at)
+    }
+
+    /// As [`begin_run`](Self::begin_run), for a backfill, under its own lease.
+    pub fn begin_backfill(
+        &self,
+        sync: &str,
+        target: Option<&str>,
+        started_at: Timestamp,
+    ) -> Result<(String, u64)> {
+        self.begin((sync, BACKFILL), target, started_at)
+    }
+
+    fn begin(
+        &self,
+        (sync, kind): (&str, &'static str),
+        target: Option<&str>,
+        started_at: Timestamp,
+    ) -> Result<(String, u64)> {
         let mut tail = [0; 3];
         getrandom::fill(&mut tail).map_err(|error| {
             let message = format!("the operating system gives no random numbers: {error}");
@@ -41,11 +65,12 @@ impl State {
         let (sync, target, id) = (sync.to_owned(), target.map(str::to_owned), run_id.clone());
         let number = self.write(move |tx| {
             let number = next_number(tx, &sync)?;
+            let epoch = lease::epoch(tx, &lease_name(&sync, kind))?;
             tx.execute(
                 &format!(
-                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, '{RUNNING}', ?5, 0, '{{}}', NULL, ?6)"
+                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, '{RUNNING}', ?5, 0, '{{}}', NULL, ?6, ?7)"
                 ),
-                params![id, sync, number as i64, target, time_text(started_at), lease::epoch(tx, &sync)? as i64],
+                params![id, sync, number as i64, target, time_text(started_at), epoch as i64, kind],
             )?;
             Ok(number)
         })?;
@@ -58,7 +83,7 @@ impl State {
         self.write(move |tx| {
             tx.execute(
                 &format!(
-                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0)
+                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, '{SYNC}')
                      ON CONFLICT (run_id) DO UPDATE SET status = excluded.status, target = excluded.target,
                          started_at = excluded.started_at, duration_ms = excluded.duration_ms,
                          counts = excluded.counts, error = excluded.error"
@@ -128,13 +153,24 @@ impl State {
         })
     }
 
-    /// When the last run that ended `ok` or `partial` ended.
+    /// Whether a run of this sync, or a backfill, has ended `ok` or `partial`.
+    pub fn ran_before(&self, sync: &str) -> Result<bool> {
+        let sync = sync.to_owned();
+        self.owner.look(move |conn| {
+            let mut query = conn.prepare_cached(
+                "SELECT 1 FROM run WHERE sync = ?1 AND status IN ('ok', 'partial') LIMIT 1",
+            )?;
+            Ok(query.exists([&sync])?)
+        })
+    }
+
+    /// When the last run that ended `ok` or `partial` ended; a backfill, which may be of some rows only, does not count.
     pub fn last_success(&self, sync: &str) -> Result<Option<Timestamp>> {
         let sync = sync.to_owned();
         self.owner.look(move |conn| {
             let row: Option<(String, i64)> = conn
                 .prepare_cached(
-                    "SELECT started_at, duration_ms FROM run WHERE sync = ?1 AND status IN ('ok', 'partial')
+                    "SELECT started_at, duration_ms FROM run WHERE sync = ?1 AND kind = 'sync' AND status IN ('ok', 'partial')
                      ORDER BY number DESC LIMIT 1",
                 )?
                 .query_row([&sync], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -144,6 +180,11 @@ impl State {
             Ok(Some(start.checked_add(SignedDuration::from_millis(millis)).unwrap_or(start)))
         })
     }
+}
+
+/// The lease that a run of this kind holds while it runs.
+fn lease_name(sync: &str, kind: &str) -> String {
+    if kind == BACKFILL { backfill_of(sync) } else { sync.to_owned() }
 }
 
 fn next_number(conn: &Connection, sync: &str) -> Attempt<u64> {
@@ -165,7 +206,8 @@ fn read(conn: &Connection, row: &Row<'_>, world: &dyn super::world::World) -> At
         counts: row.get(7)?,
         error: row.get(8)?,
     };
-    if run.status == RUNNING && !lease::is_live(conn, &run.sync, row.get::<_, i64>(9)? as u64, world)? {
+    let lease = lease_name(&run.sync, &row.get::<_, String>(10)?);
+    if run.status == RUNNING && !lease::is_live(conn, &lease, row.get::<_, i64>(9)? as u64, world)? {
         run.status = INTERRUPTED.into();
     }
     Ok(run)

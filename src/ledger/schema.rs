@@ -31,6 +31,7 @@ pub(super) const STATE: Schema = Schema {
         include_str!("migrations/state_001.sql"),
         include_str!("migrations/state_002.sql"),
         include_str!("migrations/quota_001.sql"),
+        include_str!("migrations/state_003.sql"),
     ],
 };
 

@@ -20,7 +20,7 @@ mod shape;
 mod spec;
 #[cfg(test)]
 mod tests;
-mod units;
+pub mod units;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -32,7 +32,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// `190/10s`, `15/s`, `1000/m`: requests in any window of that length.
-pub(super) fn rate(text: &str) -> Option<RateLimit> {
+pub fn rate(text: &str) -> Option<RateLimit> {
     let (requests, window) = text.trim().split_once('/')?;
     let requests = requests.trim().parse().ok().filter(|n| *n > 0)?;
     let window = window.trim();
@@ -75,7 +75,7 @@ pub(super) fn bound(text: &str) -> Option<Bound> {
 }
 
 /// `30%`: more than nothing, and not more than all.
-pub(super) fn percent(text: &str) -> Option<f64> {
+pub fn percent(text: &str) -> Option<f64> {
     match bound(text) {
         Some(Bound::Percent(percent)) if percent > 0.0 => Some(percent),
         _ => None,

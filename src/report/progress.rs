@@ -42,6 +42,11 @@ impl Progress {
                     bar.set_message(format!("{} read", super::format::plural(*rows, "row")));
                 }
             }
+            Event::Waiting { sync, what } => {
+                if let Some(bar) = bars.get(sync) {
+                    bar.set_message(format!("waiting for {what}"));
+                }
+            }
             Event::Planned { sync, changes } => {
                 if let Some(bar) = bars.get(sync) {
                     bar.set_style(style(
@@ -78,6 +83,7 @@ fn log(event: &Event) {
     match event {
         Event::SyncStarted { sync } => tracing::info!(sync, "sync started"),
         Event::Extracted { sync, rows } => tracing::debug!(sync, rows, "rows read"),
+        Event::Waiting { sync, what } => tracing::info!(sync, "waiting for {what}"),
         Event::Planned { sync, changes } => tracing::info!(sync, changes, "delivery starts"),
         Event::Settled { sync, changes } => tracing::debug!(sync, changes, "changes settled"),
         Event::SyncFinished(report) => tracing::info!(

@@ -15,6 +15,8 @@ pub struct Against {
     pub tags: Tags,
     pub mode: Mode,
     pub policy: OnDuplicateKey,
+    /// There are no tags, and what is not among the rows is not looked for.
+    pub backfill: bool,
 }
 
 /// Classifies all heads of the delta.
@@ -28,7 +30,7 @@ pub fn classify(
     live: Option<LiveEntries>,
 ) -> Result<()> {
     let mut unsettled: BTreeSet<KeyHash> = delta.dirty.keys().copied().collect();
-    let mut ledger = Entries { live, position: 0, next: None, tags: &against.tags };
+    let mut ledger = Entries { live, position: 0, next: None, against };
     ledger.advance()?;
     let mut next = sorted.pop()?;
     while let Some(first) = next {
@@ -57,7 +59,9 @@ pub fn classify(
         delta.missing(against, key, position)?;
         ledger.advance()?;
     }
-    delta.vanished_dirty = unsettled.into_iter().collect();
+    if !against.backfill {
+        delta.vanished_dirty = unsettled.into_iter().collect();
+    }
     Ok(())
 }
 
@@ -66,7 +70,7 @@ struct Entries<'a> {
     live: Option<LiveEntries>,
     position: usize,
     next: Option<(KeyHash, usize)>,
-    tags: &'a Tags,
+    against: &'a Against,
 }
 
 impl Entries<'_> {
@@ -74,7 +78,11 @@ impl Entries<'_> {
         let next = self.live.as_mut().and_then(Iterator::next).transpose()?;
         self.next = next.map(|(key, _)| (key, self.position));
         self.position += 1;
-        debug_assert!(self.next.is_none() || self.position <= self.tags.len(), "the ledger grew meanwhile");
+        let Against { tags, backfill, .. } = self.against;
+        debug_assert!(
+            *backfill || self.next.is_none() || self.position <= tags.len(),
+            "the ledger grew meanwhile"
+        );
         Ok(())
     }
 }
@@ -96,7 +104,7 @@ struct Group<'a> {
 
 impl<'a> Group<'a> {
     fn new(against: &'a Against, entry: Option<usize>, first: &Sighting) -> Self {
-        let unchanged = entry.filter(|position| against.tags.is_marked(*position));
+        let unchanged = entry.filter(|position| !against.backfill && against.tags.is_marked(*position));
         Group {
             against,
             known: entry.is_some(),
@@ -176,7 +184,7 @@ impl<'a> Group<'a> {
 impl Delta {
     /// An entry that no spooled row has: vanished, unless the stream saw it unchanged.
     fn missing(&mut self, against: &Against, key: KeyHash, position: usize) -> Result<()> {
-        if against.tags.is_marked(position) {
+        if against.backfill || against.tags.is_marked(position) {
             return Ok(());
         }
         self.still_refused(key);

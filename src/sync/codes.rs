@@ -104,6 +104,26 @@ pub const CODES: &[ErrorEntry] = &[
         "Run it again: what was acknowledged is kept, the rest is sent.",
     ),
     entry(
+        "OF-RUN-050",
+        "A backfill is under way that sends other rows, or another mapping of them, than the one asked for now.",
+        "Finish it with what it began with, or begin anew with `--restart`.",
+    ),
+    entry(
+        "OF-RUN-051",
+        "What the ledger says of a backfill under way cannot be read.",
+        "Begin anew with `--restart`.",
+    ),
+    entry(
+        "OF-RUN-053",
+        "`--where` was given for a sync that reads files, which take no SQL.",
+        "Leave `--where` out, or name other files in the mapping.",
+    ),
+    entry(
+        "OF-RUN-052",
+        "The mapping or the destination of a sync was changed by a run while it was backfilled.",
+        "Run the backfill again with `--restart`; what was acknowledged is kept.",
+    ),
+    entry(
         "OF-ROW-030",
         "A row's match key is null or empty, so the destination cannot tell which object it is.",
         "Fill the column in the query, or leave such rows out with a `where`.",

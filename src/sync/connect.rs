@@ -49,6 +49,13 @@ impl Connections {
         Ok(Connections { settings: all, sandbox })
     }
 
+    /// Leaves the rest of each limit to other processes.
+    pub fn share(&mut self, share: f64) {
+        for (_, settings) in self.settings.values_mut() {
+            settings.limits.share = Some(share);
+        }
+    }
+
     /// A destination of its own for each caller, so that its traffic is that of one sync; limits are shared by owner.
     ///
     /// # Errors

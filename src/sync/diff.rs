@@ -32,6 +32,8 @@ pub struct Baseline {
     pub mode: Mode,
     /// Re-send what is unchanged as well.
     pub full_refresh: bool,
+    /// A backfill: every row is sent, and none is missed. Needs no tags.
+    pub backfill: bool,
 }
 
 /// Compares rows as they stream by.
@@ -196,8 +198,8 @@ impl Differ {
 
     /// `None` is unchanged.
     fn look_up(&mut self, row: Row<'_>, hashes: &Hashes) -> Option<u32> {
-        let Baseline { tags, dirty, full_refresh, .. } = &mut self.baseline;
-        if *full_refresh || (!dirty.is_empty() && dirty.contains_key(&hashes.key)) {
+        let Baseline { tags, dirty, full_refresh, backfill, .. } = &mut self.baseline;
+        if *full_refresh || *backfill || (!dirty.is_empty() && dirty.contains_key(&hashes.key)) {
             return Some(flag::FORCED);
         }
         match tags.find(&hashes.key, &hashes.fingerprint) {
@@ -228,7 +230,7 @@ impl Differ {
     /// # Errors
     /// When the ledger or the spool cannot be read.
     pub fn finish(self, policy: OnDuplicateKey, ledger: Option<&Ledger>) -> Result<Delta> {
-        let Baseline { tags, dirty, mode, .. } = self.baseline;
+        let Baseline { tags, dirty, mode, backfill, .. } = self.baseline;
         let mut delta = Delta {
             mapper: self.mapper,
             spool: self.spool.finish()?,
@@ -248,7 +250,7 @@ impl Differ {
             faults: self.faults,
             policy,
         };
-        let against = Against { tags, mode, policy };
+        let against = Against { tags, mode, policy, backfill };
         let live = ledger.map(Ledger::live_entries).transpose()?;
         classify(&mut delta, &against, self.sorter.sorted(), live)?;
         drop(against);

@@ -146,6 +146,11 @@ pub enum Event {
         sync: String,
         rows: u64,
     },
+    /// Something else goes first.
+    Waiting {
+        sync: String,
+        what: &'static str,
+    },
     /// Delivery starts with this many changes.
     Planned {
         sync: String,

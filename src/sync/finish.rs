@@ -21,7 +21,7 @@ use super::progress::Ended;
 use super::resolve::Resolved;
 use super::spec::digest;
 use super::spill::{CHUNK, Space, Spill};
-use super::state::{Mappings, OpenRun};
+use super::state::Mappings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{
     Detail, Identity, Intent, IntentEntry, InvalidRow, KeyHash, Ledger, RecordHash, Refusal, RunRecord,
@@ -35,7 +35,7 @@ pub const FULL_REFRESH: &str = "full_refresh";
 pub const QUERY: &str = "query";
 
 /// Stands for a fingerprint that no record has: the row counts as changed until it is acknowledged again.
-const STALE: RecordHash = RecordHash([0xff; 16]);
+pub const STALE: RecordHash = RecordHash([0xff; 16]);
 
 pub fn query_hash(sync: &Sync) -> String {
     digest(&sync.source.query.text())
@@ -142,10 +142,11 @@ pub fn cleared_fields(sync: &Sync, resolved: &Resolved) -> Vec<Arc<str>> {
         .collect()
 }
 
-/// Stores the invalid rows of this run, unless they are those already stored.
-pub fn invalid_rows(ledger: &Ledger, delta: &Delta, run_id: &str) -> Result<()> {
+/// Stores the invalid rows of this run, unless they are those already stored; beside the others where it has not read
+/// all rows.
+pub fn invalid_rows(ledger: &Ledger, delta: &Delta, run_id: &str, part: bool) -> Result<()> {
     let now = Timestamp::now();
-    let rows: Vec<InvalidRow> = delta
+    let mut rows: Vec<InvalidRow> = delta
         .faults()
         .map(|fault| InvalidRow {
             key_text: Json::Object(fault.key_json.clone()).to_string(),
@@ -157,8 +158,13 @@ pub fn invalid_rows(ledger: &Ledger, delta: &Delta, run_id: &str) -> Result<()> 
             run_id: run_id.to_owned(),
         })
         .collect();
-    if rows.is_empty() && ledger.invalid_rows()?.is_empty() {
+    let mut known = ledger.invalid_rows()?;
+    if rows.is_empty() && (part || known.is_empty()) {
         return Ok(());
+    }
+    if part {
+        known.retain(|old| !rows.iter().any(|row| row.key_text == old.key_text));
+        rows.extend(known);
     }
     ledger.replace_invalid_rows(&rows)
 }
@@ -267,7 +273,7 @@ impl After<'_> {
     }
 
     /// Rows that must not be sent are kept as parked refusals, so that they are shown.
-    fn hold(&self) -> Result<()> {
+    pub fn hold(&self) -> Result<()> {
         let new: Vec<&HeldRow> = self.plan.held.iter().filter(|held| !held.shown).collect();
         for chunk in new.chunks(CHUNK) {
             let entries: Vec<_> =
@@ -347,12 +353,13 @@ pub fn conclude(report: &mut SyncReport, ended: Ended, absent: u64, waiting: u64
 }
 
 /// The run's line of history.
-pub fn record(context: &Context<'_>, report: &SyncReport, open: &OpenRun) -> RunRecord {
+/// With the run's id and number.
+pub fn record(context: &Context<'_>, report: &SyncReport, (run_id, number): (&str, u64)) -> RunRecord {
     let error = report.error.as_ref().map(|error| error.to_json().to_string());
     RunRecord {
-        run_id: open.run_id.clone(),
+        run_id: run_id.to_owned(),
         sync: report.sync.clone(),
-        number: open.number,
+        number,
         target: context.project.target.clone(),
         status: serde_json::to_value(report.status)
             .ok()

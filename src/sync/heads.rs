@@ -125,6 +125,10 @@ impl Heads {
         CLASSES[usize::from(self.verdicts[seq as usize] & !BULK)]
     }
 
+    pub fn is_bulk(&self, seq: u64) -> bool {
+        self.verdicts[seq as usize] & BULK != 0
+    }
+
     pub fn set(&mut self, seq: u64, class: Class) {
         self.verdicts[seq as usize] = class as u8;
     }

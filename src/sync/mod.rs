@@ -8,6 +8,11 @@ pub mod floor;
 
 mod acknowledge;
 mod answer;
+mod backfill;
+mod backfill_between;
+mod backfill_chunks;
+mod backfill_pace;
+mod backfill_record;
 mod batch;
 mod blank;
 mod cancel;
@@ -41,8 +46,10 @@ mod spill;
 mod spool;
 mod state;
 mod terms;
+mod turns;
 mod waves;
 
+pub use backfill_record::{Backfill, Pace};
 pub use cancel::Cancel;
 pub use schedule::{check_abilities, preflight, run};
 
@@ -59,6 +66,8 @@ pub struct RunOptions {
     pub limit: Option<u64>,
     /// Syncs at once.
     pub jobs: usize,
+    /// A backfill of the one sync that is selected, instead of its run.
+    pub backfill: Option<Backfill>,
     pub allow: Allow,
 }
 

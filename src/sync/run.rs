@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use outflow_connectors::contract::{Destination, RunContext, Session, Source};
 use tokio::task::block_in_place;
 
+use super::backfill;
 use super::batch::Records;
 use super::check::DataTests;
 use super::context::Context;
@@ -43,9 +44,10 @@ pub async fn run_one(context: &Context<'_>) -> SyncReport {
     let sandbox = context.connections.is_sandbox(&context.sync.destination.connection);
     let mut report = SyncReport { sandbox, ..SyncReport::blank(context.project, context.sync) };
     context.observer.observe(&Event::SyncStarted { sync: report.sync.clone() });
-    let result = match context.options.dry_run {
-        true => dry_run(context, &mut report).await,
-        false => recorded(context, &mut report, clock).await,
+    let result = match (&context.options.backfill, context.options.dry_run) {
+        (Some(asked), _) => backfill::run(context, asked, (&mut report, clock)).await,
+        (None, true) => dry_run(context, &mut report).await,
+        (None, false) => recorded(context, &mut report, clock).await,
     };
     if let Err(error) = result {
         fail(&mut report, error);
@@ -55,7 +57,7 @@ pub async fn run_one(context: &Context<'_>) -> SyncReport {
     report
 }
 
-fn fail(report: &mut SyncReport, error: Error) {
+pub(super) fn fail(report: &mut SyncReport, error: Error) {
     report.status = match error.kind {
         ErrorKind::Held => Status::Held,
         ErrorKind::Locked => Status::Locked,
@@ -75,14 +77,14 @@ async fn dry_run(context: &Context<'_>, report: &mut SyncReport) -> Result<()> {
 }
 
 async fn recorded(context: &Context<'_>, report: &mut SyncReport, clock: Instant) -> Result<()> {
-    let open = block_in_place(|| OpenRun::begin(context.project, context.sync, report.started_at))?;
+    let open = OpenRun::begin(context, report.started_at).await?;
     report.run_id = Some(open.run_id.clone());
     if let Err(error) = real_run(context, report, &open).await {
         fail(report, error);
     }
     report.duration_ms = clock.elapsed().as_millis() as u64;
     block_in_place(|| {
-        open.state.finish_run(&finish::record(context, report, &open))?;
+        open.state.finish_run(&finish::record(context, report, (&open.run_id, open.number)))?;
         open.lease.release()
     })
 }
@@ -121,7 +123,11 @@ pub(super) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    async fn connect(context: &'a Context<'a>, state: RunState, open: Option<&'a OpenRun>) -> Result<Self> {
+    pub(super) async fn connect(
+        context: &'a Context<'a>,
+        state: RunState,
+        open: Option<&'a OpenRun>,
+    ) -> Result<Self> {
         let sync = context.sync;
         let source = context.connections.source(&sync.source.connection)?;
         let destination = context.connections.destination(&sync.destination.connection)?;
@@ -137,7 +143,7 @@ impl<'a> Work<'a> {
         Ok(Work { context, state, open, source, destination, resolved, mappings, hasher, full_refresh })
     }
 
-    fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> Identity {
         let sync = self.context.sync;
         Identity {
             sync: sync.name.clone(),
@@ -153,7 +159,8 @@ impl<'a> Work<'a> {
         self.state.check_identity(&self.identity(), self.context.sync, &self.context.options.allow)?;
         let session = self.context.unless_stopped(self.session()).await?;
         let recovered = self.context.unless_stopped(self.recover(session.as_deref())).await?;
-        let (mut delta, failed_tests) = self.extract(&recovered).await?;
+        let baseline = self.baseline(&recovered)?;
+        let (mut delta, failed_tests) = self.extract(baseline, &self.space()).await?;
         let ledger = self.state.ledger.as_ref();
         let memory = block_in_place(|| Memory::new(ledger))?;
         let asked = (&*self.destination, &self.resolved.target);
@@ -169,7 +176,7 @@ impl<'a> Work<'a> {
         match (self.open, session) {
             (Some(open), Some(session)) => {
                 if let Some(error) = held {
-                    block_in_place(|| finish::invalid_rows(self.ledger()?, &delta, &open.run_id))?;
+                    block_in_place(|| finish::invalid_rows(self.ledger()?, &delta, &open.run_id, false))?;
                     report.counts.pending += plan.changes();
                     return Err(error);
                 }
@@ -186,12 +193,17 @@ impl<'a> Work<'a> {
 
     async fn session(&self) -> Result<Option<Box<dyn Session>>> {
         let Some(open) = self.open else { return Ok(None) };
-        let context = RunContext { run_id: open.run_id.clone(), sync: self.context.sync.name.clone() };
-        let session = self.destination.open(&self.resolved.target, context).await;
-        session.map(Some).map_err(|error| Error::destination(&error))
+        self.session_as(&open.run_id).await.map(Some)
     }
 
-    async fn recover(&self, session: Option<&dyn Session>) -> Result<Recovered> {
+    /// A session of the run, or of the part of it, that has this id.
+    pub(super) async fn session_as(&self, run_id: &str) -> Result<Box<dyn Session>> {
+        let context = RunContext { run_id: run_id.to_owned(), sync: self.context.sync.name.clone() };
+        let session = self.destination.open(&self.resolved.target, context).await;
+        session.map_err(|error| Error::destination(&error))
+    }
+
+    pub(super) async fn recover(&self, session: Option<&dyn Session>) -> Result<Recovered> {
         match (&self.state.ledger, session) {
             (None, _) => Ok(Recovered::default()),
             (Some(ledger), None) => Ok(Recovered { dirty: recover::dirty(ledger)?, unclear: HashSet::new() }),
@@ -217,16 +229,20 @@ impl<'a> Work<'a> {
         Mapper::bind(spec, &self.resolved.schema, catalog, self.hasher.clone(), normalise).ok()
     }
 
-    /// Reads the source to its end and holds it against the ledger; the second part is a failed data test.
-    async fn extract(&self, recovered: &Recovered) -> Result<(Delta, Option<Error>)> {
-        let Context { sync, cancel, observer, .. } = *self.context;
-        let baseline = Baseline {
-            tags: block_in_place(|| self.state.ledger.as_ref().map(Ledger::tags).transpose())?
-                .unwrap_or_else(Tags::empty),
+    fn baseline(&self, recovered: &Recovered) -> Result<Baseline> {
+        let tags = block_in_place(|| self.state.ledger.as_ref().map(Ledger::tags).transpose())?;
+        Ok(Baseline {
+            tags: tags.unwrap_or_else(Tags::empty),
             dirty: recovered.dirty.clone(),
-            mode: sync.mode,
+            mode: self.context.sync.mode,
             full_refresh: self.context.options.full_refresh,
-        };
+            backfill: false,
+        })
+    }
+
+    /// Reads the source to its end and holds it against the ledger; the second part is a failed data test.
+    pub(super) async fn extract(&self, baseline: Baseline, space: &Space) -> Result<(Delta, Option<Error>)> {
+        let Context { sync, cancel, observer, .. } = *self.context;
         let defect = || Error::new("OF-INT-001", ErrorKind::Internal, "the mapping does not bind twice");
         let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
         let previous: Vec<Mapper> =
@@ -237,7 +253,7 @@ impl<'a> Work<'a> {
         let mappers = previous.iter().chain([&mapper]);
         let needed = mappers.flat_map(|m| m.columns(schema)).chain(tests.columns()).collect::<BTreeSet<_>>();
         let needed = needed.into_iter().collect();
-        let differ = Differ::new(baseline, mapper, previous, &self.space())?;
+        let differ = Differ::new(baseline, mapper, previous, space)?;
         let mut intake = Intake { sync, differ, tests, observer, cancel, needed, stopped: None };
         let reading = extract(&self.source, &mut intake, schema);
         self.context.unless_stopped(reading).await?;
@@ -257,7 +273,7 @@ impl<'a> Work<'a> {
         Space::new(&folder, project.spool_max, project.spool_memory)
     }
 
-    fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
+    pub(super) fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
         let ledger = self.state.ledger.as_ref();
         let let_through = ledger.and_then(|ledger| ledger.note(finish::QUERY).ok().flatten());
         let volume = Volume {
@@ -265,15 +281,15 @@ impl<'a> Work<'a> {
             added: plan.counts.added,
             changed: plan.counts.changed,
             vanished: delta.vanished.len(),
-            deletes: if self.context.options.limit.is_some() { 0 } else { plan.deletes },
+            deletes: if self.rules().limit.is_some() { 0 } else { plan.deletes },
             live: delta.live,
             query_edited: let_through.is_some_and(|hash| hash != finish::query_hash(self.context.sync)),
-            full_refresh: self.full_refresh,
+            full_refresh: self.full_refresh || self.context.options.backfill.is_some(),
         };
         guards::judge(&self.context.sync.guards, &volume, &self.context.options.allow)
     }
 
-    fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
+    pub(super) fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
         let mut preview = preview::preview(delta, memory)?;
         let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
         let daily = self.destination.daily_budget();
@@ -335,7 +351,7 @@ impl<'a> Work<'a> {
         };
         let complete = matches!(ended, Ended::Done);
         block_in_place(|| {
-            finish::invalid_rows(ledger, delta, &open.run_id)?;
+            finish::invalid_rows(ledger, delta, &open.run_id, false)?;
             let after = finish::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
             after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
         })?;

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::event::{Event, Observer, Status, SyncReport};
 use super::resolve::{resolve, unsupported};
 use super::run::run_one;
-use super::{Cancel, RunOptions};
+use super::{Backfill, Cancel, Pace, RunOptions};
 use crate::error::{Error, ErrorKind};
 use crate::project::{Project, Sync};
 
@@ -24,7 +24,12 @@ pub async fn run(
 ) -> Vec<SyncReport> {
     let access = if options.dry_run { Access::ReadOnly } else { Access::Write };
     let connections = match Connections::open(project, access).await {
-        Ok(connections) => Arc::new(connections),
+        Ok(mut connections) => {
+            if let Some(Backfill { pace: Pace::Share(share), .. }) = options.backfill {
+                connections.share(share);
+            }
+            Arc::new(connections)
+        }
         Err(error) => {
             return options
                 .selected

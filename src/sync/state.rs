@@ -1,9 +1,12 @@
 //! The state a run works on: ledger, lease and history for a real one, the same read-only for a preview.
 
 use jiff::Timestamp;
+use tokio::task::block_in_place;
 
 use super::Allow;
+use super::context::Context;
 use super::spec::MappingSpec;
+use super::turns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Identity, Lease, Ledger, MappingVersion, Salt, State};
 use crate::project::{Mode, Project, Sync};
@@ -33,10 +36,12 @@ impl OpenRun {
     ///
     /// # Errors
     /// [`ErrorKind::Locked`] when another run holds the sync; [`ErrorKind::State`] for a folder that cannot be used.
-    pub fn begin(project: &Project, sync: &Sync, started_at: Timestamp) -> Result<Self> {
-        let state = State::open(&project.state)?;
-        let lease = state.acquire(&sync.name)?;
-        let (run_id, number) = state.begin_run(&sync.name, project.target.as_deref(), started_at)?;
+    pub async fn begin(context: &Context<'_>, started_at: Timestamp) -> Result<Self> {
+        let (project, sync) = (context.project, context.sync);
+        let state = block_in_place(|| State::open(&project.state))?;
+        let lease = turns::for_run(context, &state).await?;
+        let begun = block_in_place(|| state.begin_run(&sync.name, project.target.as_deref(), started_at));
+        let (run_id, number) = begun?;
         Ok(OpenRun { state, lease, run_id, number })
     }
 }
@@ -46,7 +51,7 @@ impl RunState {
     pub fn write(project: &Project, sync: &Sync, open: &OpenRun) -> Result<Self> {
         let path = Ledger::path(&project.state, &sync.name);
         let fresh = !path.exists();
-        let ran_before = open.state.last_success(&sync.name)?.is_some();
+        let ran_before = open.state.ran_before(&sync.name)?;
         let salt = Salt::open(&project.state)?;
         let ledger = Ledger::open(&path, &open.lease)?;
         ledger.bind_salt(&salt)?;
@@ -60,7 +65,7 @@ impl RunState {
         let salt = Salt::read(&project.state)?.unwrap_or_else(Salt::throwaway);
         ledger.as_ref().map_or(Ok(()), |ledger| ledger.bind_salt(&salt))?;
         let (run_number, ran_before) = match &state {
-            Some(state) => (state.next_run_number(&sync.name)?, state.last_success(&sync.name)?.is_some()),
+            Some(state) => (state.next_run_number(&sync.name)?, state.ran_before(&sync.name)?),
             None => (1, false),
         };
         let fresh = ledger.is_none();

@@ -1,11 +1,21 @@
 //! What the mapping and the command line ask of one run, in the terms of the stages that obey it.
 
+use outflow_connectors::contract::RateLimit;
+
 use super::acknowledge::Keeping;
+use super::backfill_record::Pace;
 use super::deliver::Shape;
 use super::planned::Rules;
 use super::run::Work;
 use super::state::OpenRun;
 use crate::project::OnDelete;
+
+/// The lower of the mapping's rate and a backfill's.
+fn slower(own: Option<RateLimit>, pace: Option<Pace>) -> Option<RateLimit> {
+    let Some(Pace::Rate(asked)) = pace else { return own };
+    let per_second = |rate: &RateLimit| f64::from(rate.requests) / rate.per.as_secs_f64();
+    Some(own.filter(|own| per_second(own) < per_second(&asked)).unwrap_or(asked))
+}
 
 impl Work<'_> {
     pub(super) fn rules(&self) -> Rules {
@@ -15,7 +25,8 @@ impl Work<'_> {
             on_delete: sync.on_delete,
             delete_scope: sync.delete_scope,
             on_match_change: sync.on_match_change,
-            limit: self.context.options.limit,
+            // A backfill has no removals at all; how much it sends it counts itself.
+            limit: self.context.options.backfill.as_ref().map(|_| u64::MAX).or(self.context.options.limit),
             run_number: self.state.run_number,
             mapping: self.mappings.current.hash.clone(),
         }
@@ -28,7 +39,7 @@ impl Work<'_> {
             batch_rows: most(capabilities.batch_rows, delivery.batch_rows),
             batch_bytes: most(capabilities.batch_bytes.unwrap_or(8 << 20), delivery.batch_bytes),
             in_flight: most(capabilities.in_flight, delivery.concurrency),
-            rate: delivery.rate,
+            rate: slower(delivery.rate, self.context.options.backfill.as_ref().map(|asked| asked.pace)),
             max_rejected: self.context.sync.guards.max_rejected,
         }
     }

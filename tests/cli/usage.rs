@@ -9,8 +9,7 @@ fn run(arguments: &[&str]) -> Run {
 #[test]
 fn commands_of_other_versions_say_so() {
     for arguments in [
-        &["backfill", "contacts", "--where", "id > 3"][..],
-        &["resolve", "contacts", "--key", "1", "--applied"],
+        &["resolve", "contacts", "--key", "1", "--applied"][..],
         &["compile", "customers"],
         &["query", "customers", "--limit", "3"],
         &["dbt", "exposures"],
@@ -22,7 +21,7 @@ fn commands_of_other_versions_say_so() {
         }
         assert_eq!(run.stdout, "");
     }
-    let json = run(&["backfill", "x", "--format", "json"]).ends(1).json();
+    let json = run(&["resolve", "x", "--format", "json"]).ends(1).json();
     assert_eq!(json["error"]["code"], "OF-CLI-002");
     assert_eq!(json["exit_code"], 1);
 }

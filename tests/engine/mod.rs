@@ -1,6 +1,7 @@
 //! The promises, each by running the binary against the sandbox, with faults where they matter.
 
 mod asynchronous;
+mod backfill;
 mod crash;
 mod deletes;
 mod delivery;

@@ -1,0 +1,141 @@
+//! Backfills: what they send, what they leave alone, and that stopping them anywhere changes nothing of how they end.
+
+use serde_json::Value as Json;
+
+use super::lab::{Lab, THREE, counts};
+
+#[track_caller]
+fn backfill(lab: &Lab, flags: &[&str], code: i32) -> Json {
+    let flags: Vec<&str> = ["people"].into_iter().chain(flags.iter().copied()).collect();
+    lab.report("backfill", &flags, code)
+}
+
+#[test]
+fn every_row_is_sent_whatever_the_ledger_says() {
+    let lab = Lab::new(THREE);
+    lab.sync(0);
+    let report = backfill(&lab, &[], 0);
+    assert_eq!(counts(&report, ["rows_read", "changed", "delivered", "pending"]), [3, 3, 3, 0], "{report}");
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+    let again = backfill(&lab, &[], 0);
+    assert_eq!(counts(&again, ["changed", "delivered"]), [3, 3], "a backfill that is through begins anew");
+    lab.assert_mirrored();
+    let runs = lab.run(&["runs", "--format", "json"]).ends(0).json();
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 4);
+    assert!(runs["runs"].as_array().unwrap().iter().all(|run| run["status"] == "ok"), "{runs}");
+}
+
+#[test]
+fn the_first_delivery_can_be_a_backfill() {
+    let lab = Lab::new(THREE);
+    assert_eq!(counts(&backfill(&lab, &[], 0), ["added", "delivered"]), [3, 3]);
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+}
+
+#[test]
+fn a_condition_chooses_rows_and_nothing_is_ever_removed() {
+    let lab = Lab::new(THREE).mapping("mode: mirror");
+    lab.sync(0);
+    lab.sql("delete from people where id = 3");
+    let report = backfill(&lab, &["--where", "id = 1 or id = 3 -- two of them"], 0);
+    assert_eq!(counts(&report, ["rows_read", "changed", "delivered", "removed"]), [1, 1, 1, 0], "{report}");
+    assert_eq!(counts(&backfill(&lab, &[], 0), ["delivered", "removed"]), [2, 0]);
+    assert_eq!(lab.contacts().len(), 3);
+    assert_eq!(counts(&lab.sync_with(&["--allow-deletes"], 0), ["removed", "delivered"]), [1, 1]);
+    let wrong = backfill(&lab, &["--where", "nope = 1"], 1);
+    assert_eq!(wrong["error"]["code"], "OF-SRC-001", "{wrong}");
+    let none = backfill(&lab, &["--where", "id > 99"], 4);
+    assert_eq!(none["error"]["code"], "OF-RUN-020", "{none}");
+}
+
+#[test]
+fn a_limit_stops_it_and_the_same_command_goes_on() {
+    let lab = Lab::new(THREE);
+    lab.sync(0);
+    let first = backfill(&lab, &["--limit", "1"], 0);
+    assert_eq!(counts(&first, ["changed", "delivered", "pending"]), [3, 1, 2], "{first}");
+    let preview = backfill(&lab, &["--dry-run"], 0);
+    assert_eq!(counts(&preview, ["changed", "unchanged"]), [2, 1], "{preview}");
+    assert_eq!(preview["forecast"]["requests"], 1);
+    let text = lab.run(&["backfill", "people", "--dry-run"]).ends(0).stdout;
+    assert!(text.contains("1 rows are done, 2 are left"), "{text}");
+    let rest = backfill(&lab, &[], 0);
+    assert_eq!(counts(&rest, ["changed", "unchanged", "delivered", "pending"]), [2, 1, 2, 0], "{rest}");
+    assert_eq!(counts(&backfill(&lab, &[], 0), ["delivered"]), [3]);
+}
+
+#[test]
+fn another_backfill_than_the_one_under_way_is_an_error_until_it_is_restarted() {
+    let mut lab = Lab::new(THREE);
+    backfill(&lab, &["--limit", "1"], 0);
+    let other = backfill(&lab, &["--where", "id < 3"], 1);
+    assert_eq!(other["error"]["code"], "OF-RUN-050");
+    let message = other["error"]["message"].as_str().unwrap();
+    assert!(message.contains("`--where` is none, not `id < 3`"), "{message}");
+    lab.fields = "{firstname: name}".into();
+    lab.write();
+    let mapped = backfill(&lab, &[], 1);
+    assert!(mapped["error"]["message"].as_str().unwrap().contains("the mapping"), "{mapped}");
+    lab.query = "select id, email, name, score from people where true".into();
+    lab.write();
+    let queried = backfill(&lab, &["--dry-run"], 1);
+    assert!(queried["error"]["message"].as_str().unwrap().contains("the query is another"), "{queried}");
+    assert_eq!(counts(&backfill(&lab, &["--restart"], 0), ["delivered"]), [3]);
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+}
+
+#[test]
+fn mode_insert_creates_nothing_twice() {
+    let lab = Lab::new(&THREE[..2]).mapping("mode: insert");
+    lab.sync(0);
+    lab.sql("insert into people values (3, 'cyd@x.io', 'Cyd', 3)");
+    let report = backfill(&lab, &[], 0);
+    assert_eq!(counts(&report, ["added", "unchanged", "delivered", "rejected"]), [1, 2, 1, 0], "{report}");
+    let text = lab.run(&["backfill", "people"]).ends(0).stdout;
+    assert!(text.contains("3 rows were created before"), "{text}");
+    lab.assert_mirrored();
+}
+
+#[test]
+fn data_tests_and_duplicates_are_judged_before_anything_is_sent() {
+    let lab = Lab::new(THREE).mapping("tests: [{not_null: [score]}]");
+    lab.sync(0);
+    lab.sql("update people set score = null where id = 2");
+    let held = backfill(&lab, &[], 4);
+    assert_eq!(held["error"]["code"], "OF-RUN-010", "{held}");
+    assert_eq!(counts(&held, ["sent", "requests"]), [0, 0]);
+}
+
+#[test]
+fn a_dry_run_leaves_nothing_behind() {
+    let lab = Lab::new(THREE);
+    let preview = backfill(&lab, &["--dry-run", "--rate", "30%"], 0);
+    assert_eq!(counts(&preview, ["added", "sent"]), [3, 0]);
+    assert!(!lab.file(".outflow").exists());
+}
+
+#[test]
+fn a_row_that_is_refused_or_unanswered_comes_back_in_the_next_run() {
+    let mut lab = Lab::new(THREE);
+    lab.sync(0);
+    lab.faults = "[{do: lost_ack, path: upsert}]".into();
+    lab.write();
+    let report = backfill(&lab, &[], 3);
+    assert_eq!(counts(&report, ["changed", "deferred", "unknown", "delivered"]), [3, 3, 3, 0], "{report}");
+    lab.faults = "[]".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(0), ["changed", "delivered"]), [3, 3]);
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+}
+
+#[test]
+fn a_match_key_that_moved_is_followed_before_another_row_takes_it() {
+    let lab = Lab::new(THREE);
+    lab.sync(0);
+    lab.sql("update people set email = 'eve@x.io' where id = 1");
+    lab.sql("update people set email = 'ada@x.io' where id = 2");
+    let report = backfill(&lab, &[], 0);
+    assert_eq!(counts(&report, ["changed", "delivered"]), [3, 3], "{report}");
+    lab.assert_mirrored();
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+}
