@@ -11,5 +11,6 @@ pub mod files;
 pub mod http;
 pub mod hubspot;
 pub mod registry;
+pub mod rehearsal;
 pub mod sandbox;
 pub mod sqlite;

@@ -95,6 +95,8 @@ enum Command {
 /// The whole program: arguments in, exit code out.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     report::panic::install();
+    #[cfg(debug_assertions)]
+    rehearse();
     outflow_connectors::http::install_crypto();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let json = wants_json(&arguments);
@@ -111,6 +113,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Exit::Failed
     });
     exit.into()
+}
+
+/// Tests have accidents happen; see [`outflow_connectors::rehearsal`].
+#[cfg(debug_assertions)]
+fn rehearse() {
+    let environment = crate::project::process_environment();
+    if let Some(plan) = environment("OUTFLOW_REHEARSE") {
+        outflow_connectors::rehearsal::arm(&plan);
+    }
 }
 
 fn parse_and_run(arguments: &[OsString]) -> Exit {

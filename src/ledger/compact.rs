@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use outflow_connectors::rehearsal::point;
 use rusqlite::Connection;
 
 use super::entry::RecordHash;
@@ -41,11 +42,13 @@ pub(super) fn compact(
         let mut changes: VecDeque<Entry> = packed::newest(conn, low, high)?.into();
         while !changes.is_empty() {
             write(conn, term, |tx| step(tx, &mut changes))?;
+            point("compact.step");
             if after_step().is_break() {
                 return Ok(());
             }
         }
     }
+    point("compact.folded");
     write(conn, term, |tx| {
         tx.execute("DELETE FROM log WHERE seq < ?1", [upto as i64])?;
         meta::set(tx, meta::LOG_FIRST, upto)

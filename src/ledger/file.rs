@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use outflow_connectors::rehearsal::point;
 use tempfile::NamedTempFile;
 
 use super::fault;
@@ -35,11 +36,13 @@ pub(super) fn create_whole(path: &Path, fill: impl FnOnce(&Path, &mut fs::File) 
     let draft_path = draft.path().to_path_buf();
     fill(&draft_path, draft.as_file_mut())?;
     draft.as_file().sync_all().map_err(|error| failed(&error))?;
+    point("file.drafted");
     match draft.persist_noclobber(path) {
         Ok(_) => {}
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(&error.error)),
     }
+    point("file.placed");
     fs::File::open(&dir).and_then(|dir| dir.sync_all()).map_err(|error| failed(&error))
 }
 

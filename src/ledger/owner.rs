@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use outflow_connectors::rehearsal::point;
 use rusqlite::{Connection, OpenFlags};
 
 use super::codes;
@@ -175,10 +176,13 @@ impl Owner {
         let checkpointed = self.call(|conn| {
             // Readers keep the log alive; it is whole all the same, and not worth waiting for them.
             conn.busy_timeout(Duration::ZERO)?;
+            point("close.checkpoint");
             conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            point("close.checkpointed");
             Ok(())
         });
         self.thread.stop();
+        point("close.closed");
         checkpointed
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use outflow_connectors::rehearsal::point;
 use rusqlite::{Transaction, TransactionBehavior};
 
 use super::fault::Attempt;
@@ -66,7 +67,9 @@ impl State {
         self.owner.call(move |conn| {
             let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&tx)?;
+            point("state.commit");
             tx.commit()?;
+            point("state.committed");
             Ok(done)
         })
     }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use outflow_connectors::rehearsal::point;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::codes;
@@ -317,6 +318,7 @@ pub(super) fn write<T>(
     term: Term,
     work: impl FnOnce(&Transaction<'_>) -> Attempt<T>,
 ) -> Attempt<T> {
+    point("ledger.begin");
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (mine, theirs) = (term.epoch, meta::get(&tx, meta::EPOCH)?);
     if theirs > mine {
@@ -330,7 +332,9 @@ pub(super) fn write<T>(
         meta::set(&tx, meta::EPOCH, mine)?;
     }
     let done = work(&tx)?;
+    point("ledger.commit");
     tx.commit()?;
+    point("ledger.committed");
     Ok(done)
 }
 

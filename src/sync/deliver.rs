@@ -10,6 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use outflow_connectors::contract::{
     ConnectorError, Handles, Kind, Outcome, RateLimit, RemoteHandle, Session, Submitted, Verb,
 };
+use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 
 use super::Cancel;
@@ -124,18 +125,22 @@ impl Delivery<'_> {
     async fn send(&self, batch: &Batch<'_>) -> Result<(BatchId, Answer)> {
         let verb = batch.items.first().map_or(Verb::Upsert, |item| item.verb);
         let intent = Intent { run_id: self.keeping.run_id.clone(), verb, entries: batch.intents()? };
+        point("deliver.intent");
         let id = self.journal.begin(intent).await?;
+        point("deliver.wait");
         let place = self.gate.enter().await;
         if place.is_none() || self.watch.has_ended() {
             return Ok((id, Answer::NotSent));
         }
         block_in_place(|| self.lease.check())?;
+        point("deliver.send");
         let handles = StoredHandles { ledger: self.ledger, batch: id };
         let answer = match self.session.submit(batch, &handles).await {
             Ok(Submitted::Done(receipt)) => Ok(receipt),
             Ok(Submitted::Pending(handle)) => self.session.settle(&handle, batch).await,
             Err(error) => Err(error),
         };
+        point("deliver.answered");
         let (answer, halt) = judge(answer, batch.items.len());
         // Before the next batch takes the place.
         self.watch.hear(halt, first_attempts(&batch.items, &answer));
@@ -170,7 +175,10 @@ impl Delivery<'_> {
         let stored = match self.keeping.settle(batch, outcomes) {
             Ok((settled, counts)) => {
                 let absent = self.absent(&settled);
-                self.journal.settle(id, settled).await.map(|()| (counts, absent))
+                point("deliver.settle");
+                let stored = self.journal.settle(id, settled).await;
+                point("deliver.settled");
+                stored.map(|()| (counts, absent))
             }
             Err(error) => Err(error),
         };
@@ -199,7 +207,9 @@ struct StoredHandles<'a> {
 #[async_trait]
 impl Handles for StoredHandles<'_> {
     async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError> {
-        block_in_place(|| self.ledger.store_handle(self.batch, &handle.0))
-            .map_err(|error| ConnectorError::new(Kind::Internal, error.message))
+        point("handle.store");
+        let stored = block_in_place(|| self.ledger.store_handle(self.batch, &handle.0));
+        point("handle.stored");
+        stored.map_err(|error| ConnectorError::new(Kind::Internal, error.message))
     }
 }

@@ -19,10 +19,12 @@ use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, RecordHash, Tags};
 use crate::project::{Mode, OnDuplicateKey};
 
 /// A key of which nobody knows whether its last request had an effect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Dirty {
     /// What was sent, oldest first.
     pub intents: Vec<IntentEntry>,
+    /// The runs that sent it.
+    pub runs: Vec<String>,
 }
 
 /// What the diff needs to know of the ledger and the run.

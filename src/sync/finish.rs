@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use outflow_connectors::contract::Verb;
+use outflow_connectors::rehearsal::point;
 use serde_json::Value as Json;
 
 use super::RunOptions;
@@ -45,9 +46,11 @@ pub fn query_hash(sync: &Sync) -> String {
 pub fn before(ledger: &Ledger, identity: &Identity, mappings: &Mappings) -> Result<()> {
     if ledger.identity()?.as_ref() != Some(identity) {
         ledger.set_identity(identity)?;
+        point("before.identity");
     }
     if mappings.is_new {
         ledger.add_mapping(&mappings.current)?;
+        point("before.mapping");
     }
     Ok(())
 }
@@ -64,6 +67,7 @@ pub fn mark_stale(ledger: &Ledger, space: &Space) -> Result<()> {
     for chunk in keys.chunks() {
         let stale: Vec<_> = chunk?.1.into_iter().map(|key| (key, STALE, None)).collect();
         ledger.rebase(&stale)?;
+        point("refresh.marked");
     }
     ledger.set_note(FULL_REFRESH, Some("1"))
 }
@@ -125,6 +129,7 @@ fn unsent(
     let settled: Vec<Settled> =
         entries.iter().map(|entry| Settled { key: entry.key, result: settlement(entry) }).collect();
     let batch = ledger.begin(&Intent { run_id: run_id.to_owned(), verb, entries })?;
+    point("unsent.begun");
     ledger.settle(batch, &settled)
 }
 
@@ -213,25 +218,33 @@ impl After<'_> {
     /// `complete` holds the counts of a run that was not stopped.
     pub fn settle(&self, complete: Option<&Counts>, mappings: &Mappings, options: &RunOptions) -> Result<()> {
         self.rebase()?;
+        point("after.rebase");
         let Some(counts) = complete else { return Ok(()) };
         if self.plan.lets_go {
             farewells(self.delta, self.plan, Farewell::Gone, |keys| self.ledger.mark_gone(&keys))?;
+            point("after.gone");
         }
         if !self.plan.forget_dirty.is_empty() {
             self.ledger.drop_dirty(&self.plan.forget_dirty)?;
+            point("after.drop_dirty");
         }
         self.hold()?;
+        point("after.hold");
         self.forget_refusals()?;
+        point("after.refusals");
         let query = query_hash(self.sync);
         if options.limit.is_none() && self.ledger.note(QUERY)?.as_deref() != Some(&query) {
             self.ledger.set_note(QUERY, Some(&query))?;
+            point("after.query");
         }
         let open = counts.pending + counts.rejected + counts.deferred + counts.parked + counts.invalid;
         if open == 0 && !mappings.previous.is_empty() {
             self.ledger.retire_mappings(&mappings.current.hash)?;
+            point("after.retire");
         }
         if self.ledger.note(FULL_REFRESH)?.is_some() && !self.is_stale()? {
             self.ledger.set_note(FULL_REFRESH, None)?;
+            point("after.refresh");
         }
         self.ledger.compact()
     }
@@ -267,6 +280,7 @@ impl After<'_> {
             let moved: Vec<_> = moved.collect();
             if !moved.is_empty() {
                 self.ledger.rebase(&moved)?;
+                point("rebase.chunk");
             }
         }
         Ok(())

@@ -4,6 +4,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
+use outflow_connectors::rehearsal::point;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -96,6 +97,7 @@ fn keep(ledger: &Ledger, work: &Receiver<Job>) {
             let result = ledger.settle_all(&batches);
             settled.into_iter().for_each(|done| drop(done.send(result.clone())));
         }
+        point("journal.between");
         if !intents.is_empty() {
             match ledger.begin_all(&intents) {
                 Ok(ids) => begun.into_iter().zip(ids).for_each(|(done, id)| drop(done.send(Ok(id)))),

@@ -58,6 +58,8 @@ pub struct Known {
     pub found: HashMap<KeyHash, String>,
     /// Creates of which nobody can tell whether they happened.
     pub unclear: HashSet<KeyHash>,
+    /// Unsettled keys that were refused later: they are tried again when the refusal says so.
+    pub refused_since: HashSet<KeyHash>,
 }
 
 /// Goes through the changed rows once: which have moved, which need no request after a mapping edit, which may have

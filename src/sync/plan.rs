@@ -192,7 +192,8 @@ impl Planner<'_> {
             return true;
         }
         let same = refusal.record == record && refusal.mapping == self.rules.mapping;
-        if !same || self.delta.dirty.contains_key(&key) {
+        let unsettled = self.delta.dirty.contains_key(&key) && !self.known.refused_since.contains(&key);
+        if !same || unsettled {
             return true;
         }
         if refusal.parked {

@@ -6,11 +6,16 @@ use std::collections::{HashMap, HashSet};
 use outflow_connectors::contract::{
     BatchSource, Change, ConnectorError, Destination, Lookup, Outcome, RemoteHandle, Session, Target, Verb,
 };
+use outflow_connectors::rehearsal::point;
 
 use super::batch::destination_key;
 use super::diff::Dirty;
+use super::known::Memory;
+use super::spill::CHUNK;
 use crate::error::{Error, Result};
-use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, OpenIntent, RecordHash, Settled, Settlement};
+use crate::ledger::{
+    Detail, IntentEntry, KeyHash, Ledger, OpenIntent, RecordHash, Settled, Settlement, State,
+};
 
 /// Keys most destinations take in one look-up.
 const LOOK_UP: usize = 100;
@@ -28,10 +33,41 @@ pub fn dirty(ledger: &Ledger) -> Result<HashMap<KeyHash, Dirty>> {
     let mut dirty: HashMap<KeyHash, Dirty> = HashMap::new();
     for intent in ledger.open_intents()? {
         for entry in intent.entries {
-            dirty.entry(entry.key).or_insert(Dirty { intents: Vec::new() }).intents.push(entry);
+            let unsettled = dirty.entry(entry.key).or_default();
+            unsettled.intents.push(entry);
+            unsettled.runs.push(intent.run_id.clone());
         }
     }
     Ok(dirty)
+}
+
+/// Unsettled keys that were refused in a later run than any that left them so: the row waits for its turn like every
+/// refused one, although it never counts as unchanged until it is acknowledged.
+///
+/// # Errors
+/// When the ledger or the history cannot be read.
+pub fn refused_since(
+    dirty: &HashMap<KeyHash, Dirty>,
+    memory: &Memory<'_>,
+    history: Option<&State>,
+) -> Result<HashSet<KeyHash>> {
+    let mut since = HashSet::new();
+    let Some(history) = history else { return Ok(since) };
+    let number = |run: &str| Ok(history.run(run)?.map(|record| record.number));
+    let keys: Vec<KeyHash> = dirty.keys().copied().collect();
+    for chunk in keys.chunks(CHUNK) {
+        for (key, refusal) in memory.refusals(chunk)? {
+            let (Some(refused), Some(unsettled)) = (number(&refusal.run_id)?, dirty.get(&key)) else {
+                continue;
+            };
+            let sent: Vec<Option<u64>> =
+                unsettled.runs.iter().map(|run| number(run)).collect::<Result<_>>()?;
+            if sent.iter().all(|sent| sent.is_some_and(|sent| sent < refused)) {
+                since.insert(key);
+            }
+        }
+    }
+    Ok(since)
 }
 
 /// Settles what can be settled without the source.
@@ -53,6 +89,7 @@ pub async fn recover(
             recovered.unclear.extend(unclear);
         }
     }
+    point("recover.done");
     recovered.dirty = dirty(ledger)?;
     Ok(recovered)
 }
@@ -74,6 +111,7 @@ async fn settle_job(
         Settled { key: entry.key, result: if overtaken { Settlement::Untouched } else { result } }
     });
     let settled: Vec<Settled> = settled.collect();
+    point("recover.job");
     ledger.settle(intent.batch, &settled)
 }
 
@@ -124,6 +162,7 @@ async fn look_for(
             };
             settled.push(Settled { key: entry.key, result });
         }
+        point("recover.looked");
         ledger.settle(intent.batch, &settled)?;
     }
     Ok(unclear)

@@ -7,6 +7,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use outflow_connectors::contract::{Destination, RunContext, Session, Source};
+use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 
 use super::backfill;
@@ -84,7 +85,9 @@ async fn recorded(context: &Context<'_>, report: &mut SyncReport, clock: Instant
     }
     report.duration_ms = clock.elapsed().as_millis() as u64;
     block_in_place(|| {
+        point("run.finish");
         open.state.finish_run(&finish::record(context, report, (&open.run_id, open.number)))?;
+        point("run.finished");
         open.lease.release()
     })
 }
@@ -162,10 +165,13 @@ impl<'a> Work<'a> {
         let baseline = self.baseline(&recovered)?;
         let (mut delta, failed_tests) = self.extract(baseline, &self.space()).await?;
         let ledger = self.state.ledger.as_ref();
+        point("run.extracted");
         let memory = block_in_place(|| Memory::new(ledger))?;
         let asked = (&*self.destination, &self.resolved.target);
         let edited = !self.mappings.previous.is_empty() && !self.full_refresh;
-        let known = gather(&mut delta, &memory, asked, (recovered.unclear, edited)).await?;
+        let mut known = gather(&mut delta, &memory, asked, (recovered.unclear, edited)).await?;
+        let history = self.state.history.as_ref();
+        known.refused_since = block_in_place(|| recover::refused_since(&delta.dirty, &memory, history))?;
         report.faults = finish::fault_samples(&delta);
         let plan = block_in_place(|| plan(&mut delta, &memory, &known, &self.rules()))?;
         drop(known);
@@ -345,13 +351,16 @@ impl<'a> Work<'a> {
         report.counts.add(&progress.counts);
         let (ended, absent) = (delivery.watch.ended(), progress.absent);
         block_in_place(|| drop(journal));
+        point("run.delivered");
         let ended = match (ended, session.finish().await) {
             (Ended::Done, Err(error)) => Ended::Stopped(Error::destination(&error)),
             (ended, _) => ended,
         };
         let complete = matches!(ended, Ended::Done);
+        point("run.session_done");
         block_in_place(|| {
             finish::invalid_rows(ledger, delta, &open.run_id, false)?;
+            point("run.invalid_stored");
             let after = finish::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
             after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
         })?;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use outflow_connectors::rehearsal::point;
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where a run may put what does not fit in memory, and how much of it.
@@ -104,6 +106,7 @@ impl<T: Fixed> Spill<T> {
         let Some(file) = &self.file else { return Ok(()) };
         self.space.take(self.tail.len())?;
         file.write_all_at(&self.tail, self.written).map_err(|error| self.space.failed("write", &error))?;
+        point("spill.flushed");
         self.written += self.tail.len() as u64;
         self.tail.clear();
         Ok(())

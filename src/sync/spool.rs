@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use jiff::{Timestamp, civil};
 use outflow_connectors::contract::{Number, Value};
+use outflow_connectors::rehearsal::point;
 
 use super::map::Record;
 use super::spill::Space;
@@ -75,6 +76,7 @@ impl SpoolWriter {
         let Some(file) = &self.file else { return Ok(()) };
         self.space.take(self.buffer.len())?;
         file.write_all_at(&self.buffer, self.written).map_err(|error| self.space.failed("write", &error))?;
+        point("spool.flushed");
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())

@@ -1,6 +1,7 @@
 //! The state a run works on: ledger, lease and history for a real one, the same read-only for a preview.
 
 use jiff::Timestamp;
+use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 
 use super::Allow;
@@ -16,6 +17,8 @@ pub struct RunState {
     /// `None` for a preview where no run has been.
     pub ledger: Option<Ledger>,
     pub salt: Salt,
+    /// Of all syncs; `None` for a preview where no run has been.
+    pub history: Option<State>,
     pub run_number: u64,
     /// The ledger had no file before this run.
     pub fresh: bool,
@@ -39,9 +42,12 @@ impl OpenRun {
     pub async fn begin(context: &Context<'_>, started_at: Timestamp) -> Result<Self> {
         let (project, sync) = (context.project, context.sync);
         let state = block_in_place(|| State::open(&project.state))?;
+        point("run.opened");
         let lease = turns::for_run(context, &state).await?;
+        point("run.leased");
         let begun = block_in_place(|| state.begin_run(&sync.name, project.target.as_deref(), started_at));
         let (run_id, number) = begun?;
+        point("run.begun");
         Ok(OpenRun { state, lease, run_id, number })
     }
 }
@@ -53,9 +59,12 @@ impl RunState {
         let fresh = !path.exists();
         let ran_before = open.state.ran_before(&sync.name)?;
         let salt = Salt::open(&project.state)?;
+        point("run.salted");
         let ledger = Ledger::open(&path, &open.lease)?;
+        point("run.ledger");
         ledger.bind_salt(&salt)?;
-        Ok(RunState { ledger: Some(ledger), salt, run_number: open.number, fresh, ran_before })
+        let history = Some(open.state.clone());
+        Ok(RunState { ledger: Some(ledger), salt, history, run_number: open.number, fresh, ran_before })
     }
 
     /// Reads what there is and creates nothing.
@@ -69,7 +78,7 @@ impl RunState {
             None => (1, false),
         };
         let fresh = ledger.is_none();
-        Ok(RunState { ledger, salt, run_number, fresh, ran_before })
+        Ok(RunState { ledger, salt, history: state, run_number, fresh, ran_before })
     }
 
     /// Holds the run where the ledger belongs to another destination, or is missing where it must not be.

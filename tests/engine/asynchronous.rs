@@ -10,13 +10,15 @@ use outflow::sync::event::{Silent, SyncReport};
 use outflow::sync::{Cancel, RunOptions, run};
 use outflow_connectors::conformance::asynchronous;
 use outflow_connectors::registry::{Connector, Registry};
+use outflow_connectors::rehearsal;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 const FOLDER: &str = "OUTFLOW_TEST_FOLDER";
+const REHEARSE: &str = "OUTFLOW_REHEARSE";
 static CONNECTORS: [Connector; 2] = [asynchronous::CONNECTOR, outflow_connectors::sqlite::CONNECTOR];
 
-fn project(abort_at: &str) -> TempDir {
+pub fn project(abort_at: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("mappings")).unwrap();
     let remote = folder.path().join("remote");
@@ -32,7 +34,7 @@ fn project(abort_at: &str) -> TempDir {
     folder
 }
 
-fn write(folder: &Path, abort_at: &str) {
+pub fn write(folder: &Path, abort_at: &str) {
     let remote = folder.join("remote");
     let text = format!(
         "name: bulk\nconnections:\n  warehouse: {{type: sqlite, path: warehouse.db}}\n  \
@@ -42,15 +44,15 @@ fn write(folder: &Path, abort_at: &str) {
     std::fs::write(folder.join("outflow.yml"), text).unwrap();
 }
 
-fn sql(folder: &Path, sql: &str) {
+pub fn sql(folder: &Path, sql: &str) {
     Connection::open(folder.join("warehouse.db")).unwrap().execute_batch(sql).unwrap();
 }
 
-fn server(folder: &Path) -> asynchronous::Server {
+pub fn server(folder: &Path) -> asynchronous::Server {
     asynchronous::Server { folder: folder.join("remote") }
 }
 
-fn sync(folder: &Path) -> SyncReport {
+pub fn sync(folder: &Path) -> SyncReport {
     let registry = Registry(&CONNECTORS);
     let options = LoadOptions { dir: Some(folder.to_owned()), ..LoadOptions::new(registry) };
     let project = Project::load(&options).unwrap_or_else(|problems| panic!("{problems:?}")).project;
@@ -60,24 +62,29 @@ fn sync(folder: &Path) -> SyncReport {
 }
 
 /// Runs the sync in a process of its own, which the destination aborts.
-fn sync_and_die(folder: &Path) {
+pub fn sync_and_die(folder: &Path) {
+    assert!(rehearse(folder, None), "the process was not aborted");
+}
+
+/// Runs the sync in a process of its own, in which this accident happens; whether it was aborted.
+pub fn rehearse(folder: &Path, plan: Option<&str>) -> bool {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "engine::asynchronous::child", "--nocapture"])
         .env(FOLDER, folder)
+        .envs(plan.map(|plan| (REHEARSE, plan)))
         .output()
         .unwrap()
         .status;
-    assert_eq!(
-        std::os::unix::process::ExitStatusExt::signal(&status),
-        Some(6),
-        "the process was not aborted"
-    );
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(6)
 }
 
 /// Not a test of its own: the process that [`sync_and_die`] starts.
 #[test]
 fn child() {
     if let Some(folder) = std::env::var_os(FOLDER) {
+        if let Ok(plan) = std::env::var(REHEARSE) {
+            rehearsal::arm(&plan);
+        }
         let report = sync(Path::new(&folder));
         panic!("the run ended: {report:?}");
     }

@@ -1,64 +1,19 @@
 //! kill -9, again and again, against a sandbox in another process that loses answers.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
-use serde_json::Value as Json;
 
 use super::lab::Lab;
+use crate::support::Served;
 
 const ROWS: i64 = 20_000;
 const LOOPS: u32 = 50;
 
-/// A sandbox process that is stopped with its owner.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(lab: &Lab) -> Self {
-        let config = lab.file("sandbox.json");
-        let text = r#"{"objects": {"contacts": {"score": "number"}}, "limits": {"requests": "10000/10s", "daily_calls": 10000000},
-                       "faults": [{"do": "lost_ack", "path": "upsert", "rate": 0.03, "seed": 7}]}"#;
-        std::fs::write(&config, text).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_outflow"))
-            .args(["sandbox", "serve", "--port", "0", "--config", "sandbox.json"])
-            .current_dir(lab.path())
-            .env_clear()
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Server { child, url: line.trim().to_owned() }
-    }
-
-    fn stats(&self) -> Json {
-        let address = self.url.strip_prefix("http://").unwrap();
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
-        use std::io::{Read, Write};
-        write!(stream, "GET /__sandbox/stats HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let body = &answer[answer.find('{').unwrap()..=answer.rfind('}').unwrap()];
-        serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {answer}"))
-    }
-
-    fn writes(&self) -> u64 {
-        self.stats()["requests"]["writes"].as_u64().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+/// The server's account, which loses three answers in a hundred.
+const ACCOUNT: &str = r#"{"objects": {"contacts": {"score": "number"}}, "limits": {"requests": "10000/10s", "daily_calls": 10000000},
+                          "faults": [{"do": "lost_ack", "path": "upsert", "rate": 0.03, "seed": 7}]}"#;
 
 /// xorshift64*: the moments of a seed are always the same.
 struct Moments(u64);
@@ -84,7 +39,7 @@ fn start(lab: &Lab) -> Child {
 }
 
 /// Kills a sync once the server has seen so many more writes; whether the kill came before the run's end.
-fn kill_after(server: &Server, lab: &Lab, writes: u64, delay: Duration) -> bool {
+fn kill_after(server: &Served, lab: &Lab, writes: u64, delay: Duration) -> bool {
     let before = server.writes();
     let mut child = start(lab);
     let begin = Instant::now();
@@ -117,7 +72,7 @@ fn fifty_kills_lose_nothing_and_double_nothing() {
         "with recursive n(i) as (select 1 union all select i + 1 from n where i < {ROWS}) \
          insert into people select i, 'p' || i || '@x.io', 'v0', i from n"
     ));
-    let server = Server::start(&lab);
+    let server = Served::start(lab.path(), ACCOUNT);
     lab.base_url = format!("{}/hubspot", server.url);
     lab.write();
     let mut hits = 0;

@@ -11,6 +11,8 @@ use crate::support::{Run, outflow};
 
 pub struct Lab {
     folder: TempDir,
+    /// Lines added to the project's top level.
+    pub project: String,
     /// Lines added to the mapping's top level.
     pub mapping: String,
     /// The `fields:` block, without its key.
@@ -34,6 +36,7 @@ impl Lab {
     pub fn new(people: &[Person<'_>]) -> Self {
         let lab = Lab {
             folder: TempDir::new().unwrap(),
+            project: String::new(),
             mapping: String::new(),
             fields: "{firstname: name, score: score}".into(),
             faults: "[]".into(),
@@ -55,6 +58,22 @@ impl Lab {
         self
     }
 
+    /// Another project with the same files, at the same point of its history.
+    pub fn copy(&self) -> Self {
+        let folder = TempDir::new().unwrap();
+        copy(self.path(), folder.path());
+        Lab {
+            folder,
+            project: self.project.clone(),
+            mapping: self.mapping.clone(),
+            fields: self.fields.clone(),
+            faults: self.faults.clone(),
+            base_url: self.base_url.clone(),
+            query: self.query.clone(),
+            daily: self.daily,
+        }
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -65,9 +84,9 @@ impl Lab {
 
     /// Writes the project's files as the fields say now.
     pub fn write(&self) {
-        let Lab { mapping, fields, faults, base_url, query, daily, .. } = self;
+        let Lab { project, mapping, fields, faults, base_url, query, daily, .. } = self;
         let project = format!(
-            "name: lab\nconnections:\n  warehouse: {{type: sqlite, path: warehouse.db}}\n  crm:\n    type: hubspot\n    \
+            "name: lab\n{project}\nconnections:\n  warehouse: {{type: sqlite, path: warehouse.db}}\n  crm:\n    type: hubspot\n    \
              token: pat-SECRET-token\n    base_url: {base_url}\n    limits: {{requests: 10000/10s}}\n    sandbox:\n      \
              objects: {{contacts: {{score: number, plan: {{type: string, refuse: blocked}}}}}}\n      \
              limits: {{requests: 10000/10s, daily_calls: {daily}}}\n      faults: {faults}\n"
@@ -152,6 +171,18 @@ impl Lab {
         let db = Connection::open(self.file("warehouse.db")).unwrap();
         let mut rows = db.prepare("select email, name from people").unwrap();
         rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use super::lab::{Lab, THREE, counts};
+use crate::support::outflow_with;
 
 /// A lab whose `plan` the sandbox refuses when it is `blocked`: something no catalogue can know.
 fn lab() -> Lab {
@@ -120,4 +121,17 @@ fn too_many_refusals_break_the_circuit() {
     assert_eq!(report["status"], "partial");
     assert_eq!(report["error"]["code"], "OF-RUN-025");
     assert_eq!(counts(&report, ["sent", "rejected", "pending"]), [100, 20, 200], "{report}");
+}
+
+#[test]
+fn a_row_that_is_refused_after_its_answer_was_lost_waits_its_turn() {
+    let lab = lab().mapping("max_attempts: 1");
+    lab.sql("update people set plan = 'blocked' where id = 2");
+    let died = outflow_with(lab.path(), &["sync", "-q"], &[("OUTFLOW_REHEARSE", "deliver.answered:1")]);
+    assert_eq!(died.code, -1, "{died:#?}");
+    assert_eq!(counts(&lab.sync(3), ["sent", "delivered", "rejected"]), [3, 2, 1]);
+    assert_eq!(counts(&lab.sync(0), ["added", "unchanged", "parked", "requests"]), [1, 2, 1, 0]);
+    lab.sql("update people set plan = 'fine' where id = 2");
+    assert_eq!(counts(&lab.sync(0), ["added", "delivered"]), [1, 1]);
+    lab.assert_mirrored();
 }

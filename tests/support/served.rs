@@ -5,6 +5,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value as Json;
 
+/// Where `outflow sandbox show` looks in a project.
+const FILE: &str = ".outflow/sandbox.db";
+
 /// `outflow sandbox serve` in a process of its own, stopped with its owner.
 pub struct Served {
     child: Child,
@@ -16,7 +19,7 @@ impl Served {
     pub fn start(folder: &Path, account: &str) -> Self {
         std::fs::write(folder.join("sandbox.json"), account).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_outflow"))
-            .args(["sandbox", "serve", "--port", "0", "--config", "sandbox.json", "--file", "served.db"])
+            .args(["sandbox", "serve", "--port", "0", "--config", "sandbox.json", "--file", FILE])
             .current_dir(folder)
             .env_clear()
             .stdout(Stdio::piped())
@@ -37,6 +40,11 @@ impl Served {
         stream.read_to_string(&mut answer).unwrap();
         let body = &answer[answer.find('{').unwrap()..=answer.rfind('}').unwrap()];
         serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {answer}"))
+    }
+
+    /// Write requests so far.
+    pub fn writes(&self) -> u64 {
+        self.requests()[0]
     }
 
     /// Requests so far: writes, reads and refusals.

@@ -1,0 +1,67 @@
+//! Accidents on request, for tests that need one at an exact place: the process ends between two durable steps.
+//!
+//! Only a build with debug assertions has them. In a release build [`point`] is empty and there is nothing to arm, so
+//! that nothing in the environment can end a user's run.
+
+#[cfg(debug_assertions)]
+pub use armed::{arm, point};
+
+/// A place where a process may end, by a name of its own.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn point(_name: &'static str) {}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::fs::{File, OpenOptions};
+    use std::io::Write;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    enum Plan {
+        /// Abort when a point is passed for the n-th time.
+        Abort { name: String, left: AtomicU64 },
+        /// Write down each point that is passed.
+        List(File),
+    }
+
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+
+    /// Takes `NAME:N`, to abort when the point of this name is passed for the n-th time, or `list:FILE`, to append the
+    /// names of all points passed to a file. Done once in a process; what cannot be read is refused by an abort, so
+    /// that no test passes for want of its accident.
+    pub fn arm(plan: &str) {
+        let parsed = match plan.split_once(':') {
+            Some(("list", file)) => {
+                OpenOptions::new().create(true).append(true).open(file).ok().map(Plan::List)
+            }
+            Some((name, count)) => {
+                let count = count.parse().ok().filter(|count| *count > 0);
+                count.map(|count| Plan::Abort { name: name.to_owned(), left: AtomicU64::new(count) })
+            }
+            None => None,
+        };
+        match parsed.map(|plan| PLAN.set(plan)) {
+            Some(Ok(())) => {}
+            _ => std::process::abort(),
+        }
+    }
+
+    /// A place where a process may end, by a name of its own.
+    pub fn point(name: &'static str) {
+        match PLAN.get() {
+            Some(Plan::Abort { name: wanted, left })
+                if wanted == name && left.fetch_sub(1, Ordering::SeqCst) == 1 =>
+            {
+                std::process::abort();
+            }
+            None | Some(Plan::Abort { .. }) => {}
+            Some(Plan::List(file)) => {
+                let mut file = file;
+                if file.write_all(format!("{name}\n").as_bytes()).is_err() {
+                    std::process::abort();
+                }
+            }
+        }
+    }
+}
