@@ -11,6 +11,7 @@ pub mod history;
 pub mod json;
 pub mod logs;
 mod mask;
+mod pace;
 pub mod panic;
 pub mod playbook;
 mod preview;

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::pace::Pace;
 use crate::sync::event::{Event, Observer};
 
 /// One bar per sync that is running; nothing where stderr is no terminal.
 pub struct Progress {
     bars: MultiProgress,
     of: Mutex<BTreeMap<String, ProgressBar>>,
+    /// Lines instead, where there is no terminal.
+    pace: Option<Pace>,
 }
 
 impl Progress {
@@ -21,7 +24,8 @@ impl Progress {
     pub fn new(wanted: bool) -> Self {
         let shown = wanted && std::io::stderr().is_terminal();
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Progress { bars: MultiProgress::with_draw_target(target), of: Mutex::default() }
+        let pace = (wanted && !shown).then(Pace::default);
+        Progress { bars: MultiProgress::with_draw_target(target), of: Mutex::default(), pace }
     }
 
     fn start(&self, sync: &str) -> ProgressBar {
@@ -56,6 +60,14 @@ impl Progress {
                     bar.set_position(0);
                 }
             }
+            Event::Bound { sync, by } => {
+                if let Some(bar) = bars.get(sync) {
+                    bar.set_style(style(
+                        "{spinner} {prefix}   {bar:30} {human_pos}/{human_len} delivered, {per_sec}, {eta} left   {msg}",
+                    ));
+                    bar.set_message(format!("bound by {by}"));
+                }
+            }
             Event::Settled { sync, changes } => {
                 if let Some(bar) = bars.get(sync) {
                     bar.set_position(*changes);
@@ -73,6 +85,9 @@ impl Progress {
 impl Observer for Progress {
     fn observe(&self, event: &Event) {
         log(event);
+        if let Some(line) = self.pace.as_ref().and_then(|pace| pace.line(event)) {
+            super::message(&line);
+        }
         if !self.bars.is_hidden() {
             self.draw(event);
         }
@@ -85,6 +100,7 @@ fn log(event: &Event) {
         Event::Extracted { sync, rows } => tracing::debug!(sync, rows, "rows read"),
         Event::Waiting { sync, what } => tracing::info!(sync, "waiting for {what}"),
         Event::Planned { sync, changes } => tracing::info!(sync, changes, "delivery starts"),
+        Event::Bound { sync, by } => tracing::debug!(sync, by, "bound"),
         Event::Settled { sync, changes } => tracing::debug!(sync, changes, "changes settled"),
         Event::SyncFinished(report) => tracing::info!(
             sync = report.sync,

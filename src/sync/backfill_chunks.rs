@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 
 use super::Cancel;
 use super::backfill::{Running, recount};
-use super::backfill_pace::Onward;
+use super::backfill_pace::{Meter, Onward};
 use super::backfill_record::Underway;
 use super::batch::Records;
 use super::deliver::Delivery;
@@ -49,6 +49,7 @@ pub struct Sending<'a> {
     sent: u64,
     absent: u64,
     pub(super) chunks: u64,
+    pub(super) meter: Meter,
 }
 
 /// The ledger as it was when the source was read.
@@ -99,6 +100,7 @@ impl<'a> Sending<'a> {
         let before = Before { tags, dirty, epoch };
         let listed = plan.phases.iter().filter(|phase| matches!(phase.items, Items::Listed(_)));
         let listed = listed.map(|phase| phase.len).sum();
+        let meter = Meter::new(work.destination.traffic().writes);
         Sending {
             running,
             work,
@@ -113,6 +115,7 @@ impl<'a> Sending<'a> {
             sent: 0,
             absent: 0,
             chunks: 0,
+            meter,
         }
     }
 
@@ -279,6 +282,7 @@ impl<'a> Sending<'a> {
         report.counts.add(&counts);
         self.sent += counts.sent;
         self.absent += chunk.absent;
+        self.tell_pace();
     }
 
     async fn next_turn(&mut self) -> Result<Option<Turn>> {

@@ -156,6 +156,11 @@ pub enum Event {
         sync: String,
         changes: u64,
     },
+    /// What a backfill could not go faster for.
+    Bound {
+        sync: String,
+        by: &'static str,
+    },
     /// Changes settled so far, whatever their outcome.
     Settled {
         sync: String,

@@ -2,6 +2,7 @@
 
 mod asynchronous;
 mod backfill;
+mod backfill_stops;
 mod crash;
 mod deletes;
 mod delivery;
