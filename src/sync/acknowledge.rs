@@ -90,21 +90,32 @@ impl Keeping {
             };
         };
         let known =
-            before.filter(|detail| !detail.gone && is_same(detail.destination_hash, record.destination_hash));
+            before.filter(|detail| !detail.gone && detail.destination_hash == record.destination_hash);
         let remote_id =
             remote_id.or_else(|| item.remote_id.clone()).or_else(|| known.and_then(|d| d.remote_id.clone()));
         let created = match before.filter(|detail| !detail.gone && detail.remote_id == remote_id) {
             Some(before) => before.created.or(created),
             None => created,
         };
-        let detail = Detail { remote_id, created, ..self.detail(records.mapper, record) };
+        let detail = match self.keeps_nothing(records.mapper) {
+            true => Detail::default(),
+            false => Detail { remote_id, created, ..self.detail(records.mapper, record) },
+        };
         Settlement::Delivered { record: item.record, detail: Box::new(detail) }
+    }
+
+    /// Whether a row's hashes are all that is kept of it: nothing is ever removed, and the match key cannot change.
+    fn keeps_nothing(&self, mapper: &Mapper) -> bool {
+        self.keep == Keep::Hashes && !self.removes && mapper.destination_is_key()
     }
 
     /// What is kept of a record at this mapping's `ledger: {keep: ...}`.
     pub fn detail(&self, mapper: &Mapper, record: &Record) -> Detail {
+        if self.keeps_nothing(mapper) {
+            return Detail::default();
+        }
         if self.keep == Keep::Hashes && !self.removes {
-            // 0, and so no detail at all, where the destination key is the primary key. Else: without it, a changed match key would make a second object unseen.
+            // Without it, a changed match key would make a second object unseen.
             return Detail { destination_hash: record.destination_hash, ..Detail::default() };
         }
         Detail {
@@ -155,11 +166,6 @@ impl Keeping {
             code,
         }
     }
-}
-
-/// Whether two hashes name one destination key; 0 is none of its own, but the primary key.
-fn is_same(old: u64, new: u64) -> bool {
-    old == new || new == 0
 }
 
 /// Tried again in runs 1, 2, 4, 8 ... after the first refusal, never in the same run.

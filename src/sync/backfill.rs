@@ -19,7 +19,7 @@ use super::known::{Memory, gather};
 use super::plan::plan;
 use super::planned::{Items, Plan};
 use super::recover::Recovered;
-use super::run::{Work, fail};
+use super::run::{Work, defect, fail};
 use super::sightings::{Sighting, Sorter};
 use super::spill::{CHUNK, Space, Spill};
 use super::state::{OpenRun, RunState};
@@ -175,8 +175,9 @@ async fn read(
         mode: work.context.sync.mode,
         full_refresh: false,
         backfill: true,
+        tracked: true,
     };
-    let (mut delta, failed_tests) = work.extract(baseline, space).await?;
+    let (mut delta, failed_tests) = work.extract(baseline, space).await?.ok_or_else(defect)?;
     let memory = block_in_place(|| Memory::new(work.state.ledger.as_ref()))?;
     let asked = (&*work.destination, &work.resolved.target);
     let known = gather(&mut delta, &memory, asked, (recovered.unclear.clone(), false)).await?;

@@ -49,6 +49,11 @@ pub const CODES: &[ErrorEntry] = &[
         "Split it into several syncs, each with a part of the keys.",
     ),
     entry(
+        "OF-RUN-015",
+        "The match key was the primary key and is another column now; with `ledger: {keep: hashes}` nothing tells which objects the rows had.",
+        "Change the match key back, start over with `outflow ledger forget`, or go on with `--accept-new-destination`.",
+    ),
+    entry(
         "OF-RUN-020",
         "The query gave fewer rows than `min_rows`; an empty source often means a broken upstream.",
         "Look at the query; `--allow-empty` lets one run through.",

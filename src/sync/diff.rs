@@ -36,6 +36,8 @@ pub struct Baseline {
     pub full_refresh: bool,
     /// A backfill: every row is sent, and none is missed. Needs no tags.
     pub backfill: bool,
+    /// Watch destination keys although they are the primary keys.
+    pub tracked: bool,
 }
 
 /// Compares rows as they stream by.
@@ -48,6 +50,8 @@ pub struct Differ {
     spool: SpoolWriter,
     heads: Heads,
     sorter: Sorter,
+    /// Destination keys are more than the primary keys.
+    tracked: bool,
     destinations: Destinations,
     space: Space,
     rows: u64,
@@ -102,8 +106,15 @@ pub struct Delta {
 }
 
 impl Differ {
-    pub fn new(baseline: Baseline, mapper: Mapper, previous: Vec<Mapper>, space: &Space) -> Result<Self> {
+    pub fn new(baseline: Baseline, mut mapper: Mapper, previous: Vec<Mapper>, space: &Space) -> Result<Self> {
+        let tracked = baseline.tracked
+            || !mapper.destination_is_key()
+            || previous.iter().any(|previous| !previous.destination_is_key());
+        if tracked {
+            mapper.track_destinations();
+        }
         Ok(Differ {
+            tracked,
             baseline,
             mapper,
             previous,
@@ -138,6 +149,12 @@ impl Differ {
         self.rows
     }
 
+    /// Whether the keys turned out to be such that destination keys have to be watched after all: the rows must be read
+    /// again, with [`Baseline::tracked`].
+    pub fn must_track(&self) -> bool {
+        !self.tracked && self.scratch.is_mixed()
+    }
+
     fn row(&mut self, row: Row<'_>) -> Result<()> {
         self.rows += 1;
         match self.mapper.hash(row, &mut self.scratch) {
@@ -161,7 +178,7 @@ impl Differ {
                     place: Place::NONE,
                     row: u32::MAX,
                 };
-                if let Some(destination) = fault.destination.filter(|_| !self.mapper.destination_is_key()) {
+                if let Some(destination) = fault.destination.filter(|_| self.tracked) {
                     self.destinations.hold(destination);
                 }
                 Some(self.sight(&head, Class::Invalid, flag::INVALID)?)
@@ -176,7 +193,7 @@ impl Differ {
     fn hashed(&mut self, row: Row<'_>, hashes: &Hashes) -> Result<()> {
         let number = self.valid as u32;
         self.valid += 1;
-        if !self.mapper.destination_is_key() {
+        if self.tracked {
             self.destinations.push(hashes.destination);
         }
         let Some(flags) = self.look_up(row, hashes) else {
@@ -191,7 +208,7 @@ impl Differ {
         let head = Head {
             key: hashes.key,
             fingerprint: hashes.fingerprint,
-            destination_hash: hashes.destination,
+            destination_hash: record.destination_hash,
             place: self.spool.append(&record)?,
             row: number,
         };

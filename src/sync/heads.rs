@@ -11,7 +11,6 @@ use crate::ledger::{KeyHash, RecordHash};
 pub struct Head {
     pub key: KeyHash,
     pub fingerprint: RecordHash,
-    /// 0 where the destination key is the primary key.
     pub destination_hash: u64,
     pub place: Place,
     /// Counts the valid rows of the extract from 0.

@@ -28,6 +28,11 @@ impl<'a> Memory<'a> {
         Ok(Memory { ledger, details, refusals })
     }
 
+    /// Whether anything is kept of any row beside its hashes.
+    pub fn has_details(&self) -> bool {
+        self.details
+    }
+
     pub fn details(&self, keys: &[KeyHash]) -> Result<HashMap<KeyHash, Detail>> {
         match self.ledger.filter(|_| self.details && !keys.is_empty()) {
             Some(ledger) => ledger.details(keys),
@@ -104,7 +109,7 @@ pub async fn gather(
 
 fn is_moved(candidate: &Candidate, detail: &Detail) -> bool {
     let (old, new) = (detail.destination_hash, candidate.head.destination_hash);
-    candidate.class == Class::Change && old != new && old != 0 && new != 0
+    candidate.class == Class::Change && old != new && old != 0
 }
 
 /// An add whose lost batch bore another destination key than the row has now.

@@ -21,7 +21,6 @@ use super::extract::{Intake, extract};
 use super::feed::{Batches, Feed};
 use super::finish;
 use super::gate::Gate;
-use super::guards::{self, Volume};
 use super::inlet::Inlet;
 use super::journal::Journal;
 use super::known::{Memory, gather};
@@ -162,11 +161,18 @@ impl<'a> Work<'a> {
         self.state.check_identity(&self.identity(), self.context.sync, &self.context.options.allow)?;
         let session = self.context.unless_stopped(self.session()).await?;
         let recovered = self.context.unless_stopped(self.recover(session.as_deref())).await?;
-        let baseline = self.baseline(&recovered)?;
-        let (mut delta, failed_tests) = self.extract(baseline, &self.space()).await?;
+        let space = self.space();
+        let (mut delta, failed_tests) = match self.extract(self.baseline(&recovered)?, &space).await? {
+            Some(read) => read,
+            None => {
+                let tracked = Baseline { tracked: true, ..self.baseline(&recovered)? };
+                self.extract(tracked, &space).await?.ok_or_else(defect)?
+            }
+        };
         let ledger = self.state.ledger.as_ref();
         point("run.extracted");
         let memory = block_in_place(|| Memory::new(ledger))?;
+        self.mappings.check_match_key(&self.resolved.spec, &delta, &memory, &self.context.options.allow)?;
         let asked = (&*self.destination, &self.resolved.target);
         let edited = !self.mappings.previous.is_empty() && !self.full_refresh;
         let mut known = gather(&mut delta, &memory, asked, (recovered.unclear, edited)).await?;
@@ -243,13 +249,18 @@ impl<'a> Work<'a> {
             mode: self.context.sync.mode,
             full_refresh: self.context.options.full_refresh,
             backfill: false,
+            tracked: false,
         })
     }
 
-    /// Reads the source to its end and holds it against the ledger; the second part is a failed data test.
-    pub(super) async fn extract(&self, baseline: Baseline, space: &Space) -> Result<(Delta, Option<Error>)> {
+    /// Reads the source to its end and holds it against the ledger; the second part is a failed data test. `None` where
+    /// destination keys have to be tracked, and were not.
+    pub(super) async fn extract(
+        &self,
+        baseline: Baseline,
+        space: &Space,
+    ) -> Result<Option<(Delta, Option<Error>)>> {
         let Context { sync, cancel, observer, .. } = *self.context;
-        let defect = || Error::new("OF-INT-001", ErrorKind::Internal, "the mapping does not bind twice");
         let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
         let previous: Vec<Mapper> =
             self.mappings.previous.iter().filter_map(|s| self.mapper(Arc::new(s.clone()))).collect();
@@ -263,10 +274,13 @@ impl<'a> Work<'a> {
         let mut intake = Intake { sync, differ, tests, observer, cancel, needed, stopped: None };
         let reading = extract(&self.source, &mut intake, schema);
         self.context.unless_stopped(reading).await?;
+        if intake.differ.must_track() {
+            return Ok(None);
+        }
         let failures = intake.tests.judge(Timestamp::now());
         let ledger = self.state.ledger.as_ref();
         let delta = block_in_place(|| intake.differ.finish(sync.on_duplicate_key, ledger))?;
-        Ok((delta, (!failures.is_empty()).then(|| Error::all(failures))))
+        Ok(Some((delta, (!failures.is_empty()).then(|| Error::all(failures)))))
     }
 
     /// Where changes wait between the extract and the delivery; a preview leaves the state folder alone.
@@ -277,22 +291,6 @@ impl<'a> Work<'a> {
             None => std::env::temp_dir(),
         };
         Space::new(&folder, project.spool_max, project.spool_memory)
-    }
-
-    pub(super) fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
-        let ledger = self.state.ledger.as_ref();
-        let let_through = ledger.and_then(|ledger| ledger.note(finish::QUERY).ok().flatten());
-        let volume = Volume {
-            rows: delta.rows,
-            added: plan.counts.added,
-            changed: plan.counts.changed,
-            vanished: delta.vanished.len(),
-            deletes: if self.rules().limit.is_some() { 0 } else { plan.deletes },
-            live: delta.live,
-            query_edited: let_through.is_some_and(|hash| hash != finish::query_hash(self.context.sync)),
-            full_refresh: self.full_refresh || self.context.options.backfill.is_some(),
-        };
-        guards::judge(&self.context.sync.guards, &volume, &self.context.options.allow)
     }
 
     pub(super) fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
@@ -366,6 +364,14 @@ impl<'a> Work<'a> {
         })?;
         finish::conclude(report, ended, absent, plan.waiting)
     }
+}
+
+pub(super) fn defect() -> Error {
+    Error::new(
+        "OF-INT-001",
+        ErrorKind::Internal,
+        "the mapping does not bind twice; this is a defect of outflow",
+    )
 }
 
 /// What a delivery needs beside the plan.

@@ -63,6 +63,22 @@ impl MappingSpec {
         }
     }
 
+    /// Whether the destination key is made of the columns of the primary key, each as it is.
+    pub fn match_is_key(&self) -> bool {
+        let matched: Vec<&FieldSpec> = self
+            .fields
+            .iter()
+            .filter(|field| self.match_on.iter().any(|name| **name == *field.name))
+            .collect();
+        let plain = |field: &&FieldSpec| {
+            field.scale.is_none()
+                && matches!(field.kind, FieldType::String | FieldType::Integer | FieldType::Number)
+        };
+        let of = |field: &&FieldSpec, key: &String| matches!(&field.from, FromSpec::Column(c) if c == key);
+        matched.iter().all(|field| plain(field) && self.key.iter().any(|key| of(field, key)))
+            && self.key.iter().all(|key| matched.iter().any(|field| of(field, key)))
+    }
+
     /// The form kept in the ledger.
     pub fn version(&self) -> MappingVersion {
         let spec = serde_json::to_string(self).unwrap_or_default();

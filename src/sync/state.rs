@@ -6,6 +6,8 @@ use tokio::task::block_in_place;
 
 use super::Allow;
 use super::context::Context;
+use super::diff::Delta;
+use super::known::Memory;
 use super::spec::MappingSpec;
 use super::turns;
 use crate::error::{Error, ErrorKind, Result};
@@ -135,6 +137,27 @@ pub struct Mappings {
 }
 
 impl Mappings {
+    /// Holds a run whose match key was the primary key and is another column now, where the ledger kept nothing that
+    /// could tell which objects the rows had.
+    pub fn check_match_key(
+        &self,
+        spec: &MappingSpec,
+        delta: &Delta,
+        memory: &Memory<'_>,
+        allow: &Allow,
+    ) -> Result<()> {
+        let was_key = self.previous.iter().any(MappingSpec::match_is_key);
+        let told = memory.has_details() || delta.live == 0;
+        if !was_key || spec.match_is_key() || told || allow.new_destination {
+            return Ok(());
+        }
+        let message = "the match key was the primary key and is another column now, and this ledger \
+                       (`keep: hashes`) cannot tell which objects the rows had";
+        Err(Error::new("OF-RUN-015", ErrorKind::Held, message).hint(
+            "every row would make a second object where the values differ; `--accept-new-destination` goes on all the same",
+        ))
+    }
+
     /// Fields whose type the destination's catalogue changed by itself since the last run: one sentence for each.
     pub fn retyped(&self, spec: &MappingSpec) -> Vec<String> {
         let Some(last) = self.previous.last().filter(|_| self.is_new) else { return Vec::new() };

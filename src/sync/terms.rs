@@ -5,9 +5,13 @@ use outflow_connectors::contract::RateLimit;
 use super::acknowledge::Keeping;
 use super::backfill_record::Pace;
 use super::deliver::Shape;
-use super::planned::Rules;
+use super::diff::Delta;
+use super::finish;
+use super::guards::{self, Volume};
+use super::planned::{Plan, Rules};
 use super::run::Work;
 use super::state::OpenRun;
+use crate::error::Error;
 use crate::project::OnDelete;
 
 /// The lower of the mapping's rate and a backfill's.
@@ -55,5 +59,22 @@ impl Work<'_> {
             run_number: open.number,
             mapping: self.mappings.current.hash.clone(),
         }
+    }
+
+    /// The guard that holds the run, if one does.
+    pub(super) fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
+        let ledger = self.state.ledger.as_ref();
+        let let_through = ledger.and_then(|ledger| ledger.note(finish::QUERY).ok().flatten());
+        let volume = Volume {
+            rows: delta.rows,
+            added: plan.counts.added,
+            changed: plan.counts.changed,
+            vanished: delta.vanished.len(),
+            deletes: if self.rules().limit.is_some() { 0 } else { plan.deletes },
+            live: delta.live,
+            query_edited: let_through.is_some_and(|hash| hash != finish::query_hash(self.context.sync)),
+            full_refresh: self.full_refresh || self.context.options.backfill.is_some(),
+        };
+        guards::judge(&self.context.sync.guards, &volume, &self.context.options.allow)
     }
 }

@@ -18,4 +18,5 @@ mod points;
 mod refresh;
 mod rejections;
 mod replaced;
+mod same_key;
 mod scenarios;

@@ -42,7 +42,9 @@ impl Mapper {
         }
         let position = |name: &String| spec.fields.iter().position(|f| *f.name == **name);
         let match_fields = spec.match_on.iter().filter_map(position).collect();
-        Ok(Mapper { spec, key_columns, fields, match_fields, hasher })
+        let mut mapper = Mapper { spec, key_columns, fields, match_fields, key_is_match: false, hasher };
+        mapper.key_is_match = mapper.destination_is_key();
+        Ok(mapper)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use outflow_connectors::contract::Row;
+use outflow_connectors::contract::{Cell, Row};
 
 use super::{BoundField, BoundFrom, Mapper, Record, RowFault};
 use crate::ledger::{KeyHash, RecordHash};
@@ -16,7 +16,7 @@ use crate::transform::encode::{Domain, encode_value};
 pub struct Hashes {
     pub key: KeyHash,
     pub fingerprint: RecordHash,
-    /// Of the destination key.
+    /// Of the destination key; 0 where that is the primary key.
     pub destination: u64,
 }
 
@@ -29,7 +29,34 @@ pub struct Scratch {
     /// The bytes of the match fields, and where each field has its own: its position in the mapping.
     matched: Vec<u8>,
     matches: Vec<(usize, Range<usize>)>,
+    /// Which types each key column has held, where the destination key is the primary key.
+    kinds: Vec<u8>,
 }
+
+impl Scratch {
+    /// Whether some key column held values of several types, or of one that two keys may share a destination key in:
+    /// then `1` and `'1'` are two rows and one object, and nobody has watched for that.
+    pub fn is_mixed(&self) -> bool {
+        self.kinds.iter().any(|kinds| kinds.count_ones() > 1 || kinds & UNSAFE != 0)
+    }
+
+    fn watch(&mut self, row: Row<'_>, columns: &[usize]) {
+        self.kinds.resize(columns.len(), 0);
+        for (kinds, column) in self.kinds.iter_mut().zip(columns) {
+            *kinds |= match row.cell(*column) {
+                Cell::Null => 0,
+                Cell::Integer(_) => 1,
+                Cell::Text(_) => 2,
+                Cell::Bool(_) => 4,
+                Cell::Decimal { .. } => 8,
+                _ => UNSAFE,
+            };
+        }
+    }
+}
+
+/// Types whose keys keep more than the destination is sent.
+const UNSAFE: u8 = 16;
 
 impl Mapper {
     /// The hashes of the record that [`Self::map`] makes of this row.
@@ -37,10 +64,16 @@ impl Mapper {
     /// # Errors
     /// As [`Self::map`].
     pub fn hash(&self, row: Row<'_>, scratch: &mut Scratch) -> Result<Hashes, RowFault> {
+        if self.key_is_match {
+            scratch.watch(row, &self.key_columns);
+        }
         match self.quick(row, scratch) {
             Some(hashes) => Ok(hashes),
             // What is wrong with a row is said in one place only.
-            None => self.map(row).map(|record| Hashes::of(&record)),
+            None => self.map(row).map(|record| Hashes {
+                destination: if self.key_is_match { 0 } else { record.destination_hash },
+                ..Hashes::of(&record)
+            }),
         }
     }
 
@@ -55,7 +88,7 @@ impl Mapper {
         Some(Hashes {
             key: KeyHash(key),
             fingerprint: RecordHash(self.hasher.finish(&mut scratch.record)),
-            destination: self.quick_destination(scratch),
+            destination: if self.key_is_match { 0 } else { self.quick_destination(scratch) },
         })
     }
 

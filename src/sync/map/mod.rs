@@ -61,6 +61,8 @@ pub struct Mapper {
     fields: Vec<BoundField>,
     /// Positions in `fields` of the match fields, in the order of `match_on`.
     match_fields: Vec<usize>,
+    /// [`Self::destination_is_key`], and nobody asks for the destination's own hash.
+    key_is_match: bool,
     hasher: Arc<Hasher>,
 }
 
@@ -96,9 +98,16 @@ impl Mapper {
         self.evaluate(row).map_err(|fault| RowFault { destination: self.destination(row), ..fault })
     }
 
-    /// Whether a row's destination key can neither change nor be another row's, but with its primary key.
+    /// Whether a row's destination key can neither change nor be another row's, but with its primary key: the columns
+    /// are the same, and the destination compares their values as they are. See [`Scratch::is_mixed`] for the rest.
     pub fn destination_is_key(&self) -> bool {
-        false
+        self.spec.match_is_key()
+            && self.fields.iter().all(|field| !field.is_matched || field.normaliser.is_none())
+    }
+
+    /// Has [`Self::hash`] hash destination keys although they are the primary keys.
+    pub fn track_destinations(&mut self) {
+        self.key_is_match = false;
     }
 
     fn destination(&self, row: Row<'_>) -> Option<u64> {

@@ -180,7 +180,11 @@ fn fold(value: Value) -> Value {
 
 fn mapper(spec: MappingSpec, catalog: &Catalog, normaliser: Option<Normaliser>) -> Mapper {
     let hasher = Arc::new(Hasher::new(b"salt"));
-    Mapper::bind(Arc::new(spec), &schema(), catalog, hasher, Arc::new(move |_| normaliser)).ok().unwrap()
+    let mut mapper =
+        Mapper::bind(Arc::new(spec), &schema(), catalog, hasher, Arc::new(move |_| normaliser)).ok().unwrap();
+    // Otherwise some mappings have no destination hash to compare.
+    mapper.track_destinations();
+    mapper
 }
 
 proptest! {

@@ -95,8 +95,14 @@ fn world(held: &BTreeMap<u8, Line>, memory: usize) -> World {
 
 fn diff(world: &World, lines: &[Line], policy: OnDuplicateKey) -> Delta {
     let tags: Tags = world.ledger.tags().unwrap();
-    let baseline =
-        Baseline { tags, dirty: HashMap::new(), mode: Mode::Upsert, full_refresh: false, backfill: false };
+    let baseline = Baseline {
+        tags,
+        dirty: HashMap::new(),
+        mode: Mode::Upsert,
+        full_refresh: false,
+        backfill: false,
+        tracked: false,
+    };
     let mut differ = Differ::new(baseline, mapper(), Vec::new(), &world.space).unwrap();
     lines.chunks(7).for_each(|chunk| differ.accept(&batch(chunk)).unwrap());
     differ.finish(policy, Some(&world.ledger)).unwrap()
