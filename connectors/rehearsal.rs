@@ -1,15 +1,26 @@
-//! Accidents on request, for tests that need one at an exact place: the process ends between two durable steps.
+//! Accidents on request, for tests that need one at an exact place: the process ends between two durable steps, or its
+//! lease lasts so shortly that a test can outwait it.
 //!
 //! Only a build with debug assertions has them. In a release build [`point`] is empty and there is nothing to arm, so
 //! that nothing in the environment can end a user's run.
 
+#[cfg(not(debug_assertions))]
+use std::time::Duration;
+
 #[cfg(debug_assertions)]
-pub use armed::{arm, point};
+pub use armed::{arm, lease, point};
 
 /// A place where a process may end, by a name of its own.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn point(_name: &'static str) {}
+
+/// How long a lease is to last, where a test says so.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn lease() -> Option<Duration> {
+    None
+}
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -17,24 +28,28 @@ mod armed {
     use std::io::Write;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     enum Plan {
         /// Abort when a point is passed for the n-th time.
         Abort { name: String, left: AtomicU64 },
         /// Write down each point that is passed.
         List(File),
+        /// Leases last this long.
+        Lease(Duration),
     }
 
     static PLAN: OnceLock<Plan> = OnceLock::new();
 
     /// Takes `NAME:N`, to abort when the point of this name is passed for the n-th time, or `list:FILE`, to append the
-    /// names of all points passed to a file. Done once in a process; what cannot be read is refused by an abort, so
+    /// names of all points passed to a file, or `lease:SECONDS`. Done once in a process; what cannot be read is refused by an abort, so
     /// that no test passes for want of its accident.
     pub fn arm(plan: &str) {
         let parsed = match plan.split_once(':') {
             Some(("list", file)) => {
                 OpenOptions::new().create(true).append(true).open(file).ok().map(Plan::List)
             }
+            Some(("lease", seconds)) => seconds.parse().ok().map(|s| Plan::Lease(Duration::from_secs(s))),
             Some((name, count)) => {
                 let count = count.parse().ok().filter(|count| *count > 0);
                 count.map(|count| Plan::Abort { name: name.to_owned(), left: AtomicU64::new(count) })
@@ -47,6 +62,14 @@ mod armed {
         }
     }
 
+    /// How long a lease is to last, where a test says so.
+    pub fn lease() -> Option<Duration> {
+        match PLAN.get() {
+            Some(Plan::Lease(time)) => Some(*time),
+            _ => None,
+        }
+    }
+
     /// A place where a process may end, by a name of its own.
     pub fn point(name: &'static str) {
         match PLAN.get() {
@@ -55,7 +78,7 @@ mod armed {
             {
                 std::process::abort();
             }
-            None | Some(Plan::Abort { .. }) => {}
+            None | Some(Plan::Abort { .. } | Plan::Lease(_)) => {}
             Some(Plan::List(file)) => {
                 let mut file = file;
                 if file.write_all(format!("{name}\n").as_bytes()).is_err() {

@@ -6,6 +6,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use outflow_connectors::rehearsal;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::codes;
@@ -17,11 +18,18 @@ use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a lease lasts without being renewed.
-pub(super) const LASTS: Duration = Duration::from_secs(60);
-/// It is renewed once this much of it has passed.
-const RENEW_AFTER: Duration = Duration::from_secs(20);
+const LASTS: Duration = Duration::from_secs(60);
 /// What clocks of different machines may differ by.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
+
+fn lasts() -> Duration {
+    rehearsal::lease().unwrap_or(LASTS)
+}
+
+/// It is renewed once this much of it has passed.
+fn renew_after() -> Duration {
+    lasts() / 3
+}
 
 /// The right to run one sync; released when dropped. Renewed by its own thread, too, so that a long quiet extract keeps it.
 #[derive(Debug)]
@@ -137,12 +145,12 @@ impl Drop for Lease {
 impl Held {
     fn check(&self) -> Result<()> {
         let left = self.left().ok_or_else(|| self.lost())?;
-        if left > LASTS - RENEW_AFTER {
+        if left > lasts() - renew_after() {
             return Ok(());
         }
         match self.renew() {
             // The lease still holds for a while: a passing trouble with the disk is no reason to stop.
-            Err(error) if error.kind != ErrorKind::Locked && left > RENEW_AFTER => Ok(()),
+            Err(error) if error.kind != ErrorKind::Locked && left > renew_after() => Ok(()),
             result => result,
         }
     }
@@ -183,7 +191,7 @@ impl Held {
         let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
         while !*stop {
             (stop, _) =
-                self.stopped.wait_timeout(stop, RENEW_AFTER / 2).unwrap_or_else(PoisonError::into_inner);
+                self.stopped.wait_timeout(stop, renew_after() / 2).unwrap_or_else(PoisonError::into_inner);
             if !*stop && self.left().is_none() {
                 return;
             }
@@ -198,7 +206,7 @@ impl Held {
         Error::new(
             codes::LEASE_LOST,
             ErrorKind::Locked,
-            format!("this run of `{}` lost its lease: it was not renewed for {} seconds", self.sync, LASTS.as_secs()),
+            format!("this run of `{}` lost its lease: it was not renewed for {} seconds", self.sync, lasts().as_secs()),
         )
         .hint(
             "this happens when a computer sleeps or hangs; nothing more was sent. Run again: what was on its way is \
@@ -236,14 +244,14 @@ pub(super) struct Row {
 impl Row {
     fn new(epoch: u64, owner: Process, world: &dyn World) -> Row {
         let now = world.now();
-        let lasts = SignedDuration::from_secs(LASTS.as_secs() as i64);
+        let lease = SignedDuration::from_secs(lasts().as_secs() as i64);
         Row {
             epoch,
             held: true,
             owner,
             since: now,
-            expires: millis(world.since_boot() + LASTS),
-            expires_wall: now.checked_add(lasts).unwrap_or(Timestamp::MAX),
+            expires: millis(world.since_boot() + lasts()),
+            expires_wall: now.checked_add(lease).unwrap_or(Timestamp::MAX),
         }
     }
 

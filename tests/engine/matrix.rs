@@ -128,7 +128,7 @@ fn accident(cell: &Cell<'_>) -> bool {
     // A full refresh goes on without being asked for again.
     sync(&lab, CLEAN, None).ends(scenario.code);
     let end = held(&lab);
-    assert_delivered(scenario, &lab);
+    scenario.assert_delivered(&lab);
     let (before, after) = (touched(&start, &middle), touched(&middle, &end));
     let twice: Vec<_> = before.intersection(&after).collect();
     assert!(twice.len() <= BATCH.0 * UNSETTLED, "more was sent twice than was in flight: {twice:?}");
@@ -136,27 +136,6 @@ fn accident(cell: &Cell<'_>) -> bool {
     sync(&lab, CLEAN, None).ends(scenario.code);
     assert_eq!(server.writes(), writes, "a rerun sends nothing");
     struck
-}
-
-/// The destination has what the source has, and nothing twice.
-fn assert_delivered(scenario: &Scenario, lab: &Lab) {
-    let wanted = scenario.wanted(lab);
-    let mut found = BTreeMap::new();
-    for (email, properties) in lab.contacts() {
-        let text = |name: &str| properties[name].as_str().unwrap_or_default().to_owned();
-        found.insert(email, (text("firstname"), text("score").parse::<f64>().unwrap_or(f64::NAN)));
-    }
-    if scenario.keeps {
-        found.retain(|email, _| wanted.contains_key(email));
-    }
-    let differing = |a: &BTreeMap<_, _>, b: &BTreeMap<_, _>| -> Vec<_> {
-        a.iter()
-            .filter(|(key, value)| b.get(*key) != Some(*value))
-            .map(|(key, value)| format!("{key}: {value:?}"))
-            .collect()
-    };
-    let (wrong, missing) = (differing(&found, &wanted), differing(&wanted, &found));
-    assert!(wrong.is_empty() && missing.is_empty(), "there is {wrong:?}, there should be {missing:?}");
 }
 
 /// Every object of the destination: when it was written last, and whether it is archived.

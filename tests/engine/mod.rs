@@ -1,22 +1,30 @@
-//! The promises, each by running the binary against the sandbox, with faults where they matter.
+//! The promises, each by running the binary against the sandbox, with faults where they matter. Accidents at named points
+//! need a build that has them.
 
 mod asynchronous;
 mod backfill;
 mod backfill_stops;
+mod bad_source;
 mod crash;
 mod deletes;
 mod delivery;
+mod disk;
 mod golden;
 mod identity;
+#[cfg(debug_assertions)]
 mod jobs;
 mod kill;
 mod lab;
 mod limits;
 mod mapping;
+#[cfg(debug_assertions)]
 mod matrix;
+#[cfg(debug_assertions)]
 mod points;
 mod refresh;
 mod rejections;
 mod replaced;
 mod same_key;
 mod scenarios;
+#[cfg(debug_assertions)]
+mod suspended;

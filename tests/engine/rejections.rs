@@ -123,6 +123,7 @@ fn too_many_refusals_break_the_circuit() {
     assert_eq!(counts(&report, ["sent", "rejected", "pending"]), [100, 20, 200], "{report}");
 }
 
+#[cfg(debug_assertions)]
 #[test]
 fn a_row_that_is_refused_after_its_answer_was_lost_waits_its_turn() {
     let lab = lab().mapping("max_attempts: 1");

@@ -169,8 +169,29 @@ impl Scenario {
         lab
     }
 
+    /// The destination has what the source has, and nothing twice.
+    pub fn assert_delivered(&self, lab: &Lab) {
+        let wanted = self.wanted(lab);
+        let mut found = BTreeMap::new();
+        for (email, properties) in lab.contacts() {
+            let text = |name: &str| properties[name].as_str().unwrap_or_default().to_owned();
+            found.insert(email, (text("firstname"), text("score").parse::<f64>().unwrap_or(f64::NAN)));
+        }
+        if self.keeps {
+            found.retain(|email, _| wanted.contains_key(email));
+        }
+        let differing = |a: &BTreeMap<_, _>, b: &BTreeMap<_, _>| -> Vec<_> {
+            a.iter()
+                .filter(|(key, value)| b.get(*key) != Some(*value))
+                .map(|(key, value)| format!("{key}: {value:?}"))
+                .collect()
+        };
+        let (wrong, missing) = (differing(&found, &wanted), differing(&wanted, &found));
+        assert!(wrong.is_empty() && missing.is_empty(), "there is {wrong:?}, there should be {missing:?}");
+    }
+
     /// What the destination must have: name and score by e-mail.
-    pub fn wanted(&self, lab: &Lab) -> BTreeMap<String, (String, f64)> {
+    fn wanted(&self, lab: &Lab) -> BTreeMap<String, (String, f64)> {
         let db = Connection::open(lab.file("warehouse.db")).unwrap();
         let sql = format!("select email, name, score from people where {}", self.deliverable);
         let mut rows = db.prepare(&sql).unwrap();
