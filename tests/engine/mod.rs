@@ -20,6 +20,8 @@ mod mapping;
 #[cfg(debug_assertions)]
 mod matrix;
 #[cfg(debug_assertions)]
+mod model;
+#[cfg(debug_assertions)]
 mod points;
 mod refresh;
 mod rejections;

@@ -143,7 +143,13 @@ const ACCOUNT: &str = r#"{"objects": {"contacts": {"score": "number", "about": "
 
 /// Starts the lab's destination in another process and has the project name it.
 pub fn serve(lab: &mut Lab) -> Served {
-    let server = Served::start(lab.path(), ACCOUNT);
+    serve_account(lab, "[]")
+}
+
+/// As [`serve`], with faults as JSON.
+pub fn serve_account(lab: &mut Lab, faults: &str) -> Served {
+    let account = ACCOUNT.trim_end_matches('}').to_owned() + &format!("}}, \"faults\": {faults}}}");
+    let server = Served::start(lab.path(), &account);
     lab.base_url = format!("{}/hubspot", server.url);
     lab.write();
     server
