@@ -14,6 +14,7 @@ pub fn run_line(record: RunRecord) -> RunLine {
         error: record.error.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Json::Null),
         run_id: record.run_id,
         sync: record.sync,
+        kind: record.kind,
         status: record.status,
         started_at: record.started_at,
         duration_ms: record.duration_ms,

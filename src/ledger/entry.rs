@@ -181,6 +181,8 @@ pub struct InvalidRow {
 pub struct RunRecord {
     pub run_id: String,
     pub sync: String,
+    /// `sync` or `backfill`.
+    pub kind: String,
     /// Counts this sync's runs from 1.
     pub number: u64,
     pub target: Option<String>,

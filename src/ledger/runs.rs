@@ -83,7 +83,7 @@ impl State {
         self.write(move |tx| {
             tx.execute(
                 &format!(
-                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, '{SYNC}')
+                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10)
                      ON CONFLICT (run_id) DO UPDATE SET status = excluded.status, target = excluded.target,
                          started_at = excluded.started_at, duration_ms = excluded.duration_ms,
                          counts = excluded.counts, error = excluded.error"
@@ -97,7 +97,8 @@ impl State {
                     time_text(run.started_at),
                     run.duration_ms as i64,
                     run.counts,
-                    run.error
+                    run.error,
+                    run.kind
                 ],
             )?;
             Ok(())
@@ -198,6 +199,7 @@ fn read(conn: &Connection, row: &Row<'_>, world: &dyn super::world::World) -> At
     let mut run = RunRecord {
         run_id: row.get(0)?,
         sync: row.get(1)?,
+        kind: row.get(10)?,
         number: row.get::<_, i64>(2)? as u64,
         target: row.get(3)?,
         status: row.get(4)?,
@@ -206,7 +208,7 @@ fn read(conn: &Connection, row: &Row<'_>, world: &dyn super::world::World) -> At
         counts: row.get(7)?,
         error: row.get(8)?,
     };
-    let lease = lease_name(&run.sync, &row.get::<_, String>(10)?);
+    let lease = lease_name(&run.sync, &run.kind);
     if run.status == RUNNING && !lease::is_live(conn, &lease, row.get::<_, i64>(9)? as u64, world)? {
         run.status = INTERRUPTED.into();
     }

@@ -15,6 +15,8 @@ use crate::sync::event::Counts;
 pub struct RunLine {
     pub run_id: String,
     pub sync: String,
+    /// `sync` or `backfill`.
+    pub kind: String,
     /// As in the JSON of `sync`, or `running`.
     pub status: String,
     pub started_at: Timestamp,
@@ -69,6 +71,9 @@ pub fn run(line: &RunLine) -> Answer {
     let mut text = format!("{}   {}   {}\n", paint(STRONG, &line.run_id), clean(&line.sync), line.status);
     let _ = writeln!(text, "  started   {}", time(line.started_at));
     let _ = writeln!(text, "  took      {}", duration(line.duration_ms));
+    if line.kind != "sync" {
+        let _ = writeln!(text, "  kind      {}", clean(&line.kind));
+    }
     if let Some(target) = &line.target {
         let _ = writeln!(text, "  target    {}", clean(target));
     }
@@ -88,6 +93,7 @@ pub fn run(line: &RunLine) -> Answer {
         let _ = writeln!(text, "  {}", paint(DIM, &format!("hint: {}", clean_lines(hint))));
     }
     let mut object = run_object(line);
+    object.insert("kind".into(), line.kind.clone().into());
     object.insert("target".into(), line.target.clone().into());
     object.insert("error".into(), line.error.clone());
     Answer::new(text, Map::from_iter([("run".to_owned(), Json::Object(object))]))
@@ -152,6 +158,7 @@ mod tests {
         RunLine {
             run_id: "20261120T080500Z-4f2a9c".into(),
             sync: "contacts_to_hubspot".into(),
+            kind: "sync".into(),
             status: "partial".into(),
             started_at: "2026-11-20T08:05:00.123Z".parse().unwrap(),
             duration_ms: 1_404,

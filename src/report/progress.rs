@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::pace::Pace;
 use crate::sync::event::{Event, Observer};
@@ -63,8 +63,8 @@ impl Progress {
             Event::Bound { sync, by } => {
                 if let Some(bar) = bars.get(sync) {
                     bar.set_style(style(
-                        "{spinner} {prefix}   {bar:30} {human_pos}/{human_len} delivered, {per_sec}, {eta} left   {msg}",
-                    ));
+                        "{spinner} {prefix}   {bar:30} {human_pos}/{human_len} delivered, {rate}, {eta} left   {msg}",
+                    ).with_key("rate", rate));
                     bar.set_message(format!("bound by {by}"));
                 }
             }
@@ -112,6 +112,12 @@ fn log(event: &Event) {
             "sync finished"
         ),
     }
+}
+
+/// Rows a second, as far as that is worth telling.
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // What is written cannot fail but with the terminal.
+    let _ = write!(out, "{:.0} a second", state.per_sec());
 }
 
 /// A template with a mistake falls back to the library's own.

@@ -154,7 +154,7 @@ impl<'a> Sending<'a> {
             finish::before(&turn.ledger, &self.work.identity(), &self.work.mappings)?;
             self.progress.store(&turn.ledger)
         })?;
-        let (sync, changes) = (self.work.context.sync.name.clone(), self.left()?);
+        let (sync, changes) = (self.work.context.sync.name.clone(), self.left()?.min(self.room() as u64));
         self.work.context.observer.observe(&Event::Planned { sync, changes });
         turn.end()
     }

@@ -373,6 +373,7 @@ pub fn record(context: &Context<'_>, report: &SyncReport, (run_id, number): (&st
     RunRecord {
         run_id: run_id.to_owned(),
         sync: report.sync.clone(),
+        kind: if context.options.backfill.is_some() { "backfill" } else { "sync" }.to_owned(),
         number,
         target: context.project.target.clone(),
         status: serde_json::to_value(report.status)

@@ -139,3 +139,64 @@ fn a_match_key_that_moved_is_followed_before_another_row_takes_it() {
     lab.assert_mirrored();
     assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
 }
+
+#[test]
+fn a_row_that_only_a_backfill_was_refused_is_tried_again_by_the_runs_after_it() {
+    let mut lab = Lab::new(THREE);
+    lab.sql("alter table people add column plan text; update people set plan = 'blocked' where id = 2");
+    lab.query = "select id, email, name, score, plan from people order by id".into();
+    lab.fields = "{firstname: name, score: score, plan: plan}".into();
+    lab.write();
+    let project = std::fs::read_to_string(lab.file("outflow.yml")).unwrap();
+    let permits = project.replace("refuse: blocked", "refuse: other");
+    std::fs::write(lab.file("outflow.yml"), &permits).unwrap();
+    lab.sync(0);
+    lab.write();
+    let report = backfill(&lab, &[], 3);
+    assert_eq!(counts(&report, ["delivered", "rejected"]), [2, 1], "{report}");
+    assert_eq!(counts(&lab.sync(3), ["changed", "unchanged", "rejected"]), [1, 2, 1]);
+    std::fs::write(lab.file("outflow.yml"), &permits).unwrap();
+    lab.run(&["retry", "people"]).ends(0);
+    assert_eq!(counts(&lab.sync(0), ["delivered"]), [1]);
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+}
+
+#[test]
+fn files_take_no_condition() {
+    let lab = Lab::new(THREE);
+    let project = std::fs::read_to_string(lab.file("outflow.yml")).unwrap();
+    let files = project.replace("{type: sqlite, path: warehouse.db}", "{type: files, url: .}");
+    std::fs::write(lab.file("outflow.yml"), files).unwrap();
+    let mapping = std::fs::read_to_string(lab.file("mappings/people.yml")).unwrap();
+    let start = mapping.find("  query:").unwrap();
+    let end = start + mapping[start..].find('\n').unwrap();
+    let mapping = mapping.replace(&mapping[start..end], "  file: people.parquet");
+    std::fs::write(lab.file("mappings/people.yml"), mapping).unwrap();
+    let refused = backfill(&lab, &["--where", "id > 1"], 1);
+    assert_eq!(refused["error"]["code"], "OF-RUN-053", "{refused}");
+}
+
+#[test]
+fn the_history_tells_a_backfill_from_a_run() {
+    let lab = Lab::new(THREE);
+    let id = backfill(&lab, &[], 0)["run_id"].as_str().unwrap().to_owned();
+    let shown = lab.run(&["show", &id, "--format", "json"]).ends(0).json();
+    assert_eq!(
+        (&shown["run"]["kind"], &shown["run"]["status"]),
+        (&"backfill".into(), &"ok".into()),
+        "{shown}"
+    );
+    assert!(lab.run(&["show", &id]).ends(0).stdout.contains("kind      backfill"));
+    let status = lab.run(&["status", "--format", "json"]).ends(0).json();
+    assert_eq!(status["syncs"][0]["last_success_at"], Json::Null, "it may have been of some rows only");
+}
+
+#[test]
+fn a_rate_is_a_share_or_so_many_requests() {
+    let lab = Lab::new(THREE);
+    for wrong in ["0%", "101%", "fast", "15", "-1/s"] {
+        let run = lab.run(&["backfill", "people", &format!("--rate={wrong}")]).ends(2);
+        assert!(run.stderr.contains("write it as 30% or as 15/s"), "{wrong}: {run:#?}");
+    }
+    assert_eq!(counts(&backfill(&lab, &["--rate", "100/s"], 0), ["delivered"]), [3]);
+}

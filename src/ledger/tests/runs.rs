@@ -11,6 +11,7 @@ fn finished(run_id: &str, number: u64, status: &str, start: i64) -> RunRecord {
     RunRecord {
         run_id: run_id.into(),
         sync: "contacts".into(),
+        kind: "sync".into(),
         number,
         target: Some("prod".into()),
         status: status.into(),
