@@ -190,7 +190,8 @@ async fn read(
         let rows = if created == 1 { "1 row was".to_owned() } else { format!("{created} rows were") };
         report.notes.push(format!("{rows} created before; `mode: insert` sends none twice"));
     }
-    let held = finish::clash(&delta).or(failed_tests).or_else(|| work.guard(&delta, &plan));
+    let guard = block_in_place(|| work.guard(&delta, &plan, &memory))?;
+    let held = finish::clash(&delta).or(failed_tests).or(guard);
     Ok((delta, plan, held))
 }
 

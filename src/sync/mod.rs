@@ -22,6 +22,7 @@ mod context;
 mod deliver;
 mod destinations;
 mod diff;
+mod examples;
 mod extract;
 mod feed;
 mod finish;

@@ -184,7 +184,8 @@ impl<'a> Work<'a> {
         report.counts = plan.counts;
         report.notes.extend(plan.notes.iter().cloned());
         report.notes.extend(self.mappings.retyped(&self.resolved.spec));
-        let held = finish::clash(&delta).or(failed_tests).or_else(|| self.guard(&delta, &plan));
+        let guard = block_in_place(|| self.guard(&delta, &plan, &memory))?;
+        let held = finish::clash(&delta).or(failed_tests).or(guard);
         match (self.open, session) {
             (Some(open), Some(session)) => {
                 if let Some(error) = held {

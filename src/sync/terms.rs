@@ -6,12 +6,14 @@ use super::acknowledge::Keeping;
 use super::backfill_record::Pace;
 use super::deliver::Shape;
 use super::diff::Delta;
+use super::examples::with_examples;
 use super::finish;
 use super::guards::{self, Volume};
+use super::known::Memory;
 use super::planned::{Plan, Rules};
 use super::run::Work;
 use super::state::OpenRun;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::project::OnDelete;
 
 /// The lower of the mapping's rate and a backfill's.
@@ -62,9 +64,12 @@ impl Work<'_> {
     }
 
     /// The guard that holds the run, if one does.
-    pub(super) fn guard(&self, delta: &Delta, plan: &Plan) -> Option<Error> {
+    ///
+    /// # Errors
+    /// When the ledger, or what the delta spilled, cannot be read.
+    pub(super) fn guard(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Option<Error>> {
         let ledger = self.state.ledger.as_ref();
-        let let_through = ledger.and_then(|ledger| ledger.note(finish::QUERY).ok().flatten());
+        let let_through = ledger.map(|ledger| ledger.note(finish::QUERY)).transpose()?.flatten();
         let volume = Volume {
             rows: delta.rows,
             added: plan.counts.added,
@@ -76,5 +81,7 @@ impl Work<'_> {
             full_refresh: self.full_refresh || self.context.options.backfill.is_some(),
         };
         guards::judge(&self.context.sync.guards, &volume, &self.context.options.allow)
+            .map(|held| with_examples(held, delta, memory))
+            .transpose()
     }
 }

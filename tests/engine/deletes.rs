@@ -31,6 +31,7 @@ fn guards_hold_mass_removals_with_numbers_and_a_flag() {
     assert_eq!((&held["status"], &held["error"]["code"]), (&"held".into(), &"OF-RUN-022".into()));
     let message = held["error"]["message"].as_str().unwrap();
     assert!(message.contains("3 of 20") && message.contains("10 %"), "{message}");
+    assert!(message.contains(r#"for instance {"id":"#), "{message}");
     assert_eq!(counts(&held, ["removed", "sent", "requests"]), [3, 0, 0]);
     assert_eq!(lab.names().len(), 20);
     assert_eq!(lab.run(&["diff"]).code, 0, "a preview can be made");
@@ -54,6 +55,11 @@ fn a_changed_key_format_is_held() {
     lab.sql("update people set id = id + 1000");
     let held = lab.sync_with(&["--allow-deletes"], 4);
     assert_eq!(held["error"]["code"], "OF-RUN-023", "{held}");
+    let message = held["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains(r#"new are for instance {"id":1001}"#) && message.contains("gone are"),
+        "{message}"
+    );
     let through = lab.sync_with(&["--allow-deletes", "--allow-key-change"], 0);
     assert_eq!(counts(&through, ["added", "removed"]), [10, 10]);
     lab.assert_mirrored();
