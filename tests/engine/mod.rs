@@ -30,3 +30,4 @@ mod same_key;
 mod scenarios;
 #[cfg(debug_assertions)]
 mod suspended;
+mod syncs;
