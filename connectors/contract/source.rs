@@ -22,9 +22,9 @@ pub struct FileQuery {
     pub pattern: String,
     /// `parquet`, `csv` or `jsonl`; `None` goes by each file's ending.
     pub format: Option<String>,
-    /// Between the fields of a CSV file; `None` is a comma.
+    /// Between the fields of a CSV file; `None` is a comma, and a tab in files that end in `.tsv`.
     pub delimiter: Option<char>,
-    /// The unquoted text that means null in a CSV file; `None` is the empty text.
+    /// The field that means null in a CSV file, quoted or not; `None` is the empty one.
     pub null_text: Option<String>,
     /// Positions of the columns whose cells will be looked at, sorted; the cells of all others may be given as null.
     /// `None` is every column.

@@ -25,10 +25,10 @@ codes! {
         "Check its permissions, and that it is an ordinary file; look at the disk when the system reports an I/O error."
     FORMAT "FILE_FORMAT"
         "A file is in a form that outflow does not read, or its name does not tell which form it is."
-        "Write `format: parquet` in `source` if it is Parquet under another name, or convert the file."
+        "Write `format: parquet`, `csv` or `jsonl` in `source` if it is one of these under another name, or convert the file."
     DAMAGED "FILE_DAMAGED"
-        "A file is empty, cut off, or damaged: its content is not what its format prescribes."
-        "Write the file again. Let its writer use another name until it is complete, and rename it then."
+        "A file is empty, cut off, or damaged: its content, or the line that is named, is not what its format prescribes."
+        "Check `format` and `delimiter`, and write the file again. Let its writer use another name until it is complete, and rename it then."
     CHANGED "FILE_CHANGED"
         "A file was changed or replaced while it was being read, so its rows may be of two versions."
         "Run again when its writer has finished. Nothing was sent."
@@ -60,6 +60,12 @@ pub(super) fn damaged(path: &Path, problem: impl Display) -> ConnectorError {
     ConnectorError::new(Kind::Config, format!("`{}` {problem}", path.display()))
         .code(DAMAGED)
         .hint("write the file again; let its writer rename it into place when it is complete")
+}
+
+/// A line, from 1 on, that is not what its file's format prescribes.
+pub(super) fn line(path: &Path, line: u64, problem: impl Display) -> ConnectorError {
+    let message = format!("`{}`, line {line}: {problem}", path.display());
+    ConnectorError::new(Kind::Config, message).code(DAMAGED)
 }
 
 /// Columns that cannot be used.

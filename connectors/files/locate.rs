@@ -29,6 +29,8 @@ pub(super) struct Input {
     pub compression: Compression,
     /// Between the fields of a CSV file.
     pub delimiter: u8,
+    /// The field of a CSV file that means null.
+    pub null_text: String,
 }
 
 /// The files a query names, sorted by name.
@@ -153,7 +155,7 @@ fn input(path: PathBuf, query: &FileQuery) -> Result<Input, ConnectorError> {
     let unknown = |problem: &str| {
         ConnectorError::new(Kind::Config, format!("`{}` {problem}", path.display()))
             .code(errors::FORMAT)
-            .hint("Parquet files are read, by their ending `.parquet` or with `format: parquet`")
+            .hint("`.parquet`, `.csv`, `.tsv` and `.jsonl` are known; write `format: parquet`, `csv` or `jsonl` for others")
     };
     let Some(format) = format else {
         return Err(unknown("has an ending that does not tell its format"));
@@ -162,8 +164,21 @@ fn input(path: PathBuf, query: &FileQuery) -> Result<Input, ConnectorError> {
         return Err(unknown("is compressed as a whole, and Parquet files are compressed inside"));
     }
     let usual = if ending == "tsv" { b'\t' } else { b',' };
-    let delimiter = query.delimiter.and_then(|d| u8::try_from(d).ok()).unwrap_or(usual);
-    Ok(Input { path, format, compression, delimiter })
+    let delimiter = match query.delimiter {
+        None => usual,
+        Some(given) => u8::try_from(given).ok().filter(|byte| can_delimit(*byte)).ok_or_else(|| {
+            let message = format!("`delimiter: {given:?}` cannot stand between the fields of CSV");
+            ConnectorError::new(Kind::Config, message)
+                .code(errors::FORMAT)
+                .hint("write one ASCII character, such as `;`, or `tab`")
+        })?,
+    };
+    let null_text = query.null_text.clone().unwrap_or_default();
+    Ok(Input { path, format, compression, delimiter, null_text })
+}
+
+fn can_delimit(byte: u8) -> bool {
+    byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0)
 }
 
 /// What tells whether a file is still the same.

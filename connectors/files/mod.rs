@@ -1,14 +1,17 @@
-//! Files of a local folder: Parquet is read, JSON Lines are written.
+//! Files of a local folder: Parquet, CSV and JSON Lines are read, JSON Lines are written.
 //!
 //! A file is read in its order by a thread that hands batches over; what is wrong with one cell stays with that cell, and
 //! what is wrong with the file's form ends the extract.
 
 mod config;
+mod content;
+mod csv;
 mod destination;
 #[cfg(feature = "bench")]
 mod discard;
 mod encode;
 mod errors;
+mod jsonl;
 mod locate;
 mod parquet;
 mod part;
@@ -29,7 +32,7 @@ use crate::registry::{Connector, Setting, Settings};
 pub const CONNECTOR: Connector = Connector {
     name: "files",
     title: "Files",
-    summary: "Reads Parquet files of a local folder, and writes changes to one as JSON Lines.",
+    summary: "Reads Parquet, CSV and JSON Lines files of a local folder, and writes changes to one as JSON Lines.",
     settings: &[Setting {
         name: "url",
         required: true,

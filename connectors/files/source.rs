@@ -1,5 +1,6 @@
 //! The source: a thread reads file after file, a short channel hands batches over, dropping the call stops the thread.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use super::config::Config;
 use super::locate::{self, Format, Input, Opened};
-use super::{errors, parquet};
+use super::{csv, errors, jsonl, parquet};
 use crate::contract::{
     Column, ConnectorError, Extract, FileQuery, Kind, Query, RowBatch, RowSink, Schema, Source,
 };
@@ -78,18 +79,22 @@ struct Plan {
 impl Plan {
     fn new(config: &Config, query: &FileQuery) -> Result<Self, ConnectorError> {
         let mut inputs = Vec::new();
-        let mut schema: Option<Arc<Schema>> = None;
+        let mut schema: Option<Schema> = None;
         for input in locate::find(&config.folder, query)? {
             let columns = columns(&input)?;
-            usable(&input, &columns)?;
             let names = columns.iter().map(|column| column.name.clone()).collect();
-            match &schema {
-                None => schema = Some(Arc::new(Schema { columns })),
+            match &mut schema {
+                None => schema = Some(Schema { columns }),
+                Some(schema) if input.format == Format::JsonLines => extend(schema, columns),
                 Some(schema) => same(&input, &columns, schema)?,
             }
             inputs.push((input, names));
         }
-        Ok(Plan { inputs, schema: schema.unwrap_or_default() })
+        let schema = Arc::new(schema.unwrap_or_default());
+        if let Some((input, _)) = inputs.first().filter(|_| schema.columns.is_empty()) {
+            return Err(errors::columns(&input.path, "has no columns"));
+        }
+        Ok(Plan { inputs, schema })
     }
 
     /// Reads all files; the rows they announce, where all of them do.
@@ -97,11 +102,12 @@ impl Plan {
         let mut announced = Some(0);
         for (input, names) in &self.inputs {
             let opened = Opened::open(&input.path)?;
-            let task =
-                Task { input, opened: &opened, schema: &self.schema, places: self.places(names, query) };
+            let (schema, places) = (&self.schema, self.places(names, query));
+            let task = Task { input, opened: &opened, schema, places, needed: query.needed.as_deref() };
             let rows = match input.format {
                 Format::Parquet => parquet::read(&task, outlet)?,
-                Format::Csv | Format::JsonLines => return Err(unknown(input)),
+                Format::Csv => csv::read(&task, outlet).map(|()| None)?,
+                Format::JsonLines => jsonl::read(&task, outlet).map(|()| None)?,
             };
             opened.held_still(&input.path)?;
             announced = announced.zip(rows).map(|(all, rows)| all + rows);
@@ -111,9 +117,12 @@ impl Plan {
 
     /// For each column of a file its place in the schema; none where nobody looks at it.
     fn places(&self, names: &[String], query: &FileQuery) -> Vec<Option<usize>> {
-        let needed = |place: &usize| query.needed.as_ref().is_none_or(|n| n.contains(place));
-        let place = |name: &String| self.schema.columns.iter().position(|c| c.name == *name).filter(needed);
-        names.iter().map(place).collect()
+        let columns = self.schema.columns.iter().enumerate();
+        let mut places: HashMap<&str, usize> = columns.map(|(place, c)| (c.name.as_str(), place)).collect();
+        if let Some(needed) = &query.needed {
+            places.retain(|_, place| needed.contains(place));
+        }
+        names.iter().map(|name| places.get(name.as_str()).copied()).collect()
     }
 }
 
@@ -122,20 +131,20 @@ pub(super) struct Task<'a> {
     pub input: &'a Input,
     pub opened: &'a Opened,
     pub schema: &'a Arc<Schema>,
+    /// For each column of the file its place in the schema; none where nobody looks at it.
     pub places: Vec<Option<usize>>,
+    /// Positions in the schema of the columns that somebody looks at; all of them where it is none.
+    pub needed: Option<&'a [usize]>,
 }
 
 fn columns(input: &Input) -> Result<Vec<Column>, ConnectorError> {
     let opened = Opened::open(&input.path)?;
-    match input.format {
-        Format::Parquet => parquet::columns(input, &opened),
-        Format::Csv | Format::JsonLines => Err(unknown(input)),
-    }
-}
-
-fn unknown(input: &Input) -> ConnectorError {
-    let message = format!("`{}` is in a format that is not supported yet", input.path.display());
-    ConnectorError::new(Kind::Config, message).code(errors::FORMAT)
+    let columns = match input.format {
+        Format::Parquet => parquet::columns(input, &opened)?,
+        Format::Csv => csv::columns(input, &opened)?,
+        Format::JsonLines => return jsonl::columns(input, &opened),
+    };
+    usable(input, &columns).map(|()| columns)
 }
 
 /// # Errors
@@ -144,16 +153,23 @@ fn usable(input: &Input, columns: &[Column]) -> Result<(), ConnectorError> {
     if columns.is_empty() {
         return Err(errors::columns(&input.path, "has no columns"));
     }
+    let mut earlier = HashSet::new();
     for (position, column) in columns.iter().enumerate() {
         if column.name.is_empty() {
             let problem = format!("has a column without a name, number {}", position + 1);
             return Err(errors::columns(&input.path, problem));
         }
-        if columns[..position].iter().any(|earlier| earlier.name == column.name) {
+        if !earlier.insert(&column.name) {
             return Err(errors::columns(&input.path, format!("has two columns named `{}`", column.name)));
         }
     }
     Ok(())
+}
+
+/// Objects need not have all keys, so neither do files of them.
+fn extend(schema: &mut Schema, columns: Vec<Column>) {
+    let known: HashSet<String> = schema.columns.iter().map(|column| column.name.clone()).collect();
+    schema.columns.extend(columns.into_iter().filter(|column| !known.contains(&column.name)));
 }
 
 /// # Errors

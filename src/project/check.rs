@@ -198,6 +198,9 @@ impl File<'_> {
                 (text().and_then(units::time_of_day).is_some(), "a time of day like `\"08:00\"`")
             }
             Shape::TimeZone => (text().is_some_and(is_zone), "an IANA time zone like `Asia/Tokyo`"),
+            Shape::Delimiter => {
+                (text().and_then(units::delimiter).is_some(), "one ASCII character like `\";\"`, or `tab`")
+            }
             _ => (!matches!(node.data, Data::Null), "a value"),
         };
         self.unless(fits, node, path, what);

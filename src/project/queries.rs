@@ -6,7 +6,7 @@ use super::check::File;
 use super::diagnostic::Diagnostic;
 use super::mapping::Surroundings;
 use super::yaml::Node;
-use super::{codes, models};
+use super::{codes, models, units};
 use crate::error::Location;
 
 /// Keys of `source` that say how files are read.
@@ -58,7 +58,7 @@ fn files(node: &Node, pattern: &str) -> FileQuery {
     FileQuery {
         pattern: pattern.to_owned(),
         format: text("format").map(str::to_owned),
-        delimiter: text("delimiter").map(|d| if d == "tab" { '\t' } else { d.chars().next().unwrap_or(',') }),
+        delimiter: text("delimiter").and_then(units::delimiter),
         null_text: text("null_text").map(str::to_owned),
         needed: None,
     }

@@ -20,6 +20,8 @@ pub(super) enum Shape {
     Bound,
     TimeOfDay,
     TimeZone,
+    /// What can stand between the fields of CSV.
+    Delimiter,
     /// Anything but nothing.
     Any,
     /// One item may stand without its list.
@@ -191,9 +193,22 @@ const SOURCE: Shape = Shape::Choice(
         key("query", Shape::Text, "SQL."),
         key("table", Shape::Text, "`table` or `schema.table`."),
         key("file", Shape::Text, "A file of a `files` connection, or a glob like `customers/*.parquet`."),
-        key("format", Shape::Word(&["parquet"]), "Of `file`; its ending tells unless set."),
-        later("delimiter"),
-        later("null_text"),
+        key(
+            "format",
+            Shape::Word(&["parquet", "csv", "jsonl"]),
+            "Of `file`; unless set its ending tells: `.parquet`, `.csv`, `.tsv`, `.jsonl`, `.ndjson`. CSV and JSON Lines may be \
+             compressed, as `.gz` or `.zst`.",
+        ),
+        key(
+            "delimiter",
+            Shape::Delimiter,
+            "Between the fields of CSV, one ASCII character or `tab`; unless set a comma, and a tab for `.tsv`.",
+        ),
+        key(
+            "null_text",
+            Shape::Text,
+            "The field of CSV that means null, such as `\"\\N\"`, quoted there or not; unless set the empty one.",
+        ),
         required("primary_key", Shape::OneOrMore(&Shape::Text), "The column or columns that identify a row."),
         key("timezone", Shape::TimeZone, "The zone of times without one; UTC unless set."),
         later("dbt"),

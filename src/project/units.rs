@@ -88,6 +88,17 @@ pub(super) fn time_of_day(text: &str) -> Option<jiff::civil::Time> {
     text.parse().ok().filter(|_| plain)
 }
 
+/// One ASCII character that is neither a quote nor the end of a line, or the word `tab`.
+pub(super) fn delimiter(text: &str) -> Option<char> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(one), None) => {
+            Some(one).filter(|one| one.is_ascii() && !matches!(one, '"' | '\n' | '\r' | '\0'))
+        }
+        _ => (text == "tab").then_some('\t'),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

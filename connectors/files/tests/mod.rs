@@ -1,8 +1,11 @@
 //! The source and the destination over real files.
 
+mod csv_rows;
 mod damage;
 mod delivery;
 mod folder;
+mod json_lines;
+mod packed;
 mod parquet_types;
 
 use std::path::Path;

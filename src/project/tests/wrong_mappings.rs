@@ -74,8 +74,9 @@ fn files() {
                 "mappings/m.yml:1:44: OF-CFG-022: `source.format` is for `file`, and this source has `table`",
             ),
             (
-                &with("connection: lake, file: a, delimiter: ';'"),
-                "mappings/m.yml:1:37: OF-CFG-007: `source.delimiter` is not supported by this version yet",
+                &with("connection: lake, file: a, format: csv, delimiter: ';;', null_text: []"),
+                "mappings/m.yml:1:61: OF-CFG-006: `source.delimiter` must be one ASCII character like `\";\"`, or `tab`, not `;;`\n\
+                 mappings/m.yml:1:78: OF-CFG-006: `source.null_text` must be a text, not an empty list",
             ),
         ],
     );
