@@ -65,6 +65,8 @@ impl RunState {
         let ledger = Ledger::open(&path, &open.lease)?;
         point("run.ledger");
         ledger.bind_salt(&salt)?;
+        // Runs that never reach their end would let the log grow for ever.
+        ledger.compact()?;
         let history = Some(open.state.clone());
         Ok(RunState { ledger: Some(ledger), salt, history, run_number: open.number, fresh, ran_before })
     }

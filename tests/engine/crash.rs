@@ -2,6 +2,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::lab::{Lab, THREE, counts};
+#[cfg(debug_assertions)]
+use crate::support::outflow_with;
 
 /// Starts a sync in a process of its own.
 fn start(lab: &Lab) -> Child {
@@ -140,4 +142,23 @@ fn acknowledged(lab: &Lab) -> i64 {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let Ok(db) = rusqlite::Connection::open_with_flags(path, flags) else { return 0 };
     db.query_row("select count(*) from log", [], |row| row.get(0)).unwrap_or(0)
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn runs_that_never_end_do_not_let_the_ledger_grow() {
+    let lab = Lab::new(THREE).mapping("mode: mirror");
+    let rows = |sql: &str| -> i64 {
+        let db = rusqlite::Connection::open(lab.file(".outflow/ledger/people.db")).unwrap();
+        db.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    for round in 0..3 {
+        lab.sql(&format!("update people set name = name || {round}"));
+        let died = outflow_with(lab.path(), &["sync", "-q"], &[("OUTFLOW_REHEARSE", "run.delivered:1")]);
+        assert_eq!(died.code, -1, "{died:#?}");
+        assert_eq!(rows("select count(*) from log"), 1, "the log of earlier runs is still there");
+    }
+    assert_eq!(rows("select count(*) from part"), 1);
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+    lab.assert_mirrored();
 }

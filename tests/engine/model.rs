@@ -32,6 +32,14 @@ enum Step {
         other: u8,
     },
     NullKey,
+    /// The destination refuses the row until it is edited.
+    Block {
+        id: u8,
+    },
+    /// Vanished rows are removed, or let go.
+    Mirror(bool),
+    /// Refused rows are tried again at once.
+    Retry,
     /// The field `score` comes or goes.
     Score(bool),
     Sync,
@@ -70,6 +78,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (id(), id()).prop_map(|(one, other)| Step::Swap { one, other }),
         1 => Just(Step::NullKey),
         1 => any::<bool>().prop_map(Step::Score),
+        2 => id().prop_map(|id| Step::Block { id }),
+        1 => any::<bool>().prop_map(Step::Mirror),
+        1 => Just(Step::Retry),
         3 => Just(Step::Sync),
         1 => (1..4u8).prop_map(Step::Limited),
         1 => Just(Step::Refresh),
@@ -99,14 +110,14 @@ fn sync(lab: &Lab, more: &[&str], plan: Option<&str>) -> Run {
     outflow_with(lab.path(), &arguments, &variables)
 }
 
-const WITH_SCORE: &str = "{firstname: name, score: score}";
-const WITHOUT: &str = "{firstname: name}";
+const WITH_SCORE: &str = "{firstname: name, score: score, plan: plan}";
+const WITHOUT: &str = "{firstname: name, plan: plan}";
 
 fn happen(lab: &mut Lab, step: &Step) {
     match step {
         Step::Put { id, name } => lab.sql(&format!(
-            "insert into people values ({id}, 'p{id}@x.io', 'n{name}', {name}) \
-             on conflict (id) do update set name = excluded.name, score = excluded.score"
+            "insert into people values ({id}, 'p{id}@x.io', 'n{name}', {name}, 'fine') \
+             on conflict (id) do update set name = excluded.name, score = excluded.score, plan = 'fine'"
         )),
         Step::Delete { id } => lab.sql(&format!("delete from people where id = {id}")),
         Step::Move { id, fresh } => lab.sql(&format!("update people set email = 'm{id}-{fresh}@x.io' where id = {id}")),
@@ -116,10 +127,16 @@ fn happen(lab: &mut Lab, step: &Step) {
         )),
         Step::NullKey => {
             // A row that nobody can send, and gone again.
-            lab.sql("insert into people values (99, null, 'nobody', 0)");
+            lab.sql("insert into people values (99, null, 'nobody', 0, 'fine')");
             expect(sync(lab, &[], None), &[0, 3]);
             lab.sql("delete from people where id = 99");
         }
+        Step::Block { id } => lab.sql(&format!("update people set plan = 'blocked' where id = {id}")),
+        Step::Mirror(mirror) => {
+            lab.mapping = mapping(*mirror);
+            lab.write();
+        }
+        Step::Retry => expect(lab.run(&["retry", "people"]), &[0, 1, 2]),
         Step::Score(with) => {
             lab.fields = if *with { WITH_SCORE } else { WITHOUT }.into();
             lab.write();
@@ -158,11 +175,17 @@ fn found(lab: &Lab, score: bool) -> People {
     contacts.map(person).collect()
 }
 
+fn mapping(mirror: bool) -> String {
+    let mode = if mirror { "mirror" } else { "upsert" };
+    format!("mode: {mode}\nmax_attempts: 3\ndelivery: {{batch_rows: 2, concurrency: 2}}")
+}
+
 /// Plays a history to its end and holds the destination against the source.
 fn play(history: &History) {
     let mut lab = Lab::new(&[]);
-    let mode = if history.mirror { "mode: mirror" } else { "mode: upsert" };
-    lab.mapping = format!("{mode}\ndelivery: {{batch_rows: 2, concurrency: 2}}");
+    lab.sql("alter table people add column plan text");
+    lab.query = "select id, email, name, score, plan from people order by id".into();
+    lab.mapping = mapping(history.mirror);
     lab.fields = WITH_SCORE.into();
     let faults = match history.lossy {
         true => {
@@ -174,6 +197,8 @@ fn play(history: &History) {
     for step in &history.steps {
         happen(&mut lab, step);
     }
+    // Nothing is refused any more.
+    lab.sql("update people set plan = 'fine'");
     // Answers may still be lost: as many runs as there are such faults.
     let mut runs = 0;
     while sync(&lab, &[], None).code != 0 {
@@ -182,7 +207,9 @@ fn play(history: &History) {
     }
     let score = lab.fields == WITH_SCORE;
     let (wanted, mut found) = (source(&lab, score), found(&lab, score));
-    if !history.mirror {
+    let never_let_go =
+        history.mirror && !history.steps.iter().any(|step| matches!(step, Step::Mirror(false)));
+    if !never_let_go {
         found.retain(|email, _| wanted.contains_key(email));
     }
     assert_eq!(found, wanted);
