@@ -16,7 +16,7 @@ use super::schema::Schema;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long SQLite waits for a lock that another program holds.
-const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
+const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(1_000) } else { Duration::from_secs(5) };
 
 type Job = Box<dyn FnOnce(&mut Held) + Send>;
 

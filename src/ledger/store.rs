@@ -18,7 +18,6 @@ use super::owner::Owner;
 use super::packed;
 use super::salt::Salt;
 use super::schema::{self, LEDGER};
-use super::snapshot::Snapshot;
 use super::sum::Sum;
 use super::tags::Tags;
 use crate::error::{Error, ErrorKind, Result};
@@ -241,14 +240,6 @@ impl Ledger {
     pub fn set_note(&self, name: &str, value: Option<&str>) -> Result<()> {
         let (name, value) = (format!("{NOTE}{name}"), value.map(str::to_owned));
         self.write(move |tx| meta::set_note(tx, &name, value.as_deref()))
-    }
-
-    /// The live entries in memory, 32 bytes and a bit each.
-    pub fn snapshot(&self) -> Result<Snapshot> {
-        self.owner.look(|conn| {
-            let rows = meta::get(conn, meta::ENTRIES)? + packed::log_len(conn)?;
-            Snapshot::load(conn, rows as usize)
-        })
     }
 
     /// The live entries in memory, about 8.8 bytes each, found by key and record.

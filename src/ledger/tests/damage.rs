@@ -30,8 +30,7 @@ fn bytes() -> Vec<u8> {
 /// Everything that can be read of a ledger.
 fn contents(home: &Home) -> Result<String, Error> {
     let ledger = Ledger::open_at(&home.file(), 2)?;
-    let snapshot = ledger.snapshot()?;
-    let live: Vec<_> = snapshot.unmarked().collect();
+    let live: Vec<_> = ledger.live_entries()?.collect::<Result<_, _>>()?;
     let mut details: Vec<_> = ledger.details(&(0..ROWS).map(key).collect::<Vec<_>>())?.into_iter().collect();
     details.sort_by_key(|(key, _)| *key);
     let mut holders: Vec<_> = ledger

@@ -74,7 +74,7 @@ fn a_closed_ledger_says_so() {
     let ledger = home.ledger(1);
     let other = ledger.clone();
     ledger.close().unwrap();
-    assert!(other.snapshot().err().unwrap().message.contains("closed"));
+    assert!(other.tags().err().unwrap().message.contains("closed"));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn reading_creates_nothing_and_changes_nothing() {
     let before = content(home.path());
     assert_eq!(before.len(), 2, "{:?}", before.keys());
     let ledger = Ledger::read(&home.file()).unwrap().unwrap();
-    assert_eq!(ledger.snapshot().unwrap().len(), 50);
+    assert_eq!(live(&ledger).len(), 50);
     assert_eq!(ledger.details(&[key(3)]).unwrap()[&key(3)], detail(3));
     ledger.close().unwrap();
     assert_eq!(State::read(home.path()).unwrap().unwrap().runs(None, 10).unwrap().len(), 1);
@@ -218,7 +218,7 @@ fn a_file_held_by_another_program_is_named() {
 fn a_full_disk_loses_nothing_and_half_writes_nothing() {
     let home = Home::new();
     let ledger = filled(&home, 20);
-    let before = ledger.snapshot().unwrap().len();
+    let before = live(&ledger).len();
     let pages = |n: i64| {
         let set =
             move |conn: &mut Connection| Ok::<_, Fault>(conn.pragma_update(None, "max_page_count", n)?);
@@ -228,11 +228,11 @@ fn a_full_disk_loses_nothing_and_half_writes_nothing() {
     let batch: Vec<_> = (100..5_000).map(delivered).collect();
     let error = ledger.settle(BatchId(1), &batch).unwrap_err();
     assert_eq!((error.code, error.kind), (codes::FULL, ErrorKind::State));
-    assert_eq!(ledger.snapshot().unwrap().len(), before);
+    assert_eq!(live(&ledger).len(), before);
     assert!(ledger.details(&[key(100)]).unwrap().is_empty());
     pages(1 << 30);
     ledger.settle(BatchId(1), &batch).unwrap();
-    assert_eq!(ledger.snapshot().unwrap().len(), before + batch.len());
+    assert_eq!(live(&ledger).len(), before + batch.len());
 }
 
 #[test]

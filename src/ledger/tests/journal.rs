@@ -58,8 +58,8 @@ fn each_settlement_does_what_it_says() {
             ],
         )
         .unwrap();
-    let snapshot = ledger.snapshot().unwrap();
-    let record_of = |n| snapshot.find(&key(n)).map(|i| snapshot.record(i));
+    let live = live(&ledger);
+    let record_of = |n| live.get(&key(n)).copied();
     assert_eq!(record_of(1), Some(record(99)));
     assert_eq!((record_of(2), record_of(3)), (None, None));
     assert_eq!(

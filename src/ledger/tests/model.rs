@@ -34,11 +34,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn live(ledger: &Ledger) -> BTreeMap<KeyHash, RecordHash> {
-    let snapshot = ledger.snapshot().unwrap();
-    (0..snapshot.len()).map(|i| (snapshot.key(i), snapshot.record(i))).collect()
-}
-
 fn compact_until(ledger: &Ledger, steps: usize) {
     let mut left = steps;
     let stop = move || {
@@ -139,8 +134,7 @@ proptest! {
             prop_assert_eq!(ledger.entries().unwrap(), world.model.len() as u64);
         }
         for k in 0..60 {
-            let snapshot = world.ledger.as_ref().unwrap().snapshot().unwrap();
-            let found = snapshot.find(&key(k)).map(|i| snapshot.record(i));
+            let found = live(world.ledger.as_ref().unwrap()).get(&key(k)).copied();
             prop_assert_eq!(found, world.model.get(&key(k)).copied());
         }
     }
@@ -217,8 +211,7 @@ fn keys_that_begin_alike_stay_in_one_part() {
     load(&ledger, 0..9_000, 1);
     ledger.compact().unwrap();
     assert_eq!(ledger.entries().unwrap(), 18_000);
-    let snapshot = ledger.snapshot().unwrap();
-    assert_eq!(snapshot.find(&alike(8_999)).map(|i| snapshot.record(i)), Some(record(8_999)));
+    assert_eq!(live(&ledger).get(&alike(8_999)), Some(&record(8_999)));
 }
 
 #[test]
@@ -240,23 +233,4 @@ fn the_dump_is_readable_by_any_tool() {
     let expected: Vec<_> = live(&ledger).iter().map(|(k, r)| (k.to_string(), format!("{r:?}"))).collect();
     assert_eq!(dump, expected);
     assert_eq!(dump.len(), 7);
-}
-
-#[test]
-fn a_snapshot_remembers_what_a_run_has_seen() {
-    let home = Home::new();
-    let ledger = home.ledger(1);
-    load(&ledger, 0..1_000, 1);
-    let mut snapshot = ledger.snapshot().unwrap();
-    assert_eq!((snapshot.len(), snapshot.find(&key(5_000))), (1_000, None));
-    for n in 0..998 {
-        let i = snapshot.find(&key(n)).unwrap();
-        assert!(!snapshot.mark(i));
-        assert!(snapshot.mark(i));
-    }
-    let mut left: Vec<_> = snapshot.unmarked().map(|(key, _)| key).collect();
-    let mut expected = vec![key(998), key(999)];
-    left.sort();
-    expected.sort();
-    assert_eq!(left, expected);
 }

@@ -1,5 +1,6 @@
 //! Keys, records and folders for the tests of this room.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -94,4 +95,9 @@ pub(super) fn refusal(n: u64) -> Refusal {
         last_seen: time(100),
         run_id: "20261120T104503Z-4f2a9c".into(),
     }
+}
+
+/// The live entries, by key.
+pub(super) fn live(ledger: &Ledger) -> BTreeMap<KeyHash, RecordHash> {
+    ledger.live_entries().unwrap().map(Result::unwrap).collect()
 }

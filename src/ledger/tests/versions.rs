@@ -23,8 +23,7 @@ fn a_ledger_of_version_1_is_read_to_this_day() {
     let home = Home::new();
     put_version_1(&home);
     let ledger = Ledger::open_at(&home.file(), 2).unwrap();
-    let snapshot = ledger.snapshot().unwrap();
-    let mut live: Vec<_> = (0..snapshot.len()).map(|i| (snapshot.key(i), snapshot.record(i))).collect();
+    let mut live: Vec<_> = live(&ledger).into_iter().collect();
     let mut expected: Vec<_> = (0..4).map(|n| (key(n), record(n))).collect();
     live.sort();
     expected.sort();
