@@ -185,6 +185,9 @@ impl<'a> Sending<'a> {
                 items.truncate(self.room());
                 items.iter_mut().for_each(|item| item.after = None);
                 let chunk = self.chunk(&items, &turn).await?;
+                if matches!(chunk.ended, Ended::Done) {
+                    block_in_place(|| self.keep_changed(&items, &chunk, &turn.ledger))?;
+                }
                 self.listed -= needless + chunk.counts.sent;
                 self.count(&chunk, report);
                 delivered.extend(chunk.delivered);
@@ -215,7 +218,9 @@ impl<'a> Sending<'a> {
                 self.progress.done = Some(key.to_string());
                 self.progress.rows += chunk.counts.delivered;
             }
+            let passed = items.iter().take_while(|item| reached.is_some_and(|key| item.key <= key)).count();
             block_in_place(|| {
+                self.keep_changed(&items[..passed], &chunk, &turn.ledger)?;
                 self.progress.store(&turn.ledger)?;
                 turn.ledger.compact()
             })?;
@@ -369,7 +374,6 @@ impl<'a> Sending<'a> {
         {
             end.ended = Ended::Stopped(Error::destination(&error));
         }
-        block_in_place(|| self.keep_changed(items, &end, &turn.ledger))?;
         Ok(end)
     }
 

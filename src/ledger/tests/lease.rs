@@ -253,3 +253,56 @@ fn the_real_machine_takes_over_from_a_process_that_was_killed() {
     assert_eq!(State::open(home.path()).unwrap().acquire("contacts").unwrap().epoch(), 2);
     drop(lease);
 }
+
+#[test]
+fn a_backfill_gives_way_only_where_nobody_else_holds_the_sync() {
+    let (home, machine) = (Home::new(), Arc::new(Machine::default()));
+    let backfill = state(&home, machine.process(1));
+    let run = state(&home, machine.process(2));
+    assert!(!run.gives_way("contacts").unwrap(), "nobody backfills");
+    let own = backfill.acquire_backfill("contacts").unwrap();
+    assert_eq!(run.acquire_backfill("contacts").unwrap_err().kind, ErrorKind::Locked);
+    assert!(run.gives_way("contacts").unwrap(), "the sync is free");
+    let chunk = backfill.acquire("contacts").unwrap();
+    assert!(run.gives_way("contacts").unwrap());
+    chunk.release().unwrap();
+    let other = state(&home, machine.process(3)).acquire("contacts").unwrap();
+    assert!(!run.gives_way("contacts").unwrap(), "another run holds it");
+    other.release().unwrap();
+    machine.kill(1);
+    assert!(!run.gives_way("contacts").unwrap(), "the backfill is dead");
+    drop(own);
+}
+
+#[test]
+fn a_run_that_waits_is_seen_until_it_has_its_turn_or_dies() {
+    let (home, machine) = (Home::new(), Arc::new(Machine::default()));
+    let (backfill, run) = (state(&home, machine.process(1)), state(&home, machine.process(2)));
+    assert!(!backfill.is_wanted("contacts").unwrap());
+    run.ask_turn("contacts").unwrap();
+    assert!(backfill.is_wanted("contacts").unwrap() && !backfill.is_wanted("companies").unwrap());
+    machine.pass(4);
+    run.ask_turn("contacts").unwrap();
+    machine.pass(4);
+    assert!(backfill.is_wanted("contacts").unwrap());
+    machine.pass(1);
+    assert!(!backfill.is_wanted("contacts").unwrap(), "who died does not renew its mark");
+    run.ask_turn("contacts").unwrap();
+    run.end_turn("contacts").unwrap();
+    assert!(!backfill.is_wanted("contacts").unwrap());
+}
+
+#[test]
+fn a_backfill_shows_as_running_between_its_chunks() {
+    let (home, machine) = (Home::new(), Arc::new(Machine::default()));
+    let backfill = state(&home, machine.process(1));
+    let own = backfill.acquire_backfill("contacts").unwrap();
+    let (id, number) = backfill.begin_backfill("contacts", None, time(0)).unwrap();
+    let chunk = backfill.acquire("contacts").unwrap();
+    chunk.release().unwrap();
+    let shown =
+        |state: &State| state.run(&id).unwrap().map(|run| (run.kind, run.number, run.status)).unwrap();
+    assert_eq!(shown(&backfill), ("backfill".to_owned(), number, "running".to_owned()));
+    own.release().unwrap();
+    assert_eq!(shown(&backfill).2, "interrupted");
+}
