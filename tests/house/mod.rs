@@ -2,6 +2,7 @@
 //! Each rule is itself shown to fail on a bad sample.
 
 mod bans;
+mod bench;
 mod connectors;
 mod docs;
 mod mappings;
