@@ -81,8 +81,8 @@ def floors(options, ours):
 
 def steady(options, book, scratch):
     rows, at = options.rows, said(options.rows)
-    book.chapter(f"Steady state: {at} of Parquet, 1.2 % of them added, changed or removed, to `files`")
-    ours = Customers(options, scratch / "steady")
+    book.chapter(f"Steady state: {at} of Parquet, 1.2 % of them added, changed or removed, to `{options.to}`")
+    ours = Customers(options, scratch / "steady", to=options.to)
     prove(ours, rows)
     rivals = rivals_of(options, [] if options.no_rivals else options.rivals or STEADY, scratch)
     runners = {"outflow": ours.steady} | {name: rival.steady for name, rival in rivals.items()} | floors(options, ours)

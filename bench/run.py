@@ -8,7 +8,7 @@ binary with the feature `bench`, checks every count against what the data must y
 turn, with the least and the most in brackets: wall and CPU seconds (user and system) of whole processes and their peak
 memory. A ratio is the median of the ratios of neighbouring runs; below 1 outflow needs less. A goal is met when the
 median is within 5 % of it. Ends with 1 where a count is wrong; a missed goal is only said. Needs Python 3.10, Rust, GNU
-time, and for 10 M rows 6 GB of disk. A machine that is busy otherwise shows in `load`, and spoils the numbers.
+time, and for 10 M rows 20 GB of disk, half of it with `--to discard`. A machine that is busy otherwise shows in `load`, and spoils the numbers.
 """
 import argparse
 import os
@@ -119,6 +119,7 @@ def read_flags():
     flags.add_argument("--no-rivals", action="store_true", help="outflow alone: nothing is installed")
     flags.add_argument("--binary", type=pathlib.Path, help="instead of a release build with the feature `bench`")
     flags.add_argument("--data", type=pathlib.Path, nargs="+", default=[], dest="data_given", help="folders of bench/gen.py")
+    flags.add_argument("--to", default="files", choices=("files", "discard"), help="of the steady state; `discard` spares the disk")
     flags.add_argument("--place", type=pathlib.Path, default=ROOT / "target/bench", help="for data and all else that is made")
     options = flags.parse_args()
     options.parts = set(options.only.split(","))
