@@ -32,7 +32,7 @@ def rivals_ready(place):
     python, wanted = place / "venv/bin/python", (HERE / "requirements.txt").read_text()
     stamp = place / "venv/requirements.txt"
     if not stamp.exists() or stamp.read_text() != wanted:
-        venv.create(place / "venv", with_pip=True)
+        venv.create(place / "venv", with_pip=True, clear=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", HERE / "requirements.txt"]
         subprocess.run(pip, check=True)
         stamp.write_text(wanted)
