@@ -24,8 +24,8 @@ const ENDING: &str = ".jsonl";
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         verbs: &[Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete],
-        batch_rows: 50_000,
-        batch_bytes: Some(16 << 20),
+        batch_rows: 10_000,
+        batch_bytes: Some(4 << 20),
         in_flight: 2,
         rate: None,
         deletes: DeleteKind::Hard,
