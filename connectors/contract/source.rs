@@ -94,8 +94,8 @@ pub trait Source: Send + Sync {
     /// The columns of the query's result, without reading its rows.
     ///
     /// # Errors
-    /// [`Kind::Config`](super::Kind::Config) for a query the warehouse refuses, with its own words;
-    /// [`Kind::Unavailable`](super::Kind::Unavailable) when it cannot be reached.
+    /// [`Kind::Config`] for a query the warehouse refuses, with its own words;
+    /// [`Kind::Unavailable`] when it cannot be reached.
     async fn shape(&self, query: &Query) -> Result<Arc<Schema>, ConnectorError>;
 
     /// Reads all rows in a read-only transaction. `Ok` means that the source itself signalled the end.
