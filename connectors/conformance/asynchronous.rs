@@ -205,15 +205,15 @@ impl Session for Jobs {
         handles.store(&handle).await?;
         self.abort("handle");
         let mut lines = Vec::new();
-        for change in batch.changes() {
-            let change = change?;
+        batch.each(&mut |change| {
             let fields = change.fields.iter().map(|field| (field.name.to_string(), field.value.to_string()));
             lines.push(Line {
                 key: change.destination_key.iter().map(|part| part.value.to_string()).collect(),
                 delete: change.verb == Verb::Delete,
                 fields: fields.collect(),
             });
-        }
+            Ok(())
+        })?;
         self.writes.fetch_add(1, Ordering::Relaxed);
         write(&self.server.job(&handle.0).join("data.json"), &lines)?;
         self.abort("upload");
@@ -230,13 +230,14 @@ impl Session for Jobs {
             return Ok(Receipt::uniform(batch.len(), Outcome::Deferred { reason }));
         };
         let mut outcomes = Vec::new();
-        for change in batch.changes() {
-            let key: String = change?.destination_key.iter().map(|part| part.value.to_string()).collect();
+        batch.each(&mut |change| {
+            let key: String = change.destination_key.iter().map(|part| part.value.to_string()).collect();
             outcomes.push(match result.contains(&key) {
                 true => Outcome::Applied { remote_id: Some(key), created: None },
                 false => Outcome::Unknown { reason: "the job's results do not name it".into() },
             });
-        }
+            Ok(())
+        })?;
         Receipt::new(batch.len(), outcomes)
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{ConnectorError, Value};
+use super::{ConnectorError, Value, ValueRef};
 
 /// What to do with one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -56,7 +56,27 @@ pub struct Change {
     pub fields: Vec<FieldValue>,
 }
 
-/// The changes of one batch, readable as often as needed (a retry, an upload in parts), without a copy in memory.
+/// A [`FieldValue`], borrowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldRef<'a> {
+    pub name: &'a str,
+    pub value: ValueRef<'a>,
+}
+
+/// A [`Change`], borrowed: what a connector encodes from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChangeRef<'a> {
+    pub verb: Verb,
+    pub destination_key: &'a [FieldRef<'a>],
+    pub remote_id: Option<&'a str>,
+    pub fields: &'a [FieldRef<'a>],
+}
+
+/// Looks at one change after another; an error ends the walk.
+pub type Look<'a> = &'a mut dyn FnMut(ChangeRef<'_>) -> Result<(), ConnectorError>;
+
+/// The changes of one batch, readable as often as needed (a retry, an upload in parts), without a copy of each in
+/// memory.
 pub trait BatchSource: Send + Sync {
     /// Number of changes; never zero.
     fn len(&self) -> usize;
@@ -65,8 +85,11 @@ pub trait BatchSource: Send + Sync {
         self.len() == 0
     }
 
-    /// The changes in their fixed order, from the first.
-    fn changes(&self) -> Box<dyn Iterator<Item = Result<Change, ConnectorError>> + Send + '_>;
+    /// Shows the changes to `look`, from the first, always in the same order.
+    ///
+    /// # Errors
+    /// Those of `look`, and [`Kind::Internal`](super::Kind::Internal) when the changes cannot be read.
+    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError>;
 }
 
 impl BatchSource for Vec<Change> {
@@ -74,7 +97,32 @@ impl BatchSource for Vec<Change> {
         Vec::len(self)
     }
 
-    fn changes(&self) -> Box<dyn Iterator<Item = Result<Change, ConnectorError>> + Send + '_> {
-        Box::new(self.iter().cloned().map(Ok))
+    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError> {
+        self.iter().try_for_each(|change| change.borrowed(&mut *look))
     }
+}
+
+impl FieldValue {
+    pub fn borrowed(&self) -> FieldRef<'_> {
+        FieldRef { name: &self.name, value: self.value.borrowed() }
+    }
+}
+
+impl Change {
+    /// Shows the change to `look`.
+    ///
+    /// # Errors
+    /// Those of `look`.
+    pub fn borrowed<T>(&self, look: impl FnOnce(ChangeRef<'_>) -> T) -> T {
+        look(ChangeRef {
+            verb: self.verb,
+            destination_key: &refs(&self.destination_key),
+            remote_id: self.remote_id.as_deref(),
+            fields: &refs(&self.fields),
+        })
+    }
+}
+
+fn refs(fields: &[FieldValue]) -> Vec<FieldRef<'_>> {
+    fields.iter().map(FieldValue::borrowed).collect()
 }

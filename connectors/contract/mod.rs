@@ -11,10 +11,11 @@ mod receipt;
 mod row;
 mod source;
 mod value;
+mod value_ref;
 
 pub use capability::{Capabilities, DeleteKind, RateLimit};
 pub use catalog::{Catalog, FieldType, Property};
-pub use change::{BatchSource, Change, FieldValue, Verb};
+pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, Verb};
 pub use destination::{
     AccountId, Connected, Destination, Handles, Lookup, Normaliser, QuotaOwner, RemoteHandle, RunContext,
     Session, Submitted, Target, Traffic,
@@ -24,3 +25,4 @@ pub use receipt::{Outcome, Receipt};
 pub use row::{Block, Column, MAX_CELL, Row, RowBatch, RowBatchBuilder, Schema};
 pub use source::{Extract, FileQuery, Query, RowSink, Source};
 pub use value::{Cell, Number, NumberError, Value};
+pub use value_ref::{ValueRef, write_text};

@@ -2,55 +2,28 @@
 
 use std::io::Write;
 
-use crate::contract::{Change, FieldValue, Value};
+use crate::contract::{ChangeRef, FieldRef, write_text};
 
 /// The key of every line that says what the line means: `create`, `upsert`, `update` or `delete`.
 pub(super) const OPERATION: &str = "_op";
 
 /// Appends one line: the operation, then the fields. A removal has the fields of its destination key only.
-pub(super) fn line(change: &Change, out: &mut Vec<u8>) {
+pub(super) fn line(change: ChangeRef<'_>, out: &mut Vec<u8>) {
     let _ = write!(out, "{{\"{OPERATION}\":\"{}\"", change.verb); // writing to memory cannot fail
-    let is_field = |part: &&FieldValue| !change.fields.iter().any(|field| field.name == part.name);
-    for FieldValue { name, value } in change.destination_key.iter().filter(is_field).chain(&change.fields) {
+    let is_field = |part: &&FieldRef<'_>| !change.fields.iter().any(|field| field.name == part.name);
+    for FieldRef { name, value } in change.destination_key.iter().filter(is_field).chain(change.fields) {
         out.push(b',');
-        text(name, out);
+        write_text(name, out);
         out.push(b':');
-        self::value(value, out);
+        value.write_json(out);
     }
     out.extend_from_slice(b"}\n");
-}
-
-/// Numbers keep all their digits; times are RFC 3339 texts.
-fn value(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Boolean(true) => out.extend_from_slice(b"true"),
-        Value::Boolean(false) => out.extend_from_slice(b"false"),
-        Value::Integer(_) | Value::Number(_) => drop(write!(out, "{value}")),
-        Value::Text(content) => text(content, out),
-        Value::Date(_) | Value::DateTime(_) => drop(write!(out, "\"{value}\"")),
-        Value::Json(json) => drop(serde_json::to_writer(out, json)),
-        Value::List(items) => {
-            out.push(b'[');
-            for (position, item) in items.iter().enumerate() {
-                if position > 0 {
-                    out.push(b',');
-                }
-                self::value(item, out);
-            }
-            out.push(b']');
-        }
-    }
-}
-
-fn text(text: &str, out: &mut Vec<u8>) {
-    let _ = serde_json::to_writer(out, text);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Number, Verb};
+    use crate::contract::{Change, FieldValue, Number, Value, Verb};
 
     fn field(name: &str, value: Value) -> FieldValue {
         FieldValue { name: name.into(), value }
@@ -58,7 +31,7 @@ mod tests {
 
     fn written(change: &Change) -> String {
         let mut out = Vec::new();
-        line(change, &mut out);
+        change.borrowed(|change| line(change, &mut out));
         String::from_utf8(out).unwrap()
     }
 

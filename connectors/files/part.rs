@@ -57,12 +57,13 @@ impl Part {
         let failed = |error| errors::io("written", hidden, error);
         let mut file = BufWriter::with_capacity(1 << 16, File::create(hidden).map_err(failed)?);
         let (mut line, mut bytes) = (Vec::new(), 0);
-        for change in batch.changes() {
+        batch.each(&mut |change| {
             line.clear();
-            encode::line(&change?, &mut line);
+            encode::line(change, &mut line);
             file.write_all(&line).map_err(failed)?;
             bytes += line.len() as u64;
-        }
+            Ok(())
+        })?;
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
         file.sync_all().map_err(failed)?;
         Ok(bytes)

@@ -7,17 +7,19 @@
 //! nor "refused without effect" is proven, and sending it again is safe.
 
 use std::collections::HashMap;
+use std::hash::Hash;
+use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use super::encode::{Input, fold, traced};
+use super::encode::{Inputs, fold, traced};
 use super::errors::{Refusal, refusal};
 use crate::contract::{Lookup, Outcome};
 
-/// One outcome per input of an answered batch write.
-pub(super) fn outcomes(inputs: &[Input], answer: &Json) -> Vec<Outcome> {
-    let index = Index::new(inputs);
-    let mut seen = vec![Seen::default(); inputs.len()];
+/// One outcome per input of an answered batch write, which held a part of the inputs.
+pub(super) fn outcomes(inputs: &Inputs, part: Range<usize>, answer: &Json) -> Vec<Outcome> {
+    let mut seen = vec![Seen::default(); part.len()];
+    let index = Index::new(inputs, part);
     let mut unnamed = None;
     for result in list(answer, "results") {
         let Some(id) = text(result, "id") else { continue };
@@ -77,60 +79,62 @@ impl Seen {
     }
 }
 
-/// Inputs by what an answer can name them by.
-struct Index {
-    places: usize,
+/// Inputs of a part by what an answer can name them by.
+struct Index<'a> {
+    part: Range<usize>,
     /// A value that several inputs share names none of them.
-    by_id: HashMap<String, Option<usize>>,
+    by_id: HashMap<&'a str, Option<usize>>,
     /// Only those sent by record id: an upsert's `id` is a key, which may look like another object's record id.
-    by_record_id: HashMap<String, Option<usize>>,
-    by_key: HashMap<String, Option<usize>>,
+    by_record_id: HashMap<&'a str, Option<usize>>,
+    by_key: HashMap<&'a str, Option<usize>>,
     by_folded_key: HashMap<String, Option<usize>>,
-    key_name: Option<String>,
+    key_name: Option<&'a str>,
 }
 
-impl Index {
-    fn new(inputs: &[Input]) -> Self {
+fn put<K: Hash + Eq>(map: &mut HashMap<K, Option<usize>>, name: K, place: usize) {
+    map.entry(name).and_modify(|known| *known = None).or_insert(Some(place));
+}
+
+impl<'a> Index<'a> {
+    fn new(inputs: &'a Inputs, part: Range<usize>) -> Self {
+        let sent = &inputs.sent()[part.clone()];
         let mut index = Index {
-            places: inputs.len(),
-            by_id: HashMap::new(),
+            part,
+            by_id: HashMap::with_capacity(sent.len()),
             by_record_id: HashMap::new(),
-            by_key: HashMap::new(),
-            by_folded_key: HashMap::new(),
-            key_name: inputs.iter().find_map(|i| i.key.as_ref().map(|(name, _)| name.clone())),
+            by_key: HashMap::with_capacity(sent.len()),
+            by_folded_key: HashMap::with_capacity(sent.len()),
+            key_name: inputs.key_name.as_deref(),
         };
-        for (place, input) in inputs.iter().enumerate() {
-            let put = |map: &mut HashMap<String, Option<usize>>, name: String| {
-                map.entry(name).and_modify(|p| *p = None).or_insert(Some(place));
-            };
-            if let Some(id) = &input.id {
-                put(&mut index.by_id, id.clone());
+        for (place, sent) in sent.iter().enumerate() {
+            if let Some(id) = sent.id() {
+                put(&mut index.by_id, id, place);
             }
-            let by_record_id = input.id.is_some() && input.id_property.is_none();
-            if let Some(id) = input.id.as_ref().filter(|_| by_record_id) {
-                put(&mut index.by_record_id, id.clone());
-            }
-            if let Some((_, value)) = input.key.as_ref().filter(|(_, v)| !by_record_id && !v.is_empty()) {
-                put(&mut index.by_key, value.clone());
-                put(&mut index.by_folded_key, fold(value));
+            if let Some(id) = &sent.record_id {
+                put(&mut index.by_record_id, id.as_str(), place);
+            } else if let Some(key) = sent.key.as_deref().filter(|key| !key.is_empty()) {
+                put(&mut index.by_key, key, place);
+                put(&mut index.by_folded_key, fold(key), place);
             }
         }
         index
     }
 
     fn of_trace(&self, id: &str) -> Option<usize> {
-        traced(id).filter(|place| *place < self.places)
+        let place = traced(id).filter(|place| self.part.contains(place))?;
+        Some(place - self.part.start)
     }
 
     fn of_result(&self, result: &Json, id: &str) -> Option<usize> {
         if let Some(trace) = result.get("objectWriteTraceId").and_then(Json::as_str) {
             return self.of_trace(trace);
         }
-        let known = |map: &HashMap<String, Option<usize>>, name: &str| map.get(name).copied().flatten();
-        let key = self.key_name.as_deref().and_then(|n| text(result.get("properties")?, n));
-        let by_key =
-            key.and_then(|k| known(&self.by_key, &k).or_else(|| known(&self.by_folded_key, &fold(&k))));
-        by_key.or_else(|| known(&self.by_record_id, id))
+        let key = self.key_name.and_then(|name| text(result.get("properties")?, name));
+        let by_key = key.and_then(|key| {
+            let exact = self.by_key.get(key.as_str()).copied().flatten();
+            exact.or_else(|| self.by_folded_key.get(&fold(&key)).copied().flatten())
+        });
+        by_key.or_else(|| self.by_record_id.get(id).copied().flatten())
     }
 
     /// Errors name inputs by trace id, or by the ids that were sent.
@@ -172,12 +176,13 @@ pub(super) fn lookups(keys: &[String], id_property: &str, answer: &Json) -> Vec<
 }
 
 /// One outcome per record id of an answered batch archive; what is gone already counts as removed.
-pub(super) fn archived(inputs: &[Input], answer: Option<&Json>) -> Vec<Outcome> {
-    let gone = |input: &Input| Outcome::Applied { remote_id: input.id.clone(), created: None };
-    let Some(answer) = answer else { return inputs.iter().map(gone).collect() };
-    let outcomes = outcomes(inputs, answer);
+pub(super) fn archived(inputs: &Inputs, part: Range<usize>, answer: Option<&Json>) -> Vec<Outcome> {
+    let gone =
+        |place: usize| Outcome::Applied { remote_id: inputs.sent()[place].record_id.clone(), created: None };
+    let Some(answer) = answer else { return part.map(gone).collect() };
+    let outcomes = outcomes(inputs, part.clone(), answer);
     let absent = |o: &Outcome| matches!(o, Outcome::Rejected { code, .. } if code == "OBJECT_NOT_FOUND");
-    inputs.iter().zip(outcomes).map(|(i, o)| if absent(&o) { gone(i) } else { o }).collect()
+    part.zip(outcomes).map(|(place, o)| if absent(&o) { gone(place) } else { o }).collect()
 }
 
 fn list<'a>(body: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {

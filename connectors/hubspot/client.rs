@@ -2,7 +2,6 @@
 
 use serde_json::{Value as Json, json};
 
-use super::encode::{self, Input};
 use crate::contract::{ConnectorError, Kind};
 use crate::http::{Answer, HttpClient, Request};
 
@@ -91,15 +90,15 @@ impl Client {
         }
     }
 
-    /// One batch call of at most [`BATCH`] inputs.
+    /// One batch call of at most [`BATCH`] inputs; `body` is that of [`Inputs`](super::encode::Inputs).
     pub(super) async fn write(
         &self,
         object: &ObjectType,
         call: Call,
-        inputs: &[Input],
+        body: Vec<u8>,
     ) -> Result<Answer, ConnectorError> {
         let path = format!("/crm/v3/objects/{}/batch/{}", object.as_str(), call.path());
-        let request = Request::write(path, encode::body(inputs), call != Call::Create);
+        let request = Request::write(path, body, call != Call::Create);
         self.http.send(&request).await
     }
 

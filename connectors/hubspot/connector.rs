@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value as Json;
 
 use super::answers;
 use super::client::{BATCH, Call, Client, ObjectType};
 use super::config::Config;
-use super::encode::{self, Input};
+use super::encode::{self, Inputs};
 use super::errors;
 use crate::contract::{
-    AccountId, BatchSource, Capabilities, Catalog, Change, ConnectorError, DeleteKind, Destination,
-    FieldValue, Handles, Kind, Lookup, Normaliser, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle,
-    RunContext, Session, Submitted, Target, Traffic, Value, Verb,
+    AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue,
+    Handles, Kind, Lookup, Normaliser, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle, RunContext,
+    Session, Submitted, Target, Traffic, Value, Verb,
 };
 use crate::http::{HttpClient, Policy, Setup, bisect, default_budget};
 use crate::registry::{Limits, Settings};
@@ -142,7 +143,7 @@ impl Destination for HubSpot {
         let mut askable = Vec::new();
         for (place, key) in keys.iter().enumerate() {
             if let [field] = key.as_slice()
-                && let Ok(text) = encode::text(&field.value)
+                && let Ok(text) = encode::text(&field.value.borrowed())
                 && !text.is_empty()
             {
                 askable.push((place, field.name.to_string(), text));
@@ -197,23 +198,26 @@ impl Session for HubSpotSession {
         batch: &dyn BatchSource,
         _handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
-        let changes: Vec<Change> = batch.changes().collect::<Result<_, _>>()?;
-        let call = match changes.first().map(|c| c.verb) {
-            Some(verb) if changes.iter().all(|c| c.verb == verb) => call_of(verb),
-            _ => return Err(ConnectorError::new(Kind::Internal, "a batch must hold changes of one verb")),
-        };
-        let mut outcomes = Outcomes(vec![None; changes.len()]);
-        let mut inputs = Vec::new();
-        for (place, change) in changes.iter().enumerate() {
-            match encode::input(change) {
-                Ok(input) => inputs.push((place, input)),
+        let mut outcomes = Outcomes(vec![None; batch.len()]);
+        let mut verbs = Vec::with_capacity(batch.len());
+        let (mut inputs, mut places) = (Inputs::default(), Vec::with_capacity(batch.len()));
+        batch.each(&mut |change| {
+            let place = verbs.len();
+            verbs.push(change.verb);
+            match inputs.push(change) {
+                Ok(()) => places.push(place),
                 Err(outcome) => outcomes.0[place] = Some(outcome),
             }
-        }
+            Ok(())
+        })?;
+        let call = match verbs.first() {
+            Some(verb) if verbs.iter().all(|other| other == verb) => call_of(*verb),
+            _ => return Err(ConnectorError::new(Kind::Internal, "a batch must hold changes of one verb")),
+        };
         if call == Call::Archive {
-            inputs = self.with_record_ids(inputs, &mut outcomes).await?;
+            (inputs, places) = self.with_record_ids(&inputs, &places, &mut outcomes).await?;
         }
-        self.send(call, inputs, &mut outcomes).await?;
+        self.send(call, (&inputs, &places), &mut outcomes).await?;
         Ok(Submitted::Done(outcomes.receipt()?))
     }
 
@@ -244,28 +248,22 @@ impl HubSpotSession {
     async fn send(
         &self,
         call: Call,
-        inputs: Vec<(usize, Input)>,
+        (inputs, places): (&Inputs, &[usize]),
         outcomes: &mut Outcomes,
     ) -> Result<(), ConnectorError> {
-        let (places, inputs): (Vec<usize>, Vec<Input>) = inputs.into_iter().unzip();
-        if inputs.is_empty() {
+        if places.is_empty() {
             return Ok(());
         }
-        let sent = bisect(inputs.len(), default_budget(inputs.len()), |part| {
-            let part = traced(call, &inputs[part]);
-            async move {
-                let answer = self.client.write(&self.object, call, &part).await?;
-                Ok(match (call, answer.status, &answer.json) {
-                    (Call::Archive, 204, _) => answers::archived(&part, None),
-                    (Call::Archive, _, Some(body)) => answers::archived(&part, Some(body)),
-                    (_, _, body) => {
-                        answers::outcomes(&part, body.as_ref().unwrap_or(&serde_json::Value::Null))
-                    }
-                })
-            }
+        let sent = bisect(inputs.len(), default_budget(inputs.len()), |part| async move {
+            let answer = self.client.write(&self.object, call, inputs.body(part.clone())).await?;
+            Ok(match (call, answer.status, &answer.json) {
+                (Call::Archive, 204, _) => answers::archived(inputs, part, None),
+                (Call::Archive, _, Some(body)) => answers::archived(inputs, part, Some(body)),
+                (_, _, body) => answers::outcomes(inputs, part, body.as_ref().unwrap_or(&Json::Null)),
+            })
         });
-        for (place, outcome) in places.into_iter().zip(sent.await?) {
-            outcomes.0[place] = Some(outcome);
+        for (place, outcome) in places.iter().zip(sent.await?) {
+            outcomes.0[*place] = Some(outcome);
         }
         Ok(())
     }
@@ -273,19 +271,29 @@ impl HubSpotSession {
     /// Archiving takes record ids only: those not known are asked for. What is not there counts as removed.
     async fn with_record_ids(
         &self,
-        inputs: Vec<(usize, Input)>,
+        inputs: &Inputs,
+        places: &[usize],
         outcomes: &mut Outcomes,
-    ) -> Result<Vec<(usize, Input)>, ConnectorError> {
-        let (unknown, mut known): (Vec<_>, Vec<_>) =
-            inputs.into_iter().partition(|(_, input)| input.id_property.is_some());
+    ) -> Result<(Inputs, Vec<usize>), ConnectorError> {
+        let (mut known, mut kept, mut unknown) = (Inputs::default(), Vec::new(), Vec::new());
+        for (place, sent) in places.iter().zip(inputs.sent()) {
+            match (&sent.record_id, &sent.key) {
+                (Some(id), _) => {
+                    known.push_id(id);
+                    kept.push(*place);
+                }
+                (None, key) => unknown.push((*place, key.clone().unwrap_or_default())),
+            }
+        }
+        let property = inputs.key_name.as_deref().unwrap_or_default();
         for part in unknown.chunks(BATCH) {
-            let keys: Vec<String> = part.iter().filter_map(|(_, input)| input.id.clone()).collect();
-            let property = part[0].1.id_property.clone().unwrap_or_default();
-            let answer = self.client.read(&self.object, &property, &keys).await?;
-            for ((place, _), lookup) in part.iter().zip(answers::lookups(&keys, &property, &answer)) {
+            let keys: Vec<String> = part.iter().map(|(_, key)| key.clone()).collect();
+            let answer = self.client.read(&self.object, property, &keys).await?;
+            for ((place, _), lookup) in part.iter().zip(answers::lookups(&keys, property, &answer)) {
                 match lookup {
                     Lookup::Found { remote_id } => {
-                        known.push((*place, Input { id: Some(remote_id), ..Input::default() }));
+                        known.push_id(&remote_id);
+                        kept.push(*place);
                     }
                     Lookup::Absent => {
                         outcomes.0[*place] = Some(Outcome::Applied { remote_id: None, created: None });
@@ -297,17 +305,6 @@ impl HubSpotSession {
                 }
             }
         }
-        Ok(known)
+        Ok((known, kept))
     }
-}
-
-/// The inputs of one request; those that write name their place in it.
-fn traced(call: Call, inputs: &[Input]) -> Vec<Input> {
-    let mut inputs = inputs.to_vec();
-    if call != Call::Archive {
-        for (place, input) in inputs.iter_mut().enumerate() {
-            input.object_write_trace_id = Some(encode::trace_id(place));
-        }
-    }
-    inputs
 }

@@ -1,47 +1,155 @@
 //! Changes as HubSpot reads them: every property value is a text.
 
-use serde::Serialize;
-use serde_json::{Map, Value as Json};
+use std::io::Write;
+use std::ops::Range;
 
-use crate::contract::{Change, FieldValue, Outcome, Value, Verb};
+use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, Verb, write_text};
 
-/// One element of a batch's `inputs`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Input {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) id_property: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) properties: Option<Map<String, Json>>,
-    /// Makes HubSpot answer per input; unique in its request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) object_write_trace_id: Option<String>,
-    /// The match key as sent, for finding the answer to a create.
-    #[serde(skip)]
-    pub(super) key: Option<(String, String)>,
+/// The elements of a batch's `inputs`, encoded one after another: any run of them can be sent as it stands.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    /// JSON, each element with a comma behind it.
+    json: Vec<u8>,
+    /// Where each element ends in it, the comma included.
+    ends: Vec<usize>,
+    sent: Vec<Sent>,
+    /// The property that the inputs are matched on.
+    pub(super) key_name: Option<String>,
 }
 
-/// `{"inputs": [...]}`, ready to send, with trace ids that name each input's place.
-pub(super) fn body(inputs: &[Input]) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Body<'a> {
-        inputs: &'a [Input],
+/// What an answer can name an input by, beside its trace id.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Sent {
+    /// The object's record id, where that was sent.
+    pub(super) record_id: Option<String>,
+    /// The match key's value.
+    pub(super) key: Option<String>,
+    /// The key was sent as the input's `id`.
+    pub(super) by_key: bool,
+}
+
+impl Sent {
+    /// The `id` that was sent.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.record_id.as_deref().or_else(|| self.key.as_deref().filter(|_| self.by_key))
     }
-    // Texts and string-keyed maps: there is nothing in it that JSON cannot hold.
-    serde_json::to_vec(&Body { inputs }).unwrap_or_default()
+}
+
+impl Inputs {
+    pub(super) fn len(&self) -> usize {
+        self.sent.len()
+    }
+
+    pub(super) fn sent(&self) -> &[Sent] {
+        &self.sent
+    }
+
+    /// `{"inputs": [...]}` with some of the elements, ready to send.
+    pub(super) fn body(&self, part: Range<usize>) -> Vec<u8> {
+        let end = |elements: usize| elements.checked_sub(1).map_or(0, |last| self.ends[last]);
+        let elements = &self.json[end(part.start)..end(part.end)];
+        [b"{\"inputs\":[", elements.strip_suffix(b",").unwrap_or(elements), b"]}"].concat()
+    }
+
+    /// Adds one change as the input of its verb's batch call; with a trace id that names its place, so that HubSpot
+    /// answers for each. A row that cannot be said in HubSpot's words is refused here.
+    pub(super) fn push(&mut self, change: ChangeRef<'_>) -> Result<(), Outcome> {
+        let start = self.json.len();
+        match self.write(change) {
+            Ok(sent) => {
+                self.end(sent);
+                Ok(())
+            }
+            Err(refused) => {
+                self.json.truncate(start);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Adds an object that is to be archived.
+    pub(super) fn push_id(&mut self, record_id: &str) {
+        self.json.extend_from_slice(b"{\"id\":");
+        write_text(record_id, &mut self.json);
+        self.json.push(b'}');
+        self.end(Sent { record_id: Some(record_id.to_owned()), ..Sent::default() });
+    }
+
+    fn end(&mut self, sent: Sent) {
+        self.json.push(b',');
+        self.ends.push(self.json.len());
+        self.sent.push(sent);
+    }
+
+    fn write(&mut self, change: ChangeRef<'_>) -> Result<Sent, Outcome> {
+        let key = change.destination_key.first();
+        if let Some(field) = key.filter(|_| self.key_name.is_none()) {
+            self.key_name = Some(field.name.to_owned());
+        }
+        let mut sent = Sent { key: key.map(texted).transpose()?, ..Sent::default() };
+        let by_id = matches!(change.verb, Verb::Update | Verb::Delete);
+        sent.record_id = change.remote_id.filter(|_| by_id).map(str::to_owned);
+        sent.by_key = change.verb != Verb::Create && sent.record_id.is_none();
+        if sent.by_key && sent.key.as_deref().is_none_or(str::is_empty) {
+            let message = "the match key is empty, so HubSpot cannot find the object".to_owned();
+            let field = key.map(|field| field.name.to_owned());
+            return Err(Outcome::Rejected { code: "KEY_EMPTY".to_owned(), field, message });
+        }
+        let out = &mut self.json;
+        out.push(b'{');
+        if let Some(id) = sent.id() {
+            out.extend_from_slice(b"\"id\":");
+            write_text(id, out);
+            out.push(b',');
+        }
+        if let Some(field) = key.filter(|_| sent.by_key) {
+            out.extend_from_slice(b"\"idProperty\":");
+            write_text(field.name, out);
+            out.push(b',');
+        }
+        if change.verb != Verb::Delete {
+            out.extend_from_slice(b"\"properties\":{");
+            write_properties(change, key.filter(|_| sent.record_id.is_none()), out)?;
+            let _ = write!(out, "}},\"objectWriteTraceId\":\"{TRACE}{}\"}}", self.sent.len());
+        } else {
+            out.pop();
+            out.push(b'}');
+        }
+        Ok(sent)
+    }
+}
+
+/// The fields, and the key with them, in the form it is matched on: a created object must carry it. For an update by
+/// record id the key is a field like any other.
+fn write_properties(
+    change: ChangeRef<'_>,
+    key: Option<&FieldRef<'_>>,
+    out: &mut Vec<u8>,
+) -> Result<(), Outcome> {
+    let fields = change.fields.iter().filter(|field| key.is_none_or(|key| key.name != field.name));
+    for (position, field) in key.into_iter().chain(fields).enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        write_text(field.name, out);
+        out.push(b':');
+        match &field.value {
+            ValueRef::Text(text) => write_text(text, out),
+            _ => write_text(&texted(field)?, out),
+        }
+    }
+    Ok(())
 }
 
 /// A value as a property's text.
 ///
 /// # Errors
 /// For a list of which one element holds the `;` that separates elements.
-pub(super) fn text(value: &Value) -> Result<String, &'static str> {
+pub(super) fn text(value: &ValueRef<'_>) -> Result<String, &'static str> {
     Ok(match value {
-        Value::Null => String::new(),
-        Value::DateTime(at) => at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
-        Value::List(items) => {
+        ValueRef::Null => String::new(),
+        ValueRef::DateTime(at) => at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
+        ValueRef::List(items) => {
             let items = items.iter().map(text).collect::<Result<Vec<_>, _>>()?;
             if items.iter().any(|item| item.contains(';')) {
                 return Err("an element of the list holds `;`, which HubSpot takes as the end of an element");
@@ -52,59 +160,20 @@ pub(super) fn text(value: &Value) -> Result<String, &'static str> {
     })
 }
 
-/// One change as the input of its verb's batch call; a row that cannot be said in HubSpot's words is refused here.
-pub(super) fn input(change: &Change) -> Result<Input, Outcome> {
-    let key = match change.destination_key.first() {
-        Some(field) => Some((field.name.to_string(), texted(field)?)),
-        None => None,
-    };
-    let by_id = matches!(change.verb, Verb::Update | Verb::Delete) && change.remote_id.is_some();
-    let mut input = Input { key: key.clone(), ..Input::default() };
-    match (change.verb, by_id, key) {
-        (Verb::Create, ..) => {}
-        (_, true, _) => input.id.clone_from(&change.remote_id),
-        (_, false, Some((name, value))) if !value.is_empty() => {
-            (input.id, input.id_property) = (Some(value), Some(name));
-        }
-        (_, false, key) => {
-            let field = key.map(|(name, _)| name);
-            let message = "the match key is empty, so HubSpot cannot find the object".to_owned();
-            return Err(Outcome::Rejected { code: "KEY_EMPTY".to_owned(), field, message });
-        }
-    }
-    if change.verb != Verb::Delete {
-        input.properties = Some(properties(change, by_id)?);
-    }
-    Ok(input)
-}
-
-/// The fields, and the key with them, in the form it is matched on: a created object must carry it. For an update by
-/// record id the key is a field like any other.
-fn properties(change: &Change, by_id: bool) -> Result<Map<String, Json>, Outcome> {
-    let mut properties = Map::new();
-    let key = change.destination_key.iter().filter(|_| !by_id);
-    for field in change.fields.iter().chain(key) {
-        properties.insert(field.name.to_string(), Json::String(texted(field)?));
-    }
-    Ok(properties)
-}
-
-fn texted(field: &FieldValue) -> Result<String, Outcome> {
+fn texted(field: &FieldRef<'_>) -> Result<String, Outcome> {
     text(&field.value).map_err(|why| Outcome::Rejected {
         code: "LIST_SEPARATOR".to_owned(),
-        field: Some(field.name.to_string()),
+        field: Some(field.name.to_owned()),
         message: format!("`{}`: {why}", field.name),
     })
 }
 
-/// The trace id of the input at this place of a request.
-pub(super) fn trace_id(place: usize) -> String {
-    format!("row-{place}")
-}
+/// Begins a trace id; the input's place follows.
+const TRACE: &str = "row-";
 
 /// The place a trace id names.
 pub(super) fn traced(id: &str) -> Option<usize> {
-    id.strip_prefix("row-")?.parse().ok()
+    id.strip_prefix(TRACE)?.parse().ok()
 }
 
 /// The form in which HubSpot compares contacts' e-mail addresses.
@@ -114,10 +183,10 @@ pub(super) fn fold(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::contract::Number;
+    use crate::contract::{Change, FieldValue, Number, Value};
 
     fn field(name: &str, value: Value) -> FieldValue {
         FieldValue { name: name.into(), value }
@@ -149,42 +218,74 @@ mod tests {
             (list, "a;2"),
             (Value::List(vec![]), ""),
         ] {
-            assert_eq!(text(&value).unwrap(), expected, "{value:?}");
+            assert_eq!(text(&value.borrowed()).unwrap(), expected, "{value:?}");
         }
-        assert!(text(&Value::List(vec![Value::Text("a;b".into())])).is_err());
+        assert!(text(&Value::List(vec![Value::Text("a;b".into())]).borrowed()).is_err());
+    }
+
+    fn wire(verb: Verb, key: Value, id: Option<&str>) -> Result<Json, Outcome> {
+        let mut inputs = Inputs::default();
+        change(verb, key, id).borrowed(|change| inputs.push(change))?;
+        let body: Json = serde_json::from_slice(&inputs.body(0..1)).unwrap();
+        Ok(body["inputs"][0].clone())
     }
 
     #[test]
     fn each_verb_has_its_input() {
-        let key = || Value::Text("ann@example.com".into());
-        let wire = |verb, id| serde_json::to_value(input(&change(verb, key(), id)).unwrap()).unwrap();
+        let wire = |verb, id| wire(verb, Value::Text("ann@example.com".into()), id).unwrap();
         let all = json!({"email": "ann@example.com", "firstname": "Ann", "plan": ""});
         let own = json!({"firstname": "Ann", "plan": ""});
+        let trace = "row-0";
         assert_eq!(
             wire(Verb::Upsert, Some("7")),
-            json!({"id": "ann@example.com", "idProperty": "email", "properties": all})
+            json!({"id": "ann@example.com", "idProperty": "email", "properties": all, "objectWriteTraceId": trace})
         );
-        assert_eq!(wire(Verb::Create, None), json!({"properties": all}));
-        assert_eq!(wire(Verb::Update, Some("7")), json!({"id": "7", "properties": own}));
+        assert_eq!(wire(Verb::Create, None), json!({"properties": all, "objectWriteTraceId": trace}));
+        assert_eq!(
+            wire(Verb::Update, Some("7")),
+            json!({"id": "7", "properties": own, "objectWriteTraceId": trace})
+        );
         assert_eq!(
             wire(Verb::Update, None),
-            json!({"id": "ann@example.com", "idProperty": "email", "properties": all})
+            json!({"id": "ann@example.com", "idProperty": "email", "properties": all, "objectWriteTraceId": trace})
         );
         assert_eq!(wire(Verb::Delete, Some("7")), json!({"id": "7"}));
+        assert_eq!(wire(Verb::Delete, None), json!({"id": "ann@example.com", "idProperty": "email"}));
     }
 
     #[test]
     fn a_row_without_a_key_is_refused_alone() {
         for verb in [Verb::Upsert, Verb::Update, Verb::Delete] {
-            let outcome = input(&change(verb, Value::Null, None)).unwrap_err();
+            let outcome = wire(verb, Value::Null, None).unwrap_err();
             assert!(matches!(outcome, Outcome::Rejected { code, .. } if code == "KEY_EMPTY"));
         }
-        assert!(input(&change(Verb::Update, Value::Null, Some("7"))).is_ok());
+        assert!(wire(Verb::Update, Value::Null, Some("7")).is_ok());
+    }
+
+    #[test]
+    fn any_part_can_be_sent_and_what_was_refused_leaves_nothing() {
+        let mut inputs = Inputs::default();
+        for email in ["a@b.c", "", "d@e.f", "g@h.i"] {
+            let change = change(Verb::Upsert, Value::Text(email.into()), None);
+            assert_eq!(change.borrowed(|change| inputs.push(change)).is_err(), email.is_empty());
+        }
+        let sent = |part| -> Vec<(String, String)> {
+            let body: Json = serde_json::from_slice(&inputs.body(part)).unwrap();
+            let text = |value: &Json| value.as_str().unwrap().to_owned();
+            let inputs = body["inputs"].as_array().unwrap().iter();
+            inputs.map(|input| (text(&input["id"]), text(&input["objectWriteTraceId"]))).collect()
+        };
+        let pair = |key: &str, trace: &str| (key.to_owned(), trace.to_owned());
+        let all = [pair("a@b.c", "row-0"), pair("d@e.f", "row-1"), pair("g@h.i", "row-2")];
+        assert_eq!(sent(0..3), all);
+        assert_eq!(sent(1..3), all[1..]);
+        assert_eq!(sent(1..2), all[1..2]);
+        assert_eq!(sent(0..0), []);
     }
 
     #[test]
     fn trace_ids_return() {
-        assert_eq!(traced(&trace_id(42)), Some(42));
+        assert_eq!(traced("row-42"), Some(42));
         assert_eq!(traced("42"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fault::{Attempt, damaged};
 
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Encoder(pub(super) Vec<u8>);
 
 impl Encoder {
@@ -14,12 +14,13 @@ impl Encoder {
         self.0.extend_from_slice(value);
     }
 
-    pub(super) fn text(&mut self, value: &str) {
+    /// A text's bytes.
+    pub(super) fn text(&mut self, value: &[u8]) {
         self.int(value.len() as u64);
-        self.raw(value.as_bytes());
+        self.raw(value);
     }
 
-    pub(super) fn maybe_text(&mut self, value: Option<&str>) {
+    pub(super) fn maybe_text(&mut self, value: Option<&[u8]>) {
         self.0.push(u8::from(value.is_some()));
         if let Some(value) = value {
             self.text(value);

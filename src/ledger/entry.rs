@@ -77,26 +77,18 @@ pub struct Detail {
     pub gone: bool,
 }
 
-/// A batch about to be sent.
-#[derive(Debug, Clone)]
-pub struct Intent {
-    pub run_id: String,
-    pub verb: Verb,
-    pub entries: Vec<IntentEntry>,
-}
-
 /// One key of an intent; *dirty* until an acknowledgement, or a rejection known to have had no effect, cleans it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct IntentEntry {
+pub struct IntentEntry<T = String> {
     pub key: KeyHash,
     /// What is about to be delivered; [`RecordHash::REMOVED`] for a delete.
     pub record: RecordHash,
     /// `{column: value}` of the primary key, as JSON text.
-    pub key_text: String,
+    pub key_text: T,
     pub destination_hash: u64,
     /// JSON list of the destination key's values.
-    pub destination_key: String,
-    pub remote_id: Option<String>,
+    pub destination_key: T,
+    pub remote_id: Option<T>,
 }
 
 /// Number of a batch within its ledger.
@@ -125,7 +117,7 @@ pub struct Settled {
 #[derive(Debug, Clone)]
 pub enum Settlement {
     /// The destination has exactly this record: log it, keep its detail, clean the key (in every open intent), forget its refusal.
-    Delivered { record: RecordHash, detail: Box<Detail> },
+    Delivered { record: RecordHash, detail: Option<Box<Detail>> },
     /// The object is gone: log the removal, drop the detail, clean the key, forget its refusal.
     Removed,
     /// The object stays, but this sync no longer answers for it: as `Removed`, with a detail marked gone.

@@ -4,13 +4,12 @@
 use outflow_connectors::contract::Verb;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::codec::{Decoder, Encoder};
+use super::codec::Decoder;
 use super::detail;
 use super::dirty::{self, KeySet, dirty_sum};
-use super::entry::{
-    BatchId, Detail, Intent, IntentEntry, KeyHash, OpenIntent, RecordHash, Settled, Settlement,
-};
+use super::entry::{BatchId, KeyHash, OpenIntent, RecordHash, Settled, Settlement};
 use super::fault::{Attempt, Fault, damaged};
+use super::intent::{Intent, read_entry};
 use super::packed::{self, Entry};
 use super::refusals;
 use super::store::Ledger;
@@ -20,13 +19,13 @@ use crate::error::{Error, ErrorKind, Result};
 impl Ledger {
     /// Stores a batch before it leaves; durable on return, and every key of it dirty.
     pub fn begin(&self, intent: &Intent) -> Result<BatchId> {
-        let batches = self.begin_all(std::slice::from_ref(intent))?;
+        let batches = self.begin_all(vec![intent.clone()])?;
         Ok(batches.first().copied().unwrap_or(BatchId(0)))
     }
 
     /// As [`begin`](Self::begin) for several batches at the cost of one; all of them, or none.
-    pub fn begin_all(&self, intents: &[Intent]) -> Result<Vec<BatchId>> {
-        let rows = intents.iter().map(encode).collect::<Result<Vec<_>>>()?;
+    pub fn begin_all(&self, intents: Vec<Intent>) -> Result<Vec<BatchId>> {
+        let rows = stored(intents)?;
         self.write_journal(move |tx, dirty| {
             // The number enters the checksum, and AUTOINCREMENT never gives one twice.
             let first: i64 = tx.query_row(
@@ -66,20 +65,20 @@ impl Ledger {
     ///
     /// May be called several times for one batch, and for keys of an earlier one.
     pub fn settle(&self, batch: BatchId, settled: &[Settled]) -> Result<()> {
-        self.settle_all(&[(batch, settled.to_vec())])
+        self.settle_all(vec![(batch, settled.to_vec())])
     }
 
     /// As [`settle`](Self::settle) for several batches, in their order, at the cost of one; all of them, or none.
-    pub fn settle_all(&self, batches: &[(BatchId, Vec<Settled>)]) -> Result<()> {
-        let batches = batches.to_vec();
+    pub fn settle_all(&self, batches: Vec<(BatchId, Vec<Settled>)>) -> Result<()> {
         self.write_journal(move |tx, dirty| {
             let mut taken = Taken::new(tx)?;
-            for (batch, settled) in &batches {
-                taken.take(batch.0, settled)?;
+            let mut settled = Vec::with_capacity(batches.len());
+            for (batch, changes) in batches {
+                settled.push((batch, taken.take(batch.0, changes)?));
             }
             taken.log()?;
-            for ((batch, _), without_effect) in batches.iter().zip(&taken.without_effect) {
-                let proven = &taken.proven;
+            let proven = &taken.proven;
+            for (batch, without_effect) in &settled {
                 dirty.clean(tx, batch.0, |key| proven.contains(key) || without_effect.contains(key))?;
             }
             dirty.clean_everywhere(tx, &taken.proven)
@@ -117,8 +116,6 @@ struct Taken<'a> {
     logged: Vec<Entry>,
     /// Clean in every batch.
     proven: KeySet,
-    /// Clean in this batch only; as many as there are batches.
-    without_effect: Vec<KeySet>,
 }
 
 impl<'a> Taken<'a> {
@@ -130,11 +127,11 @@ impl<'a> Taken<'a> {
             run: String::new(),
             logged: Vec::new(),
             proven: KeySet::default(),
-            without_effect: Vec::new(),
         })
     }
 
-    fn take(&mut self, batch: i64, settled: &[Settled]) -> Attempt<()> {
+    /// The keys that are clean in this batch only.
+    fn take(&mut self, batch: i64, settled: Vec<Settled>) -> Attempt<KeySet> {
         let run: Option<String> = self
             .conn
             .prepare_cached("SELECT run_id FROM intent WHERE batch = ?1")?
@@ -149,26 +146,25 @@ impl<'a> Taken<'a> {
         for Settled { key, result } in settled {
             match result {
                 Settlement::Refused(refusal) => {
-                    refusals::put(self.conn, refusal)?;
+                    refusals::put(self.conn, &refusal)?;
                     self.has_refusals = true;
-                    without_effect.insert(*key);
+                    without_effect.insert(key);
                 }
                 Settlement::Untouched => {
-                    without_effect.insert(*key);
+                    without_effect.insert(key);
                 }
                 Settlement::Unknown => {}
-                _ => {
-                    let record = keep_detail(&mut self.details, key, result)?;
-                    self.logged.push(Entry { key: *key, record });
+                acknowledged => {
+                    let record = keep_detail(&mut self.details, &key, acknowledged)?;
+                    self.logged.push(Entry { key, record });
                     if self.has_refusals {
-                        refusals::forget(self.conn, key)?;
+                        refusals::forget(self.conn, &key)?;
                     }
-                    self.proven.insert(*key);
+                    self.proven.insert(key);
                 }
             }
         }
-        self.without_effect.push(without_effect);
-        Ok(())
+        Ok(without_effect)
     }
 
     fn log(&mut self) -> Attempt<()> {
@@ -182,17 +178,21 @@ impl<'a> Taken<'a> {
 fn keep_detail(
     details: &mut detail::Writer<'_>,
     key: &KeyHash,
-    acknowledged: &Settlement,
+    acknowledged: Settlement,
 ) -> Attempt<RecordHash> {
-    match acknowledged {
-        Settlement::Delivered { record, detail } => {
-            details.put(key, &Detail { gone: false, ..(**detail).clone() })?;
-            return Ok(*record);
+    let (record, detail, gone) = match acknowledged {
+        Settlement::Delivered { record, detail } => (record, detail, false),
+        Settlement::Gone { detail } => (RecordHash::REMOVED, Some(detail), true),
+        _ => (RecordHash::REMOVED, None, false),
+    };
+    match detail {
+        Some(mut detail) => {
+            detail.gone = gone;
+            details.put(key, &detail)?;
         }
-        Settlement::Gone { detail } => details.put(key, &Detail { gone: true, ..(**detail).clone() })?,
-        _ => details.delete(key)?,
+        None => details.delete(key)?,
     }
-    Ok(RecordHash::REMOVED)
+    Ok(record)
 }
 
 const SELECT: &str = "SELECT batch, run_id, verb, handle, n, keys, dirty, dirty_sum, data, sum FROM intent";
@@ -269,14 +269,7 @@ impl Stored {
         let mut from = Decoder(&data);
         let mut entries = Vec::new();
         for (key, &dirty) in self.keys.as_chunks().0.iter().zip(&self.dirty) {
-            let entry = IntentEntry {
-                key: KeyHash(*key),
-                record: RecordHash(from.array()?),
-                key_text: from.text()?,
-                destination_hash: from.int()?,
-                destination_key: from.text()?,
-                remote_id: from.maybe_text()?,
-            };
+            let entry = read_entry(*key, &mut from)?;
             if dirty == 1 {
                 entries.push(entry);
             }
@@ -286,26 +279,18 @@ impl Stored {
     }
 }
 
-fn encode(intent: &Intent) -> Result<Stored> {
-    let mut out = Encoder::default();
-    for entry in &intent.entries {
-        out.raw(&entry.record.0);
-        out.text(&entry.key_text);
-        out.int(entry.destination_hash);
-        out.text(&entry.destination_key);
-        out.maybe_text(entry.remote_id.as_deref());
-    }
-    let data = zstd::encode_all(&out.0[..], 1).map_err(|error| {
+/// Intents as they are stored.
+fn stored(intents: Vec<Intent>) -> Result<Vec<Stored>> {
+    let failed = |error: std::io::Error| {
         Error::new("OF-INT-001", ErrorKind::Internal, format!("a batch could not be compressed: {error}"))
-    })?;
-    Ok(Stored {
-        run_id: intent.run_id.clone(),
-        verb: intent.verb.to_string(),
-        handle: None,
-        keys: intent.entries.iter().flat_map(|entry| entry.key.0).collect(),
-        dirty: vec![1; intent.entries.len()],
-        data,
-    })
+    };
+    let mut zstd = zstd::bulk::Compressor::new(1).map_err(failed)?;
+    let each = |Intent { run_id, verb, keys, data }: Intent| {
+        let dirty = vec![1; keys.len() / 16];
+        let data = zstd.compress(&data.0).map_err(failed)?;
+        Ok(Stored { run_id, verb: verb.to_string(), handle: None, keys, dirty, data })
+    };
+    intents.into_iter().map(each).collect()
 }
 
 /// The verb of its name.

@@ -1,12 +1,16 @@
 //! Receipt -> ledger: what each outcome means for the snapshot, the dirty marks and the refusals.
 
+use std::io;
+
 use jiff::Timestamp;
 use outflow_connectors::contract::Outcome;
 
-use super::batch::{Batch, Records, destination_text, key_text};
+use super::batch::{Batch, Records};
 use super::event::Counts;
 use super::map::{Mapper, Record};
 use super::planned::{Item, Purpose};
+use super::spool::Stored;
+use super::texts::{destination_text, key_text};
 use crate::error::Result;
 use crate::ledger::{Detail, Refusal, Settled, Settlement};
 use crate::project::{Keep, Mode};
@@ -33,13 +37,17 @@ impl Keeping {
     pub fn settle(&self, batch: &Batch<'_>, outcomes: Vec<Outcome>) -> Result<(Vec<Settled>, Counts)> {
         let mut counts = Counts::default();
         let mut outcomes = outcomes.into_iter();
-        let settled = batch.each(|item, record| {
-            let unknown = || Outcome::Unknown { reason: "no outcome came".into() };
-            let outcome = outcomes.next().unwrap_or_else(unknown);
-            counts.sent += 1;
-            self.count(&outcome, &mut counts);
-            Settled { key: item.key, result: self.settlement(&batch.records, (item, record), outcome) }
-        })?;
+        let mut settled = Vec::with_capacity(batch.items.len());
+        for window in batch.windows() {
+            for (item, record) in window?.iter() {
+                let unknown = || Outcome::Unknown { reason: "no outcome came".into() };
+                let outcome = outcomes.next().unwrap_or_else(unknown);
+                counts.sent += 1;
+                self.count(&outcome, &mut counts);
+                let result = self.settlement(&batch.records, (item, record?.as_ref()), outcome)?;
+                settled.push(Settled { key: item.key, result });
+            }
+        }
         Ok((settled, counts))
     }
 
@@ -58,37 +66,37 @@ impl Keeping {
     fn settlement(
         &self,
         records: &Records<'_>,
-        change: (&Item, Option<&Record>),
+        change: (&Item, Option<&Stored<'_>>),
         outcome: Outcome,
-    ) -> Settlement {
-        match outcome {
+    ) -> Result<Settlement> {
+        Ok(match outcome {
             Outcome::Deferred { .. } => Settlement::Untouched,
             Outcome::Unknown { .. } => Settlement::Unknown,
             Outcome::Rejected { code, field, message } => {
-                Settlement::Refused(Box::new(self.refusal(records, change, (code, field, message))))
+                Settlement::Refused(Box::new(self.refusal(records, change, (code, field, message))?))
             }
-            Outcome::Skipped { .. } => self.delivered(records, change, None, None),
-            Outcome::Applied { remote_id, created } => self.delivered(records, change, remote_id, created),
-        }
+            Outcome::Skipped { .. } => self.delivered(records, change, None, None)?,
+            Outcome::Applied { remote_id, created } => self.delivered(records, change, remote_id, created)?,
+        })
     }
 
     fn delivered(
         &self,
         records: &Records<'_>,
-        (item, record): (&Item, Option<&Record>),
+        (item, record): (&Item, Option<&Stored<'_>>),
         remote_id: Option<String>,
         created: Option<bool>,
-    ) -> Settlement {
+    ) -> Result<Settlement> {
         let before = item.detail.as_deref();
         let Some(record) = record else {
-            return match item.purpose {
-                Purpose::Clear => {
-                    let detail = before.cloned().unwrap_or_default();
-                    Settlement::Gone { detail: Box::new(Detail { gone: true, ..detail }) }
-                }
+            return Ok(match item.purpose {
+                Purpose::Clear => Settlement::Gone { detail: item.detail.clone().unwrap_or_default() },
                 _ => Settlement::Removed,
-            };
+            });
         };
+        if self.keeps_nothing(records.mapper) {
+            return Ok(Settlement::Delivered { record: item.record, detail: None });
+        }
         let known =
             before.filter(|detail| !detail.gone && detail.destination_hash == record.destination_hash);
         let remote_id =
@@ -97,11 +105,8 @@ impl Keeping {
             Some(before) => before.created.or(created),
             None => created,
         };
-        let detail = match self.keeps_nothing(records.mapper) {
-            true => Detail::default(),
-            false => Detail { remote_id, created, ..self.detail(records.mapper, record) },
-        };
-        Settlement::Delivered { record: item.record, detail: Box::new(detail) }
+        let detail = Detail { remote_id, created, ..self.detail(records, record)? };
+        Ok(Settlement::Delivered { record: item.record, detail: Some(Box::new(detail)) })
     }
 
     /// Whether a row's hashes are all that is kept of it: nothing is ever removed, and the match key cannot change.
@@ -110,41 +115,53 @@ impl Keeping {
     }
 
     /// What is kept of a record at this mapping's `ledger: {keep: ...}`.
-    pub fn detail(&self, mapper: &Mapper, record: &Record) -> Detail {
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    pub fn detail(&self, records: &Records<'_>, record: &Stored<'_>) -> Result<Detail> {
+        self.kept(records.mapper, record).map_err(|error| records.spool.damaged(&error))
+    }
+
+    fn kept(&self, mapper: &Mapper, record: &Stored<'_>) -> io::Result<Detail> {
         if self.keeps_nothing(mapper) {
-            return Detail::default();
+            return Ok(Detail::default());
         }
+        // Without it, a changed match key would make a second object unseen.
+        let mut detail = Detail { destination_hash: record.destination_hash, ..Detail::default() };
         if self.keep == Keep::Hashes && !self.removes {
-            // Without it, a changed match key would make a second object unseen.
-            return Detail { destination_hash: record.destination_hash, ..Detail::default() };
+            return Ok(detail);
         }
-        Detail {
-            key: Some(key_text(mapper, record)),
-            destination_hash: record.destination_hash,
-            destination_key: self.removes.then(|| destination_text(record)),
-            fields: if self.keep >= Keep::Fields { mapper.field_hashes(record) } else { Vec::new() },
-            record: (self.keep == Keep::Values).then(|| record_text(mapper, record)),
-            ..Detail::default()
+        detail.key = Some(key_text(mapper, record)?);
+        if self.removes {
+            detail.destination_key = Some(destination_text(record)?);
         }
+        if self.keep >= Keep::Fields {
+            let record = record.to_record()?;
+            detail.fields = mapper.field_hashes(&record);
+            detail.record = (self.keep == Keep::Values).then(|| record_text(mapper, &record));
+        }
+        Ok(detail)
     }
 
     fn refusal(
         &self,
         records: &Records<'_>,
-        (item, record): (&Item, Option<&Record>),
+        (item, record): (&Item, Option<&Stored<'_>>),
         (code, field, message): (String, Option<String>, String),
-    ) -> Refusal {
+    ) -> Result<Refusal> {
         let now = Timestamp::now();
         let key_text = match record {
-            Some(record) => key_text(records.mapper, record),
-            None => item.key_text.clone().unwrap_or_default(),
+            Some(record) => {
+                key_text(records.mapper, record).map_err(|error| records.spool.damaged(&error))?
+            }
+            None => item.detail.as_deref().and_then(|detail| detail.key.clone()).unwrap_or_default(),
         };
         let before = item.refusal.as_deref();
         let same = before.filter(|r| r.record == item.record && r.mapping == self.mapping && !r.parked);
         let attempts = same.map_or(0, |r| r.attempts) + 1;
         let first_run = same.map_or(self.run_number, |r| r.first_run);
         let absent = self.mode == Mode::Update && is_absent(&code);
-        Refusal {
+        Ok(Refusal {
             key: item.key,
             key_text,
             verb: item.verb,
@@ -164,7 +181,7 @@ impl Keeping {
             last_seen: now,
             run_id: self.run_id.clone(),
             code,
-        }
+        })
     }
 }
 

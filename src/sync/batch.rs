@@ -1,17 +1,22 @@
 //! A planned batch, read from the spool as often as the destination needs it.
 
+use std::borrow::Cow;
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
-use outflow_connectors::contract::{BatchSource, Change, ConnectorError, FieldValue, Kind, Number, Value};
+use outflow_connectors::contract::{
+    BatchSource, Change, ChangeRef, ConnectorError, FieldRef, FieldValue, Kind, Look, Number, Value, Verb,
+};
 use serde_json::Value as Json;
 
 use super::feed::size;
-use super::map::{Mapper, Record};
+use super::map::Mapper;
 use super::planned::{Item, Purpose};
-use super::spool::Spool;
-use crate::error::Result;
-use crate::ledger::IntentEntry;
-use crate::transform::display::value_json;
+use super::spool::{Loaded, Spool, Stored};
+use super::texts;
+use crate::error::{Error, Result};
+use crate::ledger::{Intent, IntentEntry};
 
 /// Where the records of all batches of a run are.
 #[derive(Clone, Copy)]
@@ -27,10 +32,10 @@ pub struct Batch<'a> {
     pub records: Records<'a>,
     pub items: Vec<Item>,
     /// The items' records, unless they are too large to stay in memory while the batch is under way.
-    loaded: Option<Vec<Option<Record>>>,
+    loaded: Option<Loaded>,
 }
 
-/// Bytes of a batch in the spool up to which its records are read once and kept.
+/// Bytes of the spool that are in memory for one batch.
 const KEPT: usize = 16 << 20;
 
 impl<'a> Batch<'a> {
@@ -38,109 +43,185 @@ impl<'a> Batch<'a> {
     /// When the spool cannot be read.
     pub fn load(records: Records<'a>, items: Vec<Item>) -> Result<Self> {
         let loaded = match items.iter().map(size).sum::<usize>() <= KEPT {
-            true => Some(records.read_all(&items)?),
+            true => Some(records.load(&items)?),
             false => None,
         };
         Ok(Batch { records, items, loaded })
     }
 
-    /// Calls `each` with every item and its record.
-    ///
-    /// # Errors
-    /// Those of `each`, and when the spool cannot be read.
-    pub fn each<T>(&self, mut each: impl FnMut(&Item, Option<&Record>) -> T) -> Result<Vec<T>> {
-        (0..self.items.len()).map(|index| self.with(index, &mut each)).collect()
+    /// All items with their records: at once where they are in memory, else so many at a time as may be.
+    pub fn windows(&self) -> impl Iterator<Item = Result<Window<'_>>> {
+        self.cut().into_iter().map(|range| {
+            let items = &self.items[range];
+            let loaded = match &self.loaded {
+                Some(loaded) => Cow::Borrowed(loaded),
+                None => Cow::Owned(self.records.load(items)?),
+            };
+            Ok(Window { records: self.records, items, loaded })
+        })
     }
 
-    fn with<T>(&self, index: usize, mut each: impl FnMut(&Item, Option<&Record>) -> T) -> Result<T> {
-        let item = &self.items[index];
-        match &self.loaded {
-            Some(loaded) => Ok(each(item, loaded[index].as_ref())),
-            None => Ok(each(item, self.records.read(item)?.as_ref())),
+    fn cut(&self) -> Vec<Range<usize>> {
+        if self.loaded.is_some() {
+            return vec![0..self.items.len()];
         }
+        let mut windows = Vec::new();
+        let (mut start, mut bytes) = (0, 0);
+        for (position, item) in self.items.iter().enumerate() {
+            if bytes + size(item) > KEPT && position > start {
+                windows.push(start..position);
+                (start, bytes) = (position, 0);
+            }
+            bytes += size(item);
+        }
+        windows.push(start..self.items.len());
+        windows
     }
 
     /// What must be durable before the batch leaves.
     ///
     /// # Errors
     /// When the spool cannot be read.
-    pub fn intents(&self) -> Result<Vec<IntentEntry>> {
-        self.each(|item, record| self.records.intent(item, record))
+    pub fn intent(&self, run_id: &str) -> Result<Intent> {
+        let verb = self.items.first().map_or(Verb::Upsert, |item| item.verb);
+        let mut intent = Intent::new(run_id, verb);
+        let (mut key_text, mut destination_key) = (Vec::new(), Vec::new());
+        for window in self.windows() {
+            for (item, record) in window?.iter() {
+                let Some(record) = record? else {
+                    intent.push(&item.intent());
+                    continue;
+                };
+                self.records.write_texts(&record, &mut key_text, &mut destination_key)?;
+                intent.push(&IntentEntry {
+                    key: item.key,
+                    record: item.record,
+                    key_text: &*key_text,
+                    destination_hash: item.destination_hash,
+                    destination_key: &*destination_key,
+                    remote_id: item.remote_id.as_deref().map(str::as_bytes),
+                });
+            }
+        }
+        Ok(intent)
+    }
+}
+
+/// Some items of a batch and their records.
+pub struct Window<'b> {
+    records: Records<'b>,
+    items: &'b [Item],
+    loaded: Cow<'b, Loaded>,
+}
+
+impl Window<'_> {
+    /// The items in their order, each with its record, if it has one.
+    pub fn iter(&self) -> impl Iterator<Item = (&Item, Result<Option<Stored<'_>>>)> {
+        let mut index = 0..;
+        self.items.iter().map(move |item| {
+            let record = item.place.and_then(|place| Some(self.loaded.get(index.next()?, place)));
+            (item, record.transpose().map_err(|error| self.records.spool.damaged(&error)))
+        })
+    }
+}
+
+impl Item {
+    /// What must be durable before the object is let go of.
+    fn intent(&self) -> IntentEntry<&str> {
+        let detail = self.detail.as_deref();
+        IntentEntry {
+            key: self.key,
+            record: self.record,
+            key_text: detail.and_then(|detail| detail.key.as_deref()).unwrap_or_default(),
+            destination_hash: self.destination_hash,
+            destination_key: self.old_destination_key().unwrap_or_default(),
+            remote_id: self.remote_id.as_deref(),
+        }
+    }
+
+    /// JSON list: where the object is that goes away.
+    fn old_destination_key(&self) -> Option<&str> {
+        self.detail.as_deref()?.destination_key.as_deref()
     }
 }
 
 impl Records<'_> {
-    pub fn read(&self, item: &Item) -> Result<Option<Record>> {
-        item.place.map(|place| self.spool.read(place)).transpose()
+    fn load(&self, items: &[Item]) -> Result<Loaded> {
+        self.spool.load(items.iter().filter_map(|item| item.place))
     }
 
-    fn read_all(&self, items: &[Item]) -> Result<Vec<Option<Record>>> {
-        let places: Vec<_> = items.iter().filter_map(|item| item.place).collect();
-        let mut records = self.spool.read_all(&places)?.into_iter();
-        Ok(items.iter().map(|item| item.place.and_then(|_| records.next())).collect())
+    /// Replaces what two buffers hold by the record's key and destination key, see [`super::texts`].
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    pub fn write_texts(
+        &self,
+        record: &Stored<'_>,
+        key: &mut Vec<u8>,
+        destination: &mut Vec<u8>,
+    ) -> Result<()> {
+        let written = texts::write_key(&self.mapper.spec.key, record.key_values(), key)
+            .and_then(|()| texts::write_list(record.destination_key(), destination));
+        written.map_err(|error| self.spool.damaged(&error))
     }
 
-    fn change(&self, item: &Item, record: Option<&Record>) -> Change {
-        let match_on = &self.mapper.spec.match_on;
-        let Some(record) = record else {
-            let fields = match item.purpose {
-                Purpose::Clear => {
-                    self.cleared.iter().map(|n| FieldValue { name: n.clone(), value: Value::Null }).collect()
-                }
-                _ => Vec::new(),
-            };
-            let destination_key = destination_key(match_on, item.destination_key.as_deref());
-            let remote_id = item.remote_id.clone();
-            return Change { verb: item.verb, destination_key, remote_id, fields };
-        };
-        let named = match_on.iter().zip(&record.destination_key);
-        let fields = self.mapper.spec.fields.iter().zip(&record.fields);
+    /// Replaces what two buffers hold by the record's destination key and fields.
+    fn borrow<'b>(
+        &'b self,
+        record: Stored<'b>,
+        key: &mut Vec<FieldRef<'b>>,
+        fields: &mut Vec<FieldRef<'b>>,
+    ) -> io::Result<()> {
+        let spec = &self.mapper.spec;
+        key.clear();
+        for (name, value) in spec.match_on.iter().zip(record.destination_key()) {
+            key.push(FieldRef { name, value: value? });
+        }
+        fields.clear();
+        for (field, value) in spec.fields.iter().zip(record.fields()) {
+            fields.extend(value?.map(|value| FieldRef { name: &field.name, value }));
+        }
+        Ok(())
+    }
+
+    /// The change that lets go of an object.
+    fn farewell(&self, item: &Item) -> Change {
+        let cleared = self.cleared.iter().filter(|_| item.purpose == Purpose::Clear);
         Change {
             verb: item.verb,
-            destination_key: named
-                .map(|(name, value)| FieldValue { name: name.as_str().into(), value: value.clone() })
-                .collect(),
+            destination_key: destination_key(&self.mapper.spec.match_on, item.old_destination_key()),
             remote_id: item.remote_id.clone(),
-            fields: fields
-                .filter_map(|(field, value)| {
-                    Some(FieldValue { name: field.name.clone(), value: value.clone()? })
-                })
-                .collect(),
-        }
-    }
-
-    /// What must be durable before this item leaves.
-    pub fn intent(&self, item: &Item, record: Option<&Record>) -> IntentEntry {
-        let key_text = match record {
-            Some(record) => key_text(self.mapper, record),
-            None => item.key_text.clone().unwrap_or_default(),
-        };
-        let destination_key = match record {
-            Some(record) => destination_text(record),
-            None => item.destination_key.clone().unwrap_or_default(),
-        };
-        IntentEntry {
-            key: item.key,
-            record: item.record,
-            key_text,
-            destination_hash: item.destination_hash,
-            destination_key,
-            remote_id: item.remote_id.clone(),
+            fields: cleared.map(|name| FieldValue { name: name.clone(), value: Value::Null }).collect(),
         }
     }
 }
 
-/// `{column: value}` as JSON text.
-pub fn key_text(mapper: &Mapper, record: &Record) -> String {
-    Json::Object(mapper.key_json(&record.key_values)).to_string()
+impl BatchSource for Batch<'_> {
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError> {
+        let unreadable = |error: Error| ConnectorError::new(Kind::Internal, error.message);
+        for window in self.windows() {
+            let window = window.map_err(unreadable)?;
+            let (mut key, mut fields) = (Vec::new(), Vec::new());
+            for (item, record) in window.iter() {
+                let Some(record) = record.map_err(unreadable)? else {
+                    self.records.farewell(item).borrowed(&mut *look)?;
+                    continue;
+                };
+                let borrowed = self.records.borrow(record, &mut key, &mut fields);
+                borrowed.map_err(|error| unreadable(self.records.spool.damaged(&error)))?;
+                let remote_id = item.remote_id.as_deref();
+                look(ChangeRef { verb: item.verb, destination_key: &key, remote_id, fields: &fields })?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The destination key's values as a JSON list.
-pub fn destination_text(record: &Record) -> String {
-    Json::Array(record.destination_key.iter().map(value_json).collect()).to_string()
-}
-
-/// Reads what [`destination_text`] wrote.
+/// Reads what [`texts::write_list`] wrote.
 pub fn destination_key(match_on: &[String], text: Option<&str>) -> Vec<FieldValue> {
     let values: Vec<Json> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let value = |json: Json| match json {
@@ -152,17 +233,4 @@ pub fn destination_key(match_on: &[String], text: Option<&str>) -> Vec<FieldValu
     };
     let named = match_on.iter().zip(values);
     named.map(|(name, json)| FieldValue { name: name.as_str().into(), value: value(json) }).collect()
-}
-
-impl BatchSource for Batch<'_> {
-    fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    fn changes(&self) -> Box<dyn Iterator<Item = Result<Change, ConnectorError>> + Send + '_> {
-        Box::new((0..self.items.len()).map(|index| {
-            self.with(index, |item, record| self.records.change(item, record))
-                .map_err(|error| ConnectorError::new(Kind::Internal, error.message.clone()))
-        }))
-    }
 }

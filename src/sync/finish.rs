@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::RunOptions;
 use super::acknowledge::Keeping;
-use super::batch::{Records, destination_text, key_text};
+use super::batch::Records;
 use super::context::Context;
 use super::diff::Delta;
 use super::event::{Counts, FaultSample, Status, SyncReport};
@@ -23,6 +23,7 @@ use super::resolve::Resolved;
 use super::spec::digest;
 use super::spill::{CHUNK, Space, Spill};
 use super::state::Mappings;
+use super::texts::{destination_text, key_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{
     Detail, Identity, Intent, IntentEntry, InvalidRow, KeyHash, Ledger, RecordHash, Refusal, RunRecord,
@@ -128,7 +129,7 @@ fn unsent(
     let mut settlement = settlement;
     let settled: Vec<Settled> =
         entries.iter().map(|entry| Settled { key: entry.key, result: settlement(entry) }).collect();
-    let batch = ledger.begin(&Intent { run_id: run_id.to_owned(), verb, entries })?;
+    let batch = ledger.begin(&Intent::of(run_id, verb, &entries))?;
     point("unsent.begun");
     ledger.settle(batch, &settled)
 }
@@ -267,17 +268,17 @@ impl After<'_> {
             let mut candidates = chunk?;
             candidates.retain(|candidate| candidate.class == Class::Rebase);
             let details = self.memory.details_of(&candidates)?;
-            let places: Vec<_> = candidates.iter().map(|c| c.head.place).collect();
-            let records = self.delta.spool.read_all(&places)?;
-            let moved = candidates.iter().zip(records).map(|(candidate, record)| {
-                let detail = details.get(&candidate.head.key).map(|before| Detail {
-                    remote_id: before.remote_id.clone(),
-                    created: before.created,
-                    ..self.keeping.detail(self.records.mapper, &record)
-                });
-                (candidate.head.key, candidate.head.fingerprint, detail)
-            });
-            let moved: Vec<_> = moved.collect();
+            let loaded = self.delta.spool.load(candidates.iter().map(|c| c.head.place))?;
+            let mut moved = Vec::with_capacity(candidates.len());
+            for (index, Candidate { head, .. }) in candidates.iter().enumerate() {
+                let record =
+                    loaded.get(index, head.place).map_err(|error| self.delta.spool.damaged(&error))?;
+                let kept = |before: &Detail| -> Result<Detail> {
+                    let (remote_id, created) = (before.remote_id.clone(), before.created);
+                    Ok(Detail { remote_id, created, ..self.keeping.detail(&self.records, &record)? })
+                };
+                moved.push((head.key, head.fingerprint, details.get(&head.key).map(kept).transpose()?));
+            }
             if !moved.is_empty() {
                 self.ledger.rebase(&moved)?;
                 point("rebase.chunk");
@@ -304,13 +305,18 @@ impl After<'_> {
 
     fn entry(&self, candidate: &Candidate) -> Result<IntentEntry> {
         let head = &candidate.head;
-        let record = self.delta.spool.read(head.place)?;
+        let spool = self.records.spool;
+        let loaded = spool.load([head.place])?;
+        let texts = loaded
+            .get(0, head.place)
+            .and_then(|record| Ok((key_text(self.records.mapper, &record)?, destination_text(&record)?)));
+        let (key_text, destination_key) = texts.map_err(|error| spool.damaged(&error))?;
         Ok(IntentEntry {
             key: head.key,
             record: head.fingerprint,
-            key_text: key_text(self.records.mapper, &record),
+            key_text,
             destination_hash: head.destination_hash,
-            destination_key: destination_text(&record),
+            destination_key,
             remote_id: None,
         })
     }

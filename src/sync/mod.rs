@@ -47,6 +47,7 @@ mod spill;
 mod spool;
 mod state;
 mod terms;
+mod texts;
 mod turns;
 mod waves;
 

@@ -22,13 +22,9 @@ pub struct Item {
     pub place: Option<Place>,
     pub remote_id: Option<String>,
     pub destination_hash: u64,
-    /// JSON list; set for removals, else it stands in the record.
-    pub destination_key: Option<String>,
-    /// JSON object; set for removals, else it stands in the record.
-    pub key_text: Option<String>,
     /// The key whose change frees this one's destination key; it must have been delivered first.
     pub after: Option<KeyHash>,
-    /// What the ledger has of the row beside its hash.
+    /// What the ledger has of the row beside its hash; of a removal, where its object is.
     pub detail: Option<Box<Detail>>,
     /// The row was refused before.
     pub refusal: Option<Box<Refusal>>,
@@ -162,8 +158,6 @@ pub fn record(
         place: Some(candidate.head.place),
         remote_id,
         destination_hash: candidate.head.destination_hash,
-        destination_key: None,
-        key_text: None,
         after: None,
         detail: detail.cloned().map(Box::new),
         refusal: refusal.cloned().map(Box::new),
@@ -180,8 +174,6 @@ pub fn removal(key: KeyHash, detail: &Detail, (purpose, verb): (Purpose, Verb)) 
         place: None,
         remote_id: detail.remote_id.clone(),
         destination_hash: detail.destination_hash,
-        destination_key: detail.destination_key.clone(),
-        key_text: detail.key.clone(),
         after: None,
         detail: Some(Box::new(detail.clone())),
         refusal: None,

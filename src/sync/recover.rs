@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use outflow_connectors::contract::{
-    BatchSource, Change, ConnectorError, Destination, Lookup, Outcome, RemoteHandle, Session, Target, Verb,
+    BatchSource, Change, ConnectorError, Destination, Look, Lookup, Outcome, RemoteHandle, Session, Target,
 };
 use outflow_connectors::rehearsal::point;
 
@@ -137,7 +137,7 @@ fn delivered(entry: &IntentEntry, remote_id: Option<String>, created: Option<boo
         destination_key: Some(entry.destination_key.clone()),
         ..Detail::default()
     };
-    Settlement::Delivered { record: entry.record, detail: Box::new(detail) }
+    Settlement::Delivered { record: entry.record, detail: Some(Box::new(detail)) }
 }
 
 /// Creates whose answer was lost: found ones are done, absent ones were not, the rest is held.
@@ -208,15 +208,16 @@ impl BatchSource for LostBatch<'_> {
         self.intent.entries.len()
     }
 
-    fn changes(&self) -> Box<dyn Iterator<Item = Result<Change, ConnectorError>> + Send + '_> {
-        let verb: Verb = self.intent.verb;
-        Box::new(self.intent.entries.iter().map(move |entry| {
-            Ok(Change {
-                verb,
+    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError> {
+        for entry in &self.intent.entries {
+            let change = Change {
+                verb: self.intent.verb,
                 destination_key: destination_key(&self.target.match_on, Some(&entry.destination_key)),
                 remote_id: entry.remote_id.clone(),
                 fields: Vec::new(),
-            })
-        }))
+            };
+            change.borrowed(&mut *look)?;
+        }
+        Ok(())
     }
 }

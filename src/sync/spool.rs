@@ -1,18 +1,21 @@
 //! Records between the extract and the delivery, in the order of the extract: an anonymous file that only this process
-//! can read and that vanishes with it, however it ends.
+//! can read and that vanishes with it, however it ends. They stand there in the canonical encoding, from which values
+//! are borrowed as they are needed.
 
 use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::os::unix::fs::FileExt;
 
-use jiff::{Timestamp, civil};
-use outflow_connectors::contract::{Number, Value};
+use outflow_connectors::contract::{Value, ValueRef};
 use outflow_connectors::rehearsal::point;
 
+use super::heads::array;
 use super::map::Record;
 use super::spill::Space;
 use crate::error::Result;
 use crate::ledger::{KeyHash, RecordHash};
+use crate::transform::decode::decode_value;
+use crate::transform::encode::encode_value;
 
 /// Where a record stands in the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,27 +99,35 @@ const GAPS: u64 = 4;
 
 impl Spool {
     pub fn read(&self, place: Place) -> Result<Record> {
-        let mut bytes = vec![0; place.len as usize];
-        self.fill(place.offset, &mut bytes)?;
-        read_record(&mut &bytes[..]).map_err(|error| self.space.failed("read", &error))
+        let loaded = self.load([place])?;
+        loaded.get(0, place).and_then(|stored| stored.to_record()).map_err(|error| self.damaged(&error))
     }
 
     /// Records at these places; at once where they stand close together.
-    pub fn read_all(&self, places: &[Place]) -> Result<Vec<Record>> {
-        let start = places.iter().map(|place| place.offset).min().unwrap_or(0);
-        let end = places.iter().map(|place| place.offset + place.bytes()).max().unwrap_or(0);
-        let wanted: u64 = places.iter().map(|place| place.bytes()).sum();
-        if end - start > wanted.saturating_mul(GAPS) {
-            return places.iter().map(|place| self.read(*place)).collect();
+    pub fn load(&self, places: impl IntoIterator<Item = Place> + Clone) -> Result<Loaded> {
+        let spans = || places.clone().into_iter().map(|place| (place.offset, place.offset + place.bytes()));
+        let start = spans().map(|(start, _)| start).min().unwrap_or(0);
+        let end = spans().map(|(_, end)| end).max().unwrap_or(0);
+        let wanted: u64 = spans().map(|(start, end)| end - start).sum();
+        if end - start <= wanted.saturating_mul(GAPS) {
+            let mut bytes = vec![0; (end - start) as usize];
+            self.fill(start, &mut bytes)?;
+            return Ok(Loaded { bytes, starts: spans().map(|(at, _)| (at - start) as usize).collect() });
         }
-        let mut bytes = vec![0; (end - start) as usize];
-        self.fill(start, &mut bytes)?;
-        let records = places.iter().map(|place| {
-            let at = (place.offset - start) as usize;
-            read_record(&mut &bytes[at..at + place.len as usize])
-                .map_err(|error| self.space.failed("read", &error))
-        });
-        records.collect()
+        let mut loaded = Loaded { bytes: vec![0; wanted as usize], starts: Vec::new() };
+        let mut at = 0;
+        for (start, end) in spans() {
+            loaded.starts.push(at);
+            let next = at + (end - start) as usize;
+            self.fill(start, &mut loaded.bytes[at..next])?;
+            at = next;
+        }
+        Ok(loaded)
+    }
+
+    /// A record that is none, or a value of it.
+    pub fn damaged(&self, error: &io::Error) -> crate::error::Error {
+        self.space.failed("read", error)
     }
 
     fn fill(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
@@ -133,121 +144,143 @@ impl Spool {
     }
 }
 
+/// The bytes of some records.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Loaded {
+    /// The record that was asked for in this place of the list.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn get(&self, index: usize, place: Place) -> io::Result<Stored<'_>> {
+        let start = self.starts[index];
+        Stored::parse(&self.bytes[start..start + place.len as usize]).ok_or_else(damaged)
+    }
+}
+
+/// A record where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'a> {
+    pub key: KeyHash,
+    pub fingerprint: RecordHash,
+    pub destination_hash: u64,
+    key_values: &'a [u8],
+    destination_key: &'a [u8],
+    fields: &'a [u8],
+}
+
+/// Bytes before the values: three hashes, and the lengths of the first two lists.
+const HEADER: usize = 16 + 16 + 8 + 4 + 4;
+
+/// Stands for a field that is not sent.
+const ABSENT: u8 = b'-';
+
+impl<'a> Stored<'a> {
+    fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (header, rest) = bytes.split_at_checked(HEADER)?;
+        let len = |at| u32::from_le_bytes(array(header, at)) as usize;
+        let (key_values, rest) = rest.split_at_checked(len(40))?;
+        let (destination_key, fields) = rest.split_at_checked(len(44))?;
+        Some(Stored {
+            key: KeyHash(array(header, 0)),
+            fingerprint: RecordHash(array(header, 16)),
+            destination_hash: u64::from_le_bytes(array(header, 32)),
+            key_values,
+            destination_key,
+            fields,
+        })
+    }
+
+    /// Values of the primary key, in its order.
+    pub fn key_values(&self) -> Values<'a> {
+        Values(self.key_values)
+    }
+
+    /// Normalised values of the match fields.
+    pub fn destination_key(&self) -> Values<'a> {
+        Values(self.destination_key)
+    }
+
+    /// One per field of the mapping, in its order; `None` where a null is skipped.
+    pub fn fields(&self) -> impl Iterator<Item = io::Result<Option<ValueRef<'a>>>> + use<'a> {
+        let mut rest = self.fields;
+        std::iter::from_fn(move || match rest.split_first()? {
+            (&ABSENT, after) => {
+                rest = after;
+                Some(Ok(None))
+            }
+            _ => Some(next_value(&mut rest).map(Some)),
+        })
+    }
+
+    /// # Errors
+    /// Where a value is none.
+    pub fn to_record(self) -> io::Result<Record> {
+        let owned = |value: ValueRef<'_>| value.to_value().ok_or_else(damaged);
+        let all = |values: Values<'a>| values.map(|value| owned(value?)).collect::<io::Result<Vec<Value>>>();
+        Ok(Record {
+            key: self.key,
+            key_values: all(self.key_values())?,
+            fingerprint: self.fingerprint,
+            destination_key: all(self.destination_key())?,
+            destination_hash: self.destination_hash,
+            fields: self.fields().map(|field| field?.map(owned).transpose()).collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+/// Values one after another.
+#[derive(Debug, Clone)]
+pub struct Values<'a>(&'a [u8]);
+
+impl<'a> Iterator for Values<'a> {
+    type Item = io::Result<ValueRef<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.0.is_empty()).then(|| next_value(&mut self.0))
+    }
+}
+
+/// After one that is damaged there is no other.
+fn next_value<'a>(rest: &mut &'a [u8]) -> io::Result<ValueRef<'a>> {
+    decode_value(rest).ok_or_else(|| {
+        *rest = &[];
+        damaged()
+    })
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a record is damaged")
+}
+
 fn write_record(record: &Record, out: &mut Vec<u8>) {
     out.extend_from_slice(&record.key.0);
     out.extend_from_slice(&record.fingerprint.0);
     out.extend_from_slice(&record.destination_hash.to_le_bytes());
-    write_list(&record.key_values, out, write_value);
-    write_list(&record.destination_key, out, write_value);
-    write_list(&record.fields, out, |field, out| match field {
-        None => out.push(0),
-        Some(value) => {
-            out.push(1);
-            write_value(value, out);
-        }
-    });
-}
-
-fn write_list<T>(items: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
-    out.extend_from_slice(&(items.len() as u32).to_le_bytes());
-    for item in items {
-        write(item, out);
+    let lengths = out.len();
+    out.extend_from_slice(&[0; 8]);
+    for (list, values) in [&record.key_values, &record.destination_key].into_iter().enumerate() {
+        let start = out.len();
+        values.iter().for_each(|value| encode_value(value, out));
+        let (at, len) = (lengths + 4 * list, (out.len() - start) as u32);
+        out[at..at + 4].copy_from_slice(&len.to_le_bytes());
     }
-}
-
-fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-    out.extend_from_slice(bytes);
-}
-
-fn write_value(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Null => out.push(0),
-        Value::Boolean(b) => out.extend_from_slice(&[1, u8::from(*b)]),
-        Value::Integer(i) => {
-            out.push(2);
-            out.extend_from_slice(&i.to_le_bytes());
-        }
-        Value::Number(n) => write_text(3, n.as_str(), out),
-        Value::Text(text) => write_text(4, text, out),
-        Value::Date(date) => write_text(5, &date.to_string(), out),
-        Value::DateTime(time) => {
-            out.push(6);
-            out.extend_from_slice(&time.as_nanosecond().to_le_bytes());
-        }
-        Value::Json(json) => write_text(7, &json.to_string(), out),
-        Value::List(items) => {
-            out.push(8);
-            write_list(items, out, write_value);
+    for field in &record.fields {
+        match field {
+            None => out.push(ABSENT),
+            Some(value) => encode_value(value, out),
         }
     }
-}
-
-fn write_text(tag: u8, text: &str, out: &mut Vec<u8>) {
-    out.push(tag);
-    write_bytes(text.as_bytes(), out);
-}
-
-type Io<T> = std::io::Result<T>;
-
-fn read_record(input: &mut &[u8]) -> Io<Record> {
-    Ok(Record {
-        key: KeyHash(read_array(input)?),
-        fingerprint: RecordHash(read_array(input)?),
-        destination_hash: u64::from_le_bytes(read_array(input)?),
-        key_values: read_list(input, read_value)?,
-        destination_key: read_list(input, read_value)?,
-        fields: read_list(input, |input| match read_array::<1>(input)? {
-            [0] => Ok(None),
-            _ => read_value(input).map(Some),
-        })?,
-    })
-}
-
-fn read_array<const N: usize>(input: &mut &[u8]) -> Io<[u8; N]> {
-    let mut bytes = [0; N];
-    input.read_exact(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn read_list<T>(input: &mut &[u8], read: impl Fn(&mut &[u8]) -> Io<T>) -> Io<Vec<T>> {
-    let len = u32::from_le_bytes(read_array(input)?);
-    (0..len).map(|_| read(input)).collect()
-}
-
-fn read_text(input: &mut &[u8]) -> Io<String> {
-    let len = u32::from_le_bytes(read_array(input)?) as usize;
-    if len > input.len() {
-        return Err(damaged("a text is cut"));
-    }
-    let (text, rest) = input.split_at(len);
-    *input = rest;
-    String::from_utf8(text.to_vec()).map_err(damaged)
-}
-
-fn damaged(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::InvalidData, error)
-}
-
-fn read_value(input: &mut &[u8]) -> Io<Value> {
-    Ok(match read_array::<1>(input)? {
-        [0] => Value::Null,
-        [1] => Value::Boolean(read_array::<1>(input)? != [0]),
-        [2] => Value::Integer(i64::from_le_bytes(read_array(input)?)),
-        [3] => Value::Number(Number::parse(&read_text(input)?).map_err(damaged)?),
-        [4] => Value::Text(read_text(input)?),
-        [5] => Value::Date(read_text(input)?.parse::<civil::Date>().map_err(damaged)?),
-        [6] => Value::DateTime(
-            Timestamp::from_nanosecond(i128::from_le_bytes(read_array(input)?)).map_err(damaged)?,
-        ),
-        [7] => Value::Json(serde_json::from_str(&read_text(input)?).map_err(damaged)?),
-        [8] => Value::List(read_list(input, read_value)?),
-        [tag] => return Err(damaged(format!("no value has the tag {tag}"))),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use outflow_connectors::contract::Number;
+
     use super::*;
 
     fn record() -> Record {
@@ -270,6 +303,12 @@ mod tests {
         }
     }
 
+    fn read_all(spool: &Spool, places: &[Place]) -> Vec<Record> {
+        let loaded = spool.load(places.iter().copied()).unwrap();
+        let records = places.iter().enumerate();
+        records.map(|(index, place)| loaded.get(index, *place).unwrap().to_record().unwrap()).collect()
+    }
+
     #[test]
     fn a_record_returns_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
@@ -284,10 +323,10 @@ mod tests {
             assert_eq!(spool.read(places[0]).unwrap(), record());
             let last = places.len() - 1;
             assert_eq!(
-                spool.read_all(&[places[last], places[1]]).unwrap(),
+                read_all(&spool, &[places[last], places[1]]),
                 [spool.read(places[last]).unwrap(), other.clone()]
             );
-            assert_eq!(spool.read_all(&[]).unwrap(), []);
+            assert_eq!(read_all(&spool, &[]), []);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
     }
@@ -296,8 +335,13 @@ mod tests {
     fn damage_is_an_error() {
         let mut bytes = Vec::new();
         write_record(&record(), &mut bytes);
-        for cut in 0..bytes.len() {
-            assert!(read_record(&mut &bytes[..cut]).is_err(), "cut at {cut}");
+        let read = |bytes: &[u8]| Stored::parse(bytes).map(|stored| stored.to_record());
+        assert!(read(&bytes).unwrap().is_ok());
+        for cut in 0..HEADER {
+            assert!(read(&bytes[..cut]).is_none(), "cut at {cut}");
         }
+        let text = bytes.iter().position(|byte| *byte == b't').unwrap();
+        bytes[text] = b'?';
+        assert!(read(&bytes).unwrap().is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! Values and keys as JSON, for reports and the ledger.
 
-use outflow_connectors::contract::Value;
+use std::io::Write;
+
+use outflow_connectors::contract::{Value, ValueRef};
 use serde_json::{Map, Value as Json};
 
 use super::json;
@@ -21,6 +23,30 @@ pub fn value_json(value: &Value) -> Json {
         Value::Date(_) | Value::DateTime(_) => value.to_string().into(),
         Value::Json(j) => j.clone(),
         Value::List(items) => items.iter().map(value_json).collect(),
+    }
+}
+
+/// Digits of an integer that every JSON number holds.
+const EXACT_DIGITS: usize = 15;
+
+/// Appends what [`value_json`] makes of a value.
+pub fn write_json(value: &ValueRef<'_>, out: &mut Vec<u8>) {
+    match value {
+        ValueRef::Number(text) if text.len() > EXACT_DIGITS || text.contains('.') => {
+            let json = value.to_value().map_or(Json::Null, |value| value_json(&value));
+            let _ = write!(out, "{json}"); // writing to memory cannot fail
+        }
+        ValueRef::List(items) => {
+            out.push(b'[');
+            for (position, item) in items.iter().enumerate() {
+                if position > 0 {
+                    out.push(b',');
+                }
+                write_json(item, out);
+            }
+            out.push(b']');
+        }
+        other => other.write_json(out),
     }
 }
 
@@ -45,6 +71,9 @@ mod tests {
             (Value::List(vec![number("1"), Value::Null]), "[1,null]"),
         ] {
             assert_eq!(value_json(&value).to_string(), json);
+            let mut written = Vec::new();
+            write_json(&value.borrowed(), &mut written);
+            assert_eq!(String::from_utf8(written).unwrap(), json);
         }
     }
 

@@ -121,9 +121,9 @@ fn a_batch_that_cannot_be_written_leaves_nothing() {
         fn len(&self) -> usize {
             4
         }
-        fn changes(&self) -> Box<dyn Iterator<Item = Result<Change, ConnectorError>> + Send + '_> {
-            let error = ConnectorError::new(Kind::Internal, "the spool is gone");
-            Box::new(changes().into_iter().map(Ok).take(2).chain([Err(error)]))
+        fn each(&self, look: crate::contract::Look<'_>) -> Result<(), ConnectorError> {
+            changes()[..2].to_vec().each(look)?;
+            Err(ConnectorError::new(Kind::Internal, "the spool is gone"))
         }
     }
     let folder = tempfile::tempdir().unwrap();

@@ -5,30 +5,43 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::fixture;
-use crate::contract::{ConnectorError, FieldType, Kind, Lookup, Outcome, Retry};
+use crate::contract::{
+    Change, ConnectorError, FieldType, FieldValue, Kind, Lookup, Outcome, Retry, Value, Verb,
+};
 use crate::hubspot::answers::{archived, lookups, outcomes};
 use crate::hubspot::client::ObjectType;
-use crate::hubspot::encode::{Input, trace_id};
+use crate::hubspot::encode::Inputs;
 use crate::hubspot::errors::{VENDOR, judge, refusal};
 use crate::hubspot::playbook;
 
 /// The inputs of a fixture's request, matched on this property.
-fn inputs(request: &Json, key: &str) -> Vec<Input> {
+fn inputs(request: &Json, key: &str) -> Inputs {
     let text = |json: &Json, name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
-    let each = |input: &Json| Input {
-        id: text(input, "id"),
-        id_property: text(input, "idProperty"),
-        properties: input["properties"].as_object().cloned(),
-        object_write_trace_id: text(input, "objectWriteTraceId"),
-        key: text(&input["properties"], key).map(|value| (key.to_owned(), value)),
-    };
-    request["inputs"].as_array().unwrap().iter().map(each).collect()
+    let mut inputs = Inputs::default();
+    for input in request["inputs"].as_array().unwrap() {
+        let value = text(&input["properties"], key);
+        let (verb, remote_id) = match (text(input, "id"), text(input, "idProperty")) {
+            (Some(_), Some(_)) => (Verb::Upsert, None),
+            (Some(id), None) => (Verb::Update, Some(id)),
+            (None, _) => (Verb::Create, None),
+        };
+        let destination_key = value.map(|value| FieldValue { name: key.into(), value: Value::Text(value) });
+        let destination_key = destination_key.into_iter().collect();
+        let change = Change { verb, destination_key, remote_id, fields: Vec::new() };
+        change.borrowed(|change| inputs.push(change)).unwrap();
+    }
+    inputs
+}
+
+/// The outcomes of a request with all inputs.
+fn all(inputs: &Inputs, answer: &Json) -> Vec<Outcome> {
+    outcomes(inputs, 0..inputs.len(), answer)
 }
 
 fn settled(name: &str, key: &str) -> Vec<Outcome> {
     let case = fixture(name);
     assert!(judge(&case.answer).is_none(), "{name}");
-    outcomes(&inputs(&case.request, key), case.answer.json.as_ref().unwrap())
+    all(&inputs(&case.request, key), case.answer.json.as_ref().unwrap())
 }
 
 fn applied(id: &str, created: Option<bool>) -> Outcome {
@@ -48,21 +61,16 @@ fn recorded_answers_without_trace_ids_are_matched_by_key_or_id() {
         [("create-several", "grouparoo_object_property"), ("update-several", "grouparoo_object_property")]
     {
         let case = fixture(name);
-        let sent = inputs(&case.request, key);
+        let sent = case.request["inputs"].as_array().unwrap();
         let results = case.answer.json.as_ref().unwrap()["results"].as_array().unwrap().clone();
         assert_eq!(sent.len(), results.len());
         for (input, outcome) in sent.iter().zip(settled(name, key)) {
             let Outcome::Applied { remote_id: Some(id), .. } = outcome else { panic!("{name}: {outcome:?}") };
             let result = results.iter().find(|r| r["id"] == *id).unwrap();
             let value = |properties: &Json| properties.get(key).cloned();
-            match &input.id {
-                Some(sent) => assert_eq!(*sent, id),
-                None => {
-                    assert_eq!(
-                        value(&result["properties"]),
-                        value(&Json::from(input.properties.clone().unwrap()))
-                    )
-                }
+            match input.get("id") {
+                Some(sent) => assert_eq!(*sent, json!(id)),
+                None => assert_eq!(value(&result["properties"]), value(&input["properties"])),
             }
         }
     }
@@ -100,21 +108,19 @@ fn what_no_answer_names_is_unknown() {
     let case = fixture("upsert-silent");
     for body in [json!(null), json!({}), json!([]), json!({"results": {}}), json!({"results": [null, 7, {}]})]
     {
-        let answered = outcomes(&inputs(&case.request, "email"), &body);
+        let answered = all(&inputs(&case.request, "email"), &body);
         assert!(answered.iter().all(|o| matches!(o, Outcome::Unknown { .. })), "{body}");
     }
 }
 
 #[test]
 fn a_key_that_looks_like_a_record_id_proves_nothing() {
-    let input = |id: &str| Input {
-        id: Some(id.to_owned()),
-        id_property: Some("external_id".to_owned()),
-        key: Some(("external_id".to_owned(), id.to_owned())),
-        ..Input::default()
-    };
+    let request = json!({"inputs": [
+        {"id": "501", "idProperty": "external_id", "properties": {"external_id": "501"}},
+        {"id": "502", "idProperty": "external_id", "properties": {"external_id": "502"}},
+    ]});
     let body = json!({"results": [{"id": "502", "properties": {}}]});
-    let answered = outcomes(&[input("501"), input("502")], &body);
+    let answered = all(&inputs(&request, "external_id"), &body);
     assert!(answered.iter().all(|o| matches!(o, Outcome::Unknown { .. })), "{answered:?}");
 }
 
@@ -122,7 +128,7 @@ fn a_key_that_looks_like_a_record_id_proves_nothing() {
 fn a_row_on_which_hubspot_broke_is_unknown() {
     let body = json!({"results": [], "errors": [{"status": "error", "category": "INTERNAL_ERROR",
         "message": "internal error", "context": {"objectWriteTraceId": ["row-0"]}}]});
-    let answered = outcomes(&sent(1), &body);
+    let answered = all(&sent(1), &body);
     assert_eq!(answered, [Outcome::Unknown { reason: "internal error".to_owned() }]);
 }
 
@@ -131,7 +137,7 @@ fn a_row_called_both_written_and_refused_is_unknown() {
     let mut case = fixture("upsert-partly-refused");
     let body = case.answer.json.as_mut().unwrap();
     body["errors"][0]["context"]["objectWriteTraceId"][0] = json!("row-0");
-    let answered = outcomes(&inputs(&case.request, "email"), body);
+    let answered = all(&inputs(&case.request, "email"), body);
     assert!(matches!(answered[0], Outcome::Unknown { .. }), "{answered:?}");
     assert!(matches!(answered[1], Outcome::Unknown { .. }), "{answered:?}");
     assert_eq!(answered[2], applied("502", Some(false)));
@@ -141,14 +147,12 @@ fn a_row_called_both_written_and_refused_is_unknown() {
 fn an_archive_is_proven_by_its_status_and_what_is_gone_is_gone() {
     let case = fixture("archive-contacts");
     assert!(judge(&case.answer).is_none() && case.answer.json.is_none());
-    let sent = [
-        Input { id: Some("1".into()), ..Input::default() },
-        Input { id: Some("2".into()), ..Input::default() },
-    ];
-    assert_eq!(archived(&sent, None), [applied("1", None), applied("2", None)]);
+    let mut sent = Inputs::default();
+    ["1", "2"].iter().for_each(|id| sent.push_id(id));
+    assert_eq!(archived(&sent, 0..2, None), [applied("1", None), applied("2", None)]);
     let partly = json!({"results": [], "errors": [
         {"category": "OBJECT_NOT_FOUND", "message": "not there", "context": {"ids": ["1"]}}]});
-    let answered = archived(&sent, Some(&partly));
+    let answered = archived(&sent, 0..2, Some(&partly));
     assert_eq!(answered[0], applied("1", None));
     assert!(matches!(answered[1], Outcome::Unknown { .. }));
 }
@@ -291,27 +295,21 @@ fn entry(rows: usize) -> impl Strategy<Value = (usize, u8, bool)> {
     (0..rows + 2, 0u8..4, any::<bool>())
 }
 
-fn sent(rows: usize) -> Vec<Input> {
+fn sent(rows: usize) -> Inputs {
     let key = |row: usize| format!("p{row}@example.com");
-    let each = |row| Input {
-        id: Some(key(row)),
-        id_property: Some("email".to_owned()),
-        object_write_trace_id: Some(trace_id(row)),
-        key: Some(("email".to_owned(), key(row))),
-        ..Input::default()
-    };
-    (0..rows).map(each).collect()
+    let each = |row| json!({"id": key(row), "idProperty": "email", "properties": {"email": key(row)}});
+    inputs(&json!({"inputs": (0..rows).map(each).collect::<Vec<_>>()}), "email")
 }
 
 /// A result or error that names a row by trace id (0), key (1), id (2) or not at all (3).
 fn named(row: usize, by: u8, is_error: bool) -> Json {
     let key = format!("p{row}@example.com");
     match (is_error, by) {
-        (false, 0) => json!({"id": format!("{}", 100 + row), "objectWriteTraceId": trace_id(row)}),
+        (false, 0) => json!({"id": format!("{}", 100 + row), "objectWriteTraceId": format!("row-{row}")}),
         (false, 1) => json!({"id": format!("{}", 100 + row), "properties": {"email": key.to_uppercase()}}),
         (false, _) => json!({"id": format!("{}", 900 + row), "properties": {}}),
         (true, 0) => {
-            json!({"category": "VALIDATION_ERROR", "message": "no", "context": {"objectWriteTraceId": [trace_id(row)]}})
+            json!({"category": "VALIDATION_ERROR", "message": "no", "context": {"objectWriteTraceId": [format!("row-{row}")]}})
         }
         (true, 1 | 2) => json!({"category": "OBJECT_NOT_FOUND", "message": "no", "context": {"ids": [key]}}),
         (true, _) => json!({"message": "no"}),
@@ -327,7 +325,7 @@ proptest! {
             entries.iter().filter(|e| e.2 == errors).map(|(row, by, e)| named(*row, *by, *e)).collect()
         };
         let body = json!({"status": "COMPLETE", "results": of(false), "errors": of(true)});
-        let answered = outcomes(&sent(rows), &body);
+        let answered = all(&sent(rows), &body);
         prop_assert_eq!(answered.len(), rows);
         for (row, outcome) in answered.iter().enumerate() {
             let is_named = |errors: bool, ways: u8| entries.iter().any(|(r, by, e)| *r == row && *e == errors && *by < ways);

@@ -19,7 +19,7 @@ fn bytes() -> Vec<u8> {
     ledger.rebase(&(0..ROWS).map(|n| (key(n), record(n), Some(detail(n)))).collect::<Vec<_>>()).unwrap();
     ledger.compact().unwrap();
     let entries: Vec<_> = (0..20).map(entry).collect();
-    let batch = ledger.begin(&Intent { run_id: "r".into(), verb: Verb::Upsert, entries }).unwrap();
+    let batch = ledger.begin(&Intent::of("r", Verb::Upsert, &entries)).unwrap();
     ledger.store_handle(batch, "job").unwrap();
     let refused = Settled { key: key(1), result: Settlement::Refused(Box::new(refusal(1))) };
     ledger.settle(batch, &[delivered(0), refused]).unwrap();

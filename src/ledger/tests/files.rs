@@ -31,11 +31,8 @@ fn content(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 
 fn filled(home: &Home, rows: u64) -> Ledger {
     let ledger = home.ledger(1);
-    let intent = Intent {
-        run_id: "r".into(),
-        verb: outflow_connectors::contract::Verb::Upsert,
-        entries: (0..rows).map(entry).collect(),
-    };
+    let entries: Vec<_> = (0..rows).map(entry).collect();
+    let intent = Intent::of("r", outflow_connectors::contract::Verb::Upsert, &entries);
     let batch = ledger.begin(&intent).unwrap();
     ledger.settle(batch, &(0..rows).map(delivered).collect::<Vec<_>>()).unwrap();
     ledger

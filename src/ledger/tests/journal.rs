@@ -8,7 +8,7 @@ use crate::ledger::*;
 use outflow_connectors::contract::Verb;
 
 fn intent(keys: impl IntoIterator<Item = u64>) -> Intent {
-    Intent { run_id: "r1".into(), verb: Verb::Upsert, entries: keys.into_iter().map(entry).collect() }
+    Intent::of("r1", Verb::Upsert, &keys.into_iter().map(entry).collect::<Vec<_>>())
 }
 
 fn settled(n: u64, result: Settlement) -> Settled {
@@ -44,7 +44,7 @@ fn each_settlement_does_what_it_says() {
     assert_eq!(ledger.entries().unwrap(), 6);
     let batch = ledger.begin(&intent(1..=6)).unwrap();
     assert!(batch > first);
-    let changed = Settlement::Delivered { record: record(99), detail: Box::new(detail(99)) };
+    let changed = Settlement::Delivered { record: record(99), detail: Some(Box::new(detail(99))) };
     ledger
         .settle(
             batch,
@@ -178,7 +178,7 @@ fn batches_settled_together_come_to_what_each_alone_does() {
     let (one, all) = (one.ledger(1), all.ledger(1));
     let refuse = |n| settled(n, Settlement::Refused(Box::new(refusal(n))));
     let intents: Vec<_> = (0..5).map(|n| intent(n * 10..n * 10 + 12)).collect();
-    let batches = all.begin_all(&intents).unwrap();
+    let batches = all.begin_all(intents.clone()).unwrap();
     assert_eq!(batches, intents.iter().map(|intent| one.begin(intent).unwrap()).collect::<Vec<_>>());
     // Keys 10 and 11, 20 and 21 ... are in two batches.
     let results = [
@@ -195,7 +195,7 @@ fn batches_settled_together_come_to_what_each_alone_does() {
     for (batch, settled) in &group {
         one.settle(*batch, settled).unwrap();
     }
-    all.settle_all(&group).unwrap();
+    all.settle_all(group).unwrap();
     let told = |ledger: &Ledger| {
         let live: Vec<_> = ledger.live_entries().unwrap().map(Result::unwrap).collect();
         let details = ledger.details(&(0..60).map(key).collect::<Vec<_>>()).unwrap();
@@ -209,15 +209,15 @@ fn batches_settled_together_come_to_what_each_alone_does() {
 fn a_group_is_taken_in_whole_or_not_at_all() {
     let home = Home::new();
     let ledger = home.ledger(1);
-    let batches = ledger.begin_all(&[intent([1, 2]), intent([3])]).unwrap();
+    let batches = ledger.begin_all(vec![intent([1, 2]), intent([3])]).unwrap();
     ledger.owner.call(|conn| Ok(conn.execute_batch("ALTER TABLE refusal RENAME TO elsewhere")?)).unwrap();
     let before = dirty(&ledger);
     let refuse = settled(3, Settlement::Refused(Box::new(refusal(3))));
-    let group = [(batches[0], vec![delivered(1)]), (batches[1], vec![refuse])];
-    assert!(ledger.settle_all(&group).is_err());
+    let group = vec![(batches[0], vec![delivered(1)]), (batches[1], vec![refuse])];
+    assert!(ledger.settle_all(group.clone()).is_err());
     ledger.owner.call(|conn| Ok(conn.execute_batch("ALTER TABLE elsewhere RENAME TO refusal")?)).unwrap();
     assert_eq!((dirty(&ledger), ledger.entries().unwrap()), (before, 0));
-    ledger.settle_all(&group).unwrap();
+    ledger.settle_all(group).unwrap();
     assert_eq!(dirty(&ledger), [(batches[0], vec![key(2)])]);
 }
 

@@ -67,7 +67,7 @@ impl World {
                     .map(|&(k, r)| match r {
                         Some(r) => Settled {
                             key: key(k),
-                            result: Settlement::Delivered { record: record(r), detail: Box::default() },
+                            result: Settlement::Delivered { record: record(r), detail: None },
                         },
                         None => Settled { key: key(k), result: Settlement::Removed },
                     })

@@ -25,7 +25,7 @@ fn exported(home: &Home) -> (std::path::PathBuf, Vec<u8>) {
     ledger.add_mapping(&MappingVersion { hash: "h".into(), spec: "{}".into() }).unwrap();
     ledger.rebase(&(0..60).map(|n| (key(n), record(n), Some(detail(n)))).collect::<Vec<_>>()).unwrap();
     ledger.compact().unwrap();
-    let intent = Intent { run_id: "r".into(), verb: Verb::Upsert, entries: (0..20).map(entry).collect() };
+    let intent = Intent::of("r", Verb::Upsert, &(0..20).map(entry).collect::<Vec<_>>());
     let batch = ledger.begin(&intent).unwrap();
     let refused = Settled { key: key(1), result: Settlement::Refused(Box::new(refusal(1))) };
     ledger.settle(batch, &[delivered(0), refused]).unwrap();

@@ -100,29 +100,28 @@ fn ten_million_rows() {
 fn commit(ledger: &Ledger, changes: &[u64], group: usize) {
     let intents: Vec<_> = changes
         .chunks(1000)
-        .map(|rows| Intent {
-            run_id: "r".into(),
-            verb: Verb::Upsert,
-            entries: rows
-                .iter()
-                .map(|&n| IntentEntry { key: pair(n, 1).0, record: pair(n, 2).1, ..entry(n) })
-                .collect(),
+        .map(|rows| {
+            let mut intent = Intent::new("r", Verb::Upsert);
+            for &n in rows {
+                intent.push(&IntentEntry { key: pair(n, 1).0, record: pair(n, 2).1, ..entry(n) });
+            }
+            intent
         })
         .collect();
-    let batches = measured("intents of 110,000 changes", || ledger.begin_all(&intents).unwrap());
+    let batches = measured("intents of 110,000 changes", || ledger.begin_all(intents).unwrap());
     let settled: Vec<_> = batches
         .into_iter()
         .zip(changes.chunks(1000))
         .map(|(batch, rows)| {
             let rows = rows.iter().map(|&n| Settled {
                 key: pair(n, 1).0,
-                result: Settlement::Delivered { record: pair(n, 2).1, detail: Box::default() },
+                result: Settlement::Delivered { record: pair(n, 2).1, detail: None },
             });
             (batch, rows.collect::<Vec<_>>())
         })
         .collect();
     measured(&format!("110,000 settled, batches at once: {group}"), || {
-        settled.chunks(group).for_each(|group| ledger.settle_all(group).unwrap());
+        settled.chunks(group).for_each(|group| ledger.settle_all(group.to_vec()).unwrap());
     });
     assert!(ledger.open_intents().unwrap().is_empty());
 }

@@ -74,7 +74,10 @@ pub(super) fn entry(n: u64) -> IntentEntry {
 }
 
 pub(super) fn delivered(n: u64) -> Settled {
-    Settled { key: key(n), result: Settlement::Delivered { record: record(n), detail: Box::new(detail(n)) } }
+    Settled {
+        key: key(n),
+        result: Settlement::Delivered { record: record(n), detail: Some(Box::new(detail(n))) },
+    }
 }
 
 pub(super) fn refusal(n: u64) -> Refusal {

@@ -179,7 +179,7 @@ proptest! {
                     0 => Settled { key: key(n), result: Settlement::Removed },
                     _ => Settled {
                         key: key(n),
-                        result: Settlement::Delivered { record: bound(&key(n), content), detail: Box::default() },
+                        result: Settlement::Delivered { record: bound(&key(n), content), detail: None },
                     },
                 })
                 .collect();
