@@ -22,7 +22,7 @@ pub use destination::{
 };
 pub use error::{ConnectorError, Kind, Retry};
 pub use receipt::{Outcome, Receipt};
-pub use row::{Block, Column, MAX_CELL, Row, RowBatch, RowBatchBuilder, Schema};
+pub use row::{Block, Column, MAX_CELL, Raw, Row, RowBatch, RowBatchBuilder, Schema};
 pub use source::{Extract, FileQuery, Query, RowSink, Source};
 pub use value::{Cell, Number, NumberError, Value};
 pub use value_ref::{ValueRef, write_text};

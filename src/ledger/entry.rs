@@ -15,6 +15,11 @@ pub struct KeyHash(pub [u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordHash(pub [u8; 16]);
 
+impl KeyHash {
+    /// In bytes.
+    pub const LENGTH: usize = 16;
+}
+
 impl RecordHash {
     pub const REMOVED: RecordHash = RecordHash([0; 16]);
 }

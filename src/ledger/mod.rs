@@ -44,7 +44,7 @@ pub use quota::Quotas;
 pub use salt::Salt;
 pub use state::State;
 pub use store::Ledger;
-pub use tags::Tags;
+pub use tags::{Marks, Tags};
 
 #[cfg(test)]
 mod tests;

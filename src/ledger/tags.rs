@@ -17,15 +17,13 @@ const MOST_BITS: u32 = 20;
 /// Keys looked up together, so that the memory they need arrives together.
 const BATCH: usize = 32;
 
-/// What the destination holds, as far as the ledger knows; marks say which entries a run has seen.
+/// What the destination holds, as far as the ledger knows.
 ///
 /// A record hash binds its key, so among the few entries whose key begins alike, equal 64 bits mean the same key with
 /// the same record. Positions count the live entries in the order of keys, as
 /// [`Ledger::live_entries`](super::Ledger::live_entries) gives them.
 pub struct Tags {
     tags: Vec<u64>,
-    /// One bit an entry.
-    seen: Vec<u64>,
     /// `starts[b]..starts[b + 1]` are the entries whose key begins with the bits `b`; 4 to 8 on average.
     starts: Vec<u32>,
     bits: u32,
@@ -34,7 +32,7 @@ pub struct Tags {
 impl Tags {
     /// Of a sync that has never run.
     pub fn empty() -> Tags {
-        Tags { tags: Vec::new(), seen: Vec::new(), starts: vec![0; 2], bits: 0 }
+        Tags { tags: Vec::new(), starts: vec![0; 2], bits: 0 }
     }
 
     /// `rows`: at least as many as there are.
@@ -89,36 +87,48 @@ impl Tags {
         }
     }
 
+    /// The bit of position `i` among the [`Marks::of`] its bucket; 0 if it is in another than `key` is.
+    pub fn bit(&self, key: &KeyHash, i: usize) -> u64 {
+        let (low, high) = self.bucket(key);
+        if (low..high).contains(&i) { 1 << (i - low) } else { 0 }
+    }
+}
+
+/// Which entries of some [`Tags`] a run has seen: one bit each.
+pub struct Marks {
+    words: Vec<u64>,
+}
+
+impl Marks {
+    /// None of these.
+    pub fn none(tags: &Tags) -> Self {
+        Marks { words: vec![0; tags.len().div_ceil(64)] }
+    }
+
     /// Marks an entry as seen; true if it was already.
     pub fn mark(&mut self, i: usize) -> bool {
-        let (word, bit) = (&mut self.seen[i / 64], 1 << (i % 64));
+        let (word, bit) = (&mut self.words[i / 64], 1 << (i % 64));
         let before = *word & bit != 0;
         *word |= bit;
         before
     }
 
     pub fn is_marked(&self, i: usize) -> bool {
-        self.seen[i / 64] & (1 << (i % 64)) != 0
+        self.words[i / 64] & (1 << (i % 64)) != 0
     }
 
     /// Which entries of the key's bucket are marked now: bit j stands for its j-th.
-    pub fn marks(&self, key: &KeyHash) -> u64 {
-        let (low, high) = self.bucket(key);
+    pub fn of(&self, tags: &Tags, key: &KeyHash) -> u64 {
+        let (low, high) = tags.bucket(key);
         if low == high {
             return 0;
         }
         let (word, shift) = (low / 64, low % 64);
-        let mut marks = self.seen[word] >> shift;
+        let mut marks = self.words[word] >> shift;
         if shift > 0 && (high - 1) / 64 > word {
-            marks |= self.seen[word + 1] << (64 - shift);
+            marks |= self.words[word + 1] << (64 - shift);
         }
         marks & (u64::MAX >> (64 - (high - low)))
-    }
-
-    /// The bit of position `i` among the [`marks`](Self::marks) of its bucket; 0 if it is in another than `key` is.
-    pub fn bit(&self, key: &KeyHash, i: usize) -> u64 {
-        let (low, high) = self.bucket(key);
-        if (low..high).contains(&i) { 1 << (i - low) } else { 0 }
     }
 }
 
@@ -170,8 +180,7 @@ impl Builder {
         }
         self.begin(1 << self.bits);
         self.shrink();
-        let seen = vec![0; self.tags.len().div_ceil(64)];
-        Ok(Some(Tags { tags: self.tags, seen, starts: self.starts, bits: self.bits }))
+        Ok(Some(Tags { tags: self.tags, starts: self.starts, bits: self.bits }))
     }
 
     /// There were fewer entries than expected: joins neighbours while the buckets stay small.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use outflow_connectors::contract::{Cell, FieldType, Row, Schema, Value};
+use outflow_connectors::contract::{Cell, FieldType, RowBatch, Schema, Value};
 
 use crate::error::{Error, ErrorKind};
 use crate::project::{ColumnTest, DataTest};
@@ -68,9 +68,9 @@ impl DataTests {
         self.running.iter().map(|running| running.column)
     }
 
-    pub fn observe(&mut self, row: Row<'_>) {
+    pub fn observe(&mut self, batch: &RowBatch) {
         for running in &mut self.running {
-            running.state.observe(row.cell(running.column));
+            batch.rows().for_each(|row| running.state.observe(row.cell(running.column)));
         }
     }
 

@@ -7,12 +7,14 @@ use super::diff::Delta;
 use super::heads::Class;
 use super::sightings::{Sighting, Sorted, flag};
 use crate::error::Result;
-use crate::ledger::{KeyHash, LiveEntries, Tags};
+use crate::ledger::{KeyHash, LiveEntries, Marks, Tags};
 use crate::project::{Mode, OnDuplicateKey};
 
 /// What the rows are held against.
-pub struct Against {
-    pub tags: Tags,
+pub struct Against<'a> {
+    pub tags: &'a Tags,
+    /// The entries that a row has, as far as the stream found it unchanged.
+    pub seen: &'a Marks,
     pub mode: Mode,
     pub policy: OnDuplicateKey,
     /// There are no tags, and what is not among the rows is not looked for.
@@ -25,7 +27,7 @@ pub struct Against {
 /// When the ledger or what was spilled cannot be read.
 pub fn classify(
     delta: &mut Delta,
-    against: &Against,
+    against: &Against<'_>,
     mut sorted: Sorted,
     live: Option<LiveEntries>,
 ) -> Result<()> {
@@ -70,7 +72,7 @@ struct Entries<'a> {
     live: Option<LiveEntries>,
     position: usize,
     next: Option<(KeyHash, usize)>,
-    against: &'a Against,
+    against: &'a Against<'a>,
 }
 
 impl Entries<'_> {
@@ -89,7 +91,7 @@ impl Entries<'_> {
 
 /// The rows of one key.
 struct Group<'a> {
-    against: &'a Against,
+    against: &'a Against<'a>,
     /// The ledger has the key.
     known: bool,
     /// The stream found one row of it unchanged: that row's bit among the marks.
@@ -103,8 +105,8 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn new(against: &'a Against, entry: Option<usize>, first: &Sighting) -> Self {
-        let unchanged = entry.filter(|position| !against.backfill && against.tags.is_marked(*position));
+    fn new(against: &'a Against<'a>, entry: Option<usize>, first: &Sighting) -> Self {
+        let unchanged = entry.filter(|position| !against.backfill && against.seen.is_marked(*position));
         Group {
             against,
             known: entry.is_some(),
@@ -183,8 +185,8 @@ impl<'a> Group<'a> {
 
 impl Delta {
     /// An entry that no spooled row has: vanished, unless the stream saw it unchanged.
-    fn missing(&mut self, against: &Against, key: KeyHash, position: usize) -> Result<()> {
-        if against.backfill || against.tags.is_marked(position) {
+    fn missing(&mut self, against: &Against<'_>, key: KeyHash, position: usize) -> Result<()> {
+        if against.backfill || against.seen.is_marked(position) {
             return Ok(());
         }
         self.still_refused(key);

@@ -1,21 +1,22 @@
 //! Record x Ledger -> Delta: what was added, changed or removed since the destination last acknowledged it.
 //!
-//! Rows stream by: one whose hash the ledger has in its place is unchanged and forgotten. Every other goes to the
-//! spool, and once the source has ended they are classified key by key, see [`classify`].
+//! Rows stream by, compared on any thread, see [`compare`](super::compare): one whose hash the ledger has in its place is
+//! unchanged and forgotten. Every other goes to the spool, and once the source has ended they are classified key by key,
+//! see [`classify`].
 
 use std::collections::{HashMap, HashSet};
-
-use outflow_connectors::contract::{Row, RowBatch};
+use std::sync::Arc;
 
 use super::classify::{Against, classify, judge_destinations};
+use super::compare::{Candidate, Compared, Comparer, Verdict};
 use super::destinations::Destinations;
 use super::heads::{Class, Head, Heads};
-use super::map::{DUPLICATE, Hashes, Mapper, RowFault, Scratch};
+use super::map::{DUPLICATE, Kinds, Mapper, RowFault};
 use super::sightings::{Sighting, Sorter, flag};
 use super::spill::{Space, Spill};
 use super::spool::{Place, Spool, SpoolWriter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, RecordHash, Tags};
+use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, Marks, RecordHash, Tags};
 use crate::project::{Mode, OnDuplicateKey};
 
 /// A key of which nobody knows whether its last request had an effect.
@@ -40,18 +41,18 @@ pub struct Baseline {
     pub tracked: bool,
 }
 
-/// Compares rows as they stream by.
+/// Takes in what became of the rows, in their order.
 pub struct Differ {
-    baseline: Baseline,
-    mapper: Mapper,
-    /// Mappings under which older fingerprints were made.
-    previous: Vec<Mapper>,
-    scratch: Scratch,
+    comparer: Arc<Comparer>,
+    seen: Marks,
+    mode: Mode,
+    backfill: bool,
     spool: SpoolWriter,
     heads: Heads,
     sorter: Sorter,
     /// Destination keys are more than the primary keys.
     tracked: bool,
+    kinds: Kinds,
     destinations: Destinations,
     space: Space,
     rows: u64,
@@ -113,12 +114,14 @@ impl Differ {
         if tracked {
             mapper.track_destinations();
         }
+        let Baseline { tags, dirty, mode, full_refresh, backfill, .. } = baseline;
         Ok(Differ {
+            seen: Marks::none(&tags),
+            comparer: Arc::new(Comparer { tags, dirty, mapper, previous, forces: full_refresh || backfill }),
+            mode,
+            backfill,
             tracked,
-            baseline,
-            mapper,
-            previous,
-            scratch: Scratch::default(),
+            kinds: Kinds::default(),
             spool: SpoolWriter::create(space.clone())?,
             heads: Heads::new(space.clone()),
             sorter: Sorter::new(space.clone()),
@@ -131,17 +134,42 @@ impl Differ {
         })
     }
 
-    /// Takes the next rows.
+    /// Compares batches, on any thread.
+    pub fn comparer(&self) -> Arc<Comparer> {
+        self.comparer.clone()
+    }
+
+    /// Takes the next batch, in the order of the extract.
     ///
     /// # Errors
     /// When the spool cannot be written.
-    pub fn accept(&mut self, batch: &RowBatch) -> Result<()> {
+    pub fn accept(&mut self, compared: Compared) -> Result<()> {
+        let Compared { batch, verdicts, mut records, kinds } = compared;
         if self.rows + batch.len() as u64 > MOST_ROWS {
             let message = format!("the query gives more than {MOST_ROWS} rows");
             return Err(Error::new("OF-RUN-014", ErrorKind::Source, message)
                 .hint("split it into several syncs, each with a part of the keys"));
         }
-        batch.rows().try_for_each(|row| self.row(row))
+        self.kinds.merge(&kinds);
+        for (row, verdict) in batch.rows().zip(verdicts) {
+            self.rows += 1;
+            match verdict {
+                Verdict::Invalid(fault) => self.fault(*fault)?,
+                Verdict::Known { entry, destination } => {
+                    let number = self.valid(destination);
+                    if !self.seen.mark(entry) {
+                        self.unchanged += 1;
+                    } else if let Some(candidate) = self.comparer.repeated(row, &mut records) {
+                        self.candidate(&candidate, number, &records)?;
+                    }
+                }
+                Verdict::Candidate(candidate) => {
+                    let number = self.valid(candidate.hashes.destination);
+                    self.candidate(&candidate, number, &records)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Rows taken so far.
@@ -152,15 +180,28 @@ impl Differ {
     /// Whether the keys turned out to be such that destination keys have to be watched after all: the rows must be read
     /// again, with [`Baseline::tracked`].
     pub fn must_track(&self) -> bool {
-        !self.tracked && self.scratch.is_mixed()
+        !self.tracked && self.kinds.is_mixed()
     }
 
-    fn row(&mut self, row: Row<'_>) -> Result<()> {
-        self.rows += 1;
-        match self.mapper.hash(row, &mut self.scratch) {
-            Err(fault) => self.fault(fault),
-            Ok(hashes) => self.hashed(row, &hashes),
+    /// Counts a row that has a record; its number among them.
+    fn valid(&mut self, destination: u64) -> u32 {
+        if self.tracked {
+            self.destinations.push(destination);
         }
+        self.valid += 1;
+        (self.valid - 1) as u32
+    }
+
+    fn candidate(&mut self, candidate: &Candidate, row: u32, records: &[u8]) -> Result<()> {
+        let Candidate { hashes, flags, record } = candidate;
+        let head = Head {
+            key: hashes.key,
+            fingerprint: hashes.fingerprint,
+            destination_hash: hashes.destination,
+            place: self.spool.append(&records[record.clone()])?,
+            row,
+        };
+        self.sight(&head, Class::Dropped, *flags).map(|_| ())
     }
 
     fn fault(&mut self, fault: RowFault) -> Result<()> {
@@ -190,56 +231,9 @@ impl Differ {
         Ok(())
     }
 
-    fn hashed(&mut self, row: Row<'_>, hashes: &Hashes) -> Result<()> {
-        let number = self.valid as u32;
-        self.valid += 1;
-        if self.tracked {
-            self.destinations.push(hashes.destination);
-        }
-        let Some(flags) = self.look_up(row, hashes) else {
-            self.unchanged += 1;
-            return Ok(());
-        };
-        // The hashes came from the same row, so the record does too.
-        let record = match self.mapper.map(row) {
-            Ok(record) => record,
-            Err(fault) => return self.fault(fault),
-        };
-        let head = Head {
-            key: hashes.key,
-            fingerprint: hashes.fingerprint,
-            destination_hash: record.destination_hash,
-            place: self.spool.append(&record)?,
-            row: number,
-        };
-        self.sight(&head, Class::Dropped, flags).map(|_| ())
-    }
-
-    /// `None` is unchanged.
-    fn look_up(&mut self, row: Row<'_>, hashes: &Hashes) -> Option<u32> {
-        let Baseline { tags, dirty, full_refresh, backfill, .. } = &mut self.baseline;
-        if *full_refresh || *backfill || (!dirty.is_empty() && dirty.contains_key(&hashes.key)) {
-            return Some(flag::FORCED);
-        }
-        match tags.find(&hashes.key, &hashes.fingerprint) {
-            Some(entry) => tags.mark(entry).then_some(flag::MATCHED),
-            None if !self.previous.is_empty() && self.is_covered(row) => Some(flag::COVERED),
-            None => Some(0),
-        }
-    }
-
-    /// Whether the ledger has this row's record under an older mapping, and that record says all the new one does.
-    fn is_covered(&self, row: Row<'_>) -> bool {
-        self.previous.iter().any(|previous| {
-            let (Ok(old), Ok(new)) = (previous.map(row), self.mapper.map(row)) else { return false };
-            let known = self.baseline.tags.find(&old.key, &old.fingerprint).is_some();
-            known && self.mapper.is_covered(&new, previous, &old)
-        })
-    }
-
     fn sight(&mut self, head: &Head, class: Class, flags: u32) -> Result<u64> {
         let seq = self.heads.push(head, class)?;
-        let marks = self.baseline.tags.marks(&head.key);
+        let marks = self.seen.of(&self.comparer.tags, &head.key);
         self.sorter.push(Sighting { key: head.key, seq: seq as u32, flags, marks })?;
         Ok(seq)
     }
@@ -249,9 +243,12 @@ impl Differ {
     /// # Errors
     /// When the ledger or the spool cannot be read.
     pub fn finish(self, policy: OnDuplicateKey, ledger: Option<&Ledger>) -> Result<Delta> {
-        let Baseline { tags, dirty, mode, backfill, .. } = self.baseline;
+        let Some(Comparer { tags, dirty, mapper, .. }) = Arc::into_inner(self.comparer) else {
+            let message = "a batch is still compared after the extract; this is a defect of outflow";
+            return Err(Error::new("OF-INT-001", ErrorKind::Internal, message));
+        };
         let mut delta = Delta {
-            mapper: self.mapper,
+            mapper,
             spool: self.spool.finish()?,
             heads: self.heads,
             rows: self.rows,
@@ -269,10 +266,11 @@ impl Differ {
             faults: self.faults,
             policy,
         };
-        let against = Against { tags, mode, policy, backfill };
+        let Differ { mode, backfill, seen, .. } = self;
+        let against = Against { tags: &tags, seen: &seen, mode, policy, backfill };
         let live = ledger.map(Ledger::live_entries).transpose()?;
         classify(&mut delta, &against, self.sorter.sorted(), live)?;
-        drop(against);
+        drop(tags);
         judge_destinations(&mut delta, policy, |hash| match ledger {
             Some(ledger) => Ok(ledger.destination_holders(&[hash])?.remove(&hash)),
             None => Ok(None),

@@ -1,13 +1,16 @@
 //! Query -> batches of Row: reads the source to its end, feeding the data tests and the diff.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use async_trait::async_trait;
 use outflow_connectors::contract::{ConnectorError, Extract, Kind, Query, RowBatch, RowSink, Schema, Source};
-use tokio::task::block_in_place;
+use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
 use super::Cancel;
 use super::check::DataTests;
+use super::compare::Compared;
 use super::diff::Differ;
 use super::event::{Event, Observer};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,27 +25,56 @@ pub struct Intake<'a> {
     pub cancel: &'a Cancel,
     /// Positions of the columns that anything looks at, sorted.
     pub needed: Vec<usize>,
+    /// Batches under comparison, in the order of the extract.
+    pub comparing: VecDeque<JoinHandle<Compared>>,
     /// Why the engine stopped the source, if it did.
     pub stopped: Option<Error>,
 }
 
+/// Batches compared at once at most: more would need more memory, and the source's own threads need a core as well.
+const MOST_COMPARING: usize = 4;
+
 #[async_trait]
 impl RowSink for Intake<'_> {
     async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError> {
+        let comparer = self.differ.comparer();
+        self.comparing.push_back(spawn_blocking(move || comparer.compare(batch)));
+        self.settle(available_parallelism().map_or(1, usize::from).min(MOST_COMPARING)).await
+    }
+}
+
+impl Intake<'_> {
+    /// Waits until no more than so many batches are under comparison.
+    async fn settle(&mut self, most: usize) -> Result<(), ConnectorError> {
+        while self.comparing.len() > most {
+            let Some(first) = self.comparing.pop_front() else { break };
+            let taken = match first.await {
+                Ok(compared) => self.take(compared),
+                Err(_) => Err(Error::new(
+                    "OF-INT-002",
+                    ErrorKind::Internal,
+                    "a batch could not be compared; this is a defect of outflow",
+                )),
+            };
+            if let Err(error) = taken {
+                let told = ConnectorError::new(Kind::Internal, error.message.clone());
+                self.stopped = Some(error);
+                return Err(told);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, compared: Compared) -> Result<()> {
         if self.cancel.is_stopped() {
-            self.stopped = Some(interrupted());
-        } else {
-            let taken = block_in_place(|| {
-                batch.rows().for_each(|row| self.tests.observe(row));
-                self.differ.accept(&batch)
-            });
-            self.stopped = taken.err();
+            return Err(interrupted());
         }
+        let taken = block_in_place(|| {
+            self.tests.observe(&compared.batch);
+            self.differ.accept(compared)
+        });
         self.observer.observe(&Event::Extracted { sync: self.sync.name.clone(), rows: self.differ.rows() });
-        match &self.stopped {
-            None => Ok(()),
-            Some(error) => Err(ConnectorError::new(Kind::Internal, error.message.clone())),
-        }
+        taken
     }
 }
 
@@ -81,6 +113,10 @@ pub async fn extract(source: &Arc<dyn Source>, intake: &mut Intake<'_>, schema: 
     }
     let place = intake.sync.source.location.clone();
     let result = source.extract(&query, &mut SameColumns { expected: schema, inner: intake }).await;
+    let result = match result {
+        Ok(extract) => intake.settle(0).await.map(|()| extract),
+        Err(error) => Err(error),
+    };
     if let Some(error) = intake.stopped.take() {
         return Err(error);
     }

@@ -18,6 +18,7 @@ mod blank;
 mod cancel;
 mod check;
 mod classify;
+mod compare;
 mod context;
 mod deliver;
 mod destinations;

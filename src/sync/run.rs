@@ -1,6 +1,6 @@
 //! One sync, once: the stages in order, each end on record.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -272,7 +272,8 @@ impl<'a> Work<'a> {
         let needed = mappers.flat_map(|m| m.columns(schema)).chain(tests.columns()).collect::<BTreeSet<_>>();
         let needed = needed.into_iter().collect();
         let differ = Differ::new(baseline, mapper, previous, space)?;
-        let mut intake = Intake { sync, differ, tests, observer, cancel, needed, stopped: None };
+        let comparing = VecDeque::new();
+        let mut intake = Intake { sync, differ, tests, observer, cancel, needed, comparing, stopped: None };
         let reading = extract(&self.source, &mut intake, schema);
         self.context.unless_stopped(reading).await?;
         if intake.differ.must_track() {

@@ -15,7 +15,7 @@ use super::spill::Space;
 use crate::error::Result;
 use crate::ledger::{KeyHash, RecordHash};
 use crate::transform::decode::decode_value;
-use crate::transform::encode::encode_value;
+use crate::transform::encode::ABSENT;
 
 /// Where a record stands in the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,14 +62,17 @@ impl SpoolWriter {
         Ok(SpoolWriter { space, file: None, written: 0, buffer: Vec::new() })
     }
 
-    pub fn append(&mut self, record: &Record) -> Result<Place> {
+    /// Appends what [`Stored::write`] wrote.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn append(&mut self, record: &[u8]) -> Result<Place> {
         if self.buffer.len() >= BUFFER {
             self.flush()?;
         }
-        let before = self.buffer.len();
-        write_record(record, &mut self.buffer);
-        let offset = self.written + before as u64;
-        Ok(Place { offset, len: (self.buffer.len() - before) as u32 })
+        let offset = self.written + self.buffer.len() as u64;
+        self.buffer.extend_from_slice(record);
+        Ok(Place { offset, len: record.len() as u32 })
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -168,18 +171,30 @@ pub struct Stored<'a> {
     pub key: KeyHash,
     pub fingerprint: RecordHash,
     pub destination_hash: u64,
-    key_values: &'a [u8],
-    destination_key: &'a [u8],
-    fields: &'a [u8],
+    /// Encoded, one after another.
+    pub key_values: &'a [u8],
+    pub destination_key: &'a [u8],
+    /// Each encoded, or [`ABSENT`].
+    pub fields: &'a [u8],
 }
 
 /// Bytes before the values: three hashes, and the lengths of the first two lists.
 const HEADER: usize = 16 + 16 + 8 + 4 + 4;
 
-/// Stands for a field that is not sent.
-const ABSENT: u8 = b'-';
-
 impl<'a> Stored<'a> {
+    /// Appends the record.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.key.0);
+        out.extend_from_slice(&self.fingerprint.0);
+        out.extend_from_slice(&self.destination_hash.to_le_bytes());
+        for list in [self.key_values, self.destination_key] {
+            out.extend_from_slice(&(list.len() as u32).to_le_bytes());
+        }
+        for list in [self.key_values, self.destination_key, self.fields] {
+            out.extend_from_slice(list);
+        }
+    }
+
     fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (header, rest) = bytes.split_at_checked(HEADER)?;
         let len = |at| u32::from_le_bytes(array(header, at)) as usize;
@@ -257,31 +272,38 @@ fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "a record is damaged")
 }
 
-fn write_record(record: &Record, out: &mut Vec<u8>) {
-    out.extend_from_slice(&record.key.0);
-    out.extend_from_slice(&record.fingerprint.0);
-    out.extend_from_slice(&record.destination_hash.to_le_bytes());
-    let lengths = out.len();
-    out.extend_from_slice(&[0; 8]);
-    for (list, values) in [&record.key_values, &record.destination_key].into_iter().enumerate() {
-        let start = out.len();
-        values.iter().for_each(|value| encode_value(value, out));
-        let (at, len) = (lengths + 4 * list, (out.len() - start) as u32);
-        out[at..at + 4].copy_from_slice(&len.to_le_bytes());
-    }
-    for field in &record.fields {
-        match field {
-            None => out.push(ABSENT),
-            Some(value) => encode_value(value, out),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use outflow_connectors::contract::Number;
 
     use super::*;
+    use crate::transform::encode::encode_value;
+
+    fn written(record: &Record) -> Vec<u8> {
+        let list = |values: &[Value]| {
+            let mut out = Vec::new();
+            values.iter().for_each(|value| encode_value(value, &mut out));
+            out
+        };
+        let mut fields = Vec::new();
+        for field in &record.fields {
+            match field {
+                None => fields.push(ABSENT),
+                Some(value) => encode_value(value, &mut fields),
+            }
+        }
+        let mut out = Vec::new();
+        let stored = Stored {
+            key: record.key,
+            fingerprint: record.fingerprint,
+            destination_hash: record.destination_hash,
+            key_values: &list(&record.key_values),
+            destination_key: &list(&record.destination_key),
+            fields: &fields,
+        };
+        stored.write(&mut out);
+        out
+    }
 
     fn record() -> Record {
         Record {
@@ -315,8 +337,9 @@ mod tests {
         let other = Record { fields: vec![], ..record() };
         for more in [0, 3 * BUFFER / 100] {
             let mut writer = SpoolWriter::create(Space::new(folder.path(), u64::MAX, 1 << 20)).unwrap();
-            let mut places = vec![writer.append(&record()).unwrap(), writer.append(&other).unwrap()];
-            places.extend((0..more).map(|_| writer.append(&record()).unwrap()));
+            let mut places =
+                vec![writer.append(&written(&record())).unwrap(), writer.append(&written(&other)).unwrap()];
+            places.extend((0..more).map(|_| writer.append(&written(&record())).unwrap()));
             let spool = writer.finish().unwrap();
             assert_eq!(spool.file.is_some(), more > 0);
             assert_eq!(spool.read(places[1]).unwrap(), other);
@@ -333,8 +356,7 @@ mod tests {
 
     #[test]
     fn damage_is_an_error() {
-        let mut bytes = Vec::new();
-        write_record(&record(), &mut bytes);
+        let mut bytes = written(&record());
         let read = |bytes: &[u8]| Stored::parse(bytes).map(|stored| stored.to_record());
         assert!(read(&bytes).unwrap().is_ok());
         for cut in 0..HEADER {

@@ -2,13 +2,13 @@
 //! made of. All else, and every fault, is left to [`convert`] and [`encode_value`], which these bytes are equal to.
 
 use jiff::civil;
-use outflow_connectors::contract::{Cell, FieldType, Row, Value};
+use outflow_connectors::contract::{Cell, FieldType, Raw, Row, Value};
 
 use super::convert::{Conversion, convert};
 use super::encode::{encode_value, key_value, tagged};
 use super::fault::Fault;
 use super::plain::Plain;
-use super::time;
+use super::time::{self, Stamp};
 
 /// What a cell came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,38 +33,35 @@ impl Encoded {
 ///
 /// # Errors
 /// As [`convert`]; nothing was appended then.
+#[inline]
 pub fn encode_cell(
     row: Row<'_>,
     column: usize,
     to: &Conversion,
     out: &mut Vec<u8>,
 ) -> Result<Encoded, Fault> {
-    if to.kind == FieldType::DateTime
-        && to.timezone.is_none()
-        && let Some((seconds, nanoseconds)) = row.wall(column)
-        && instant(seconds, nanoseconds, out)
-    {
-        return Ok(Encoded::Other);
-    }
-    if to.kind == FieldType::String
-        && is_any(to)
-        && let Some(text) = row.text(column)
-    {
-        tagged(b't', text, out);
-        return Ok(if text.is_empty() { Encoded::EmptyText } else { Encoded::Other });
-    }
-    let cell = row.cell(column);
-    match cell {
-        Cell::Null => {
+    match row.raw(column) {
+        Raw::Other(Cell::Null) => {
             out.push(b'0');
-            return Ok(Encoded::Null);
+            Ok(Encoded::Null)
         }
-        _ if is_any(to) && is_plain(cell, to, out) => return Ok(Encoded::Other),
-        _ => {}
+        Raw::Text(text) if to.kind == FieldType::String && is_any(to) => {
+            tagged(b't', text, out);
+            Ok(if text.is_empty() { Encoded::EmptyText } else { Encoded::Other })
+        }
+        Raw::Wall { seconds, nanoseconds }
+            if to.timezone.is_none() && is_any(to) && moment(to.kind, (seconds, nanoseconds), out) =>
+        {
+            Ok(Encoded::Other)
+        }
+        Raw::Other(cell) if is_any(to) && is_plain(cell, to, out) => Ok(Encoded::Other),
+        Raw::Text(_) if is_any(to) && is_plain(row.cell(column), to, out) => Ok(Encoded::Other),
+        _ => {
+            let value = convert(row.cell(column), to)?;
+            encode_value(&value, out);
+            Ok(Encoded::of(&value))
+        }
     }
-    let value = convert(cell, to)?;
-    encode_value(&value, out);
-    Ok(Encoded::of(&value))
 }
 
 /// Appends a part of a row's key.
@@ -122,6 +119,7 @@ fn is_plain(cell: Cell<'_>, to: &Conversion, out: &mut Vec<u8>) -> bool {
             out.extend_from_slice(&t.as_nanosecond().to_be_bytes());
             true
         }
+        (String, Cell::Timestamp(t)) => stamp(t.as_second(), t.subsec_nanosecond(), out),
         (DateTime, Cell::Text(s)) if to.timezone.is_none() => {
             time::plain_seconds(s).is_some_and(|(seconds, nanoseconds)| instant(seconds, nanoseconds, out))
         }
@@ -178,11 +176,21 @@ fn date(date: civil::Date, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Seconds since 1970 that are far from the ends of the calendar: the years 0001 to 9986.
-const ORDINARY: std::ops::Range<i64> = -62_135_596_800..253_000_000_000;
+/// An instant, as the type has it; seconds since 1970 and nanoseconds of the same sign.
+fn moment(kind: FieldType, (seconds, nanoseconds): (i64, i32), out: &mut Vec<u8>) -> bool {
+    match kind {
+        FieldType::DateTime => instant(seconds, nanoseconds, out),
+        FieldType::String => stamp(seconds, nanoseconds, out),
+        _ => false,
+    }
+}
+
+fn stamp(seconds: i64, nanoseconds: i32, out: &mut Vec<u8>) -> bool {
+    Stamp::new(seconds, nanoseconds).is_some_and(|stamp| is_tagged(b't', stamp.as_bytes(), out))
+}
 
 fn instant(seconds: i64, nanoseconds: i32, out: &mut Vec<u8>) -> bool {
-    if !ORDINARY.contains(&seconds) {
+    if !time::ORDINARY.contains(&seconds) {
         return false;
     }
     let since = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);

@@ -57,9 +57,15 @@ pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 pub(super) fn tagged(tag: u8, content: &[u8], out: &mut Vec<u8>) {
-    out.push(tag);
-    length(content.len(), out);
+    match content.len() {
+        short @ 0..0x80 => out.extend_from_slice(&[tag, short as u8]),
+        long => {
+            out.push(tag);
+            length(long, out);
+        }
+    }
     out.extend_from_slice(content);
 }
 
@@ -123,8 +129,6 @@ pub struct Hasher {
 pub enum Domain {
     /// The parts of a row's key.
     Key,
-    /// A row's key hash, then the name and value of each field, sorted by name.
-    Record,
     /// A row's key hash, the name and value of one field.
     Field,
     /// The parts of a destination key.
@@ -132,12 +136,14 @@ pub enum Domain {
 }
 
 impl Domain {
+    /// Bytes of a message before its parts.
+    pub const LENGTH: usize = 1;
+
     /// Begins a new message in a buffer.
     pub fn begin(self, out: &mut Vec<u8>) {
         out.clear();
         out.push(match self {
             Domain::Key => b'k',
-            Domain::Record => b'r',
             Domain::Field => b'f',
             Domain::Destination => b'd',
         });
@@ -173,22 +179,14 @@ impl Hasher {
         self.finish(&mut message(Domain::Key, |out| parts.iter().for_each(|part| encode_value(part, out))))
     }
 
-    /// The fingerprint of a key's record; the fields come sorted by name.
-    pub fn record<'a>(
-        &self,
-        key: &[u8; 16],
-        fields: impl IntoIterator<Item = (&'a str, &'a Value)>,
-    ) -> [u8; 16] {
-        self.finish(&mut message(Domain::Record, |out| {
-            out.extend_from_slice(key);
-            let mut last = "";
-            for (name, value) in fields {
-                debug_assert!(last < name || last.is_empty(), "fields must come sorted by name");
-                last = name;
-                encode_name(name, out);
-                encode_value(value, out);
-            }
-        }))
+    /// Absorbs the names of a record's fields once for all records of a mapping; they come sorted.
+    pub fn records<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> RecordHasher {
+        let mut listed = Vec::new();
+        names.into_iter().for_each(|name| encode_name(name, &mut listed));
+        let mut block = [0; 64];
+        block[0] = b'r';
+        block[1..33].copy_from_slice(&Sha256::digest(&listed));
+        RecordHasher { named: self.salted.then(block) }
     }
 
     /// The hash of one field of a key's record.
@@ -205,6 +203,39 @@ impl Hasher {
         let mut parts =
             message(Domain::Destination, |out| parts.iter().for_each(|part| encode_value(part, out)));
         self.finish_short(&mut parts)
+    }
+}
+
+/// Hashes the records of one mapping. The message is the row's key hash and each field's value, or [`ABSENT`].
+#[derive(Clone)]
+pub struct RecordHasher {
+    /// SHA-256 after the salt's block and one of the letter `r`, the digest of the fields' names, zeros.
+    named: Midstate,
+}
+
+/// Stands for a field that the record does not have; no value begins with it.
+pub const ABSENT: u8 = b'-';
+
+impl RecordHasher {
+    /// The fingerprint of a message; the buffer's content is spent.
+    pub fn finish(&self, message: &mut Vec<u8>) -> [u8; 16] {
+        self.named.finish(message)
+    }
+
+    /// The fingerprint of a key's record; the values come in the order of the names.
+    pub fn record<'a>(
+        &self,
+        key: &[u8; 16],
+        values: impl IntoIterator<Item = Option<&'a Value>>,
+    ) -> [u8; 16] {
+        let mut message = key.to_vec();
+        for value in values {
+            match value {
+                Some(value) => encode_value(value, &mut message),
+                None => message.push(ABSENT),
+            }
+        }
+        self.finish(&mut message)
     }
 }
 
@@ -261,13 +292,16 @@ mod tests {
         assert_ne!(key[..8], hasher.destination(&parts).to_be_bytes());
         assert_ne!(key, hasher.key(&[Value::Text("1".into())]));
         let text = Value::Text("x".into());
-        let record = hasher.record(&key, [("a", &text), ("b", &Value::Null)]);
-        assert_eq!(record, hasher.record(&key, [("a", &text), ("b", &Value::Null)]));
+        let (text_null, records) = ([Some(&text), Some(&Value::Null)], hasher.records(["a", "b"]));
+        let record = records.record(&key, text_null);
+        assert_eq!(record, hasher.records(["a", "b"]).record(&key, text_null));
         for other in [
-            hasher.record(&[0; 16], [("a", &text), ("b", &Value::Null)]),
-            hasher.record(&key, [("a", &text)]),
-            hasher.record(&key, [("a", &Value::Null), ("b", &text)]),
-            hasher.record(&key, [("a", &text), ("c", &Value::Null)]),
+            records.record(&[0; 16], text_null),
+            records.record(&key, [Some(&text), None]),
+            records.record(&key, [Some(&Value::Null), Some(&text)]),
+            hasher.records(["a"]).record(&key, [Some(&text)]),
+            hasher.records(["a", "c"]).record(&key, text_null),
+            hasher.records(["ab"]).record(&key, text_null),
         ] {
             assert_ne!(record, other);
         }
@@ -277,13 +311,13 @@ mod tests {
 
     #[test]
     fn hashes_never_change() {
-        // Computed by another program from the table above: the first block, the domain's letter, the parts.
+        // Computed by another program from the table above: the first blocks, the domain's letter, the parts.
         let hasher = Hasher::new(b"salt");
         let key = hasher.key(&[Value::Integer(42), Value::Text("ß".into())]);
-        let fields = [("email", &Value::Text("a@b.c".into())), ("ltv", &Value::Null)];
+        let values = [Some(&Value::Text("a@b.c".into())), Some(&Value::Null), None];
         let found = [
             hex(&key),
-            hex(&hasher.record(&key, fields)),
+            hex(&hasher.records(["email", "ltv", "seen"]).record(&key, values)),
             format!("{:016x}", hasher.field(&key, "ltv", &Value::Null)),
             format!("{:016x}", hasher.destination(&[Value::Text("a@b.c".into())])),
         ];
@@ -291,7 +325,7 @@ mod tests {
             found,
             [
                 "12c5cd4b10596a1b6007d32bb289d309",
-                "e85b9c841f97d5e51534458b9583bff6",
+                "68592706e88ea6546b5f6909e7c8bc42",
                 "b1d54cd1c4bcd963",
                 "ed2420c6638b5037"
             ]

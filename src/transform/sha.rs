@@ -8,26 +8,35 @@ const START: [u32; 8] =
 
 const BLOCK: usize = 64;
 
-/// SHA-256 after its first block.
+/// SHA-256 after its first blocks.
 #[derive(Clone)]
-pub(super) struct Midstate([u32; 8]);
+pub(super) struct Midstate {
+    state: [u32; 8],
+    /// Bytes absorbed.
+    absorbed: u64,
+}
 
 impl Midstate {
     pub(super) fn after(block: [u8; BLOCK]) -> Self {
-        let mut state = START;
-        compress256(&mut state, &[block]);
-        Midstate(state)
+        Midstate { state: START, absorbed: 0 }.then(block)
     }
 
-    /// The first half of the digest of the block and `rest`, which is padded in place: a digest costs no copy and no
+    /// After one more block.
+    pub(super) fn then(&self, block: [u8; BLOCK]) -> Self {
+        let mut state = self.state;
+        compress256(&mut state, &[block]);
+        Midstate { state, absorbed: self.absorbed + BLOCK as u64 }
+    }
+
+    /// The first half of the digest of the blocks and `rest`, which is padded in place: a digest costs no copy and no
     /// allocation.
     pub(super) fn finish(&self, rest: &mut Vec<u8>) -> [u8; 16] {
-        let bits = (BLOCK + rest.len()) as u64 * 8;
+        let bits = (self.absorbed + rest.len() as u64) * 8;
         rest.push(0x80);
         let end = (rest.len() + 8).next_multiple_of(BLOCK);
         rest.resize(end - 8, 0);
         rest.extend_from_slice(&bits.to_be_bytes());
-        let mut state = self.0;
+        let mut state = self.state;
         compress256(&mut state, rest.as_chunks().0);
         let mut half = [0; 16];
         for (bytes, word) in half.as_chunks_mut().0.iter_mut().zip(state) {
@@ -49,7 +58,10 @@ mod tests {
         for length in 0..300_usize {
             let mut rest: Vec<u8> = (0..length).map(|i| i as u8).collect();
             let expected = Sha256::new_with_prefix(block).chain_update(&rest).finalize();
-            assert_eq!(Midstate::after(block).finish(&mut rest), expected[..16], "{length}");
+            assert_eq!(Midstate::after(block).finish(&mut rest.clone()), expected[..16], "{length}");
+            let expected =
+                Sha256::new_with_prefix(block).chain_update([8; BLOCK]).chain_update(&rest).finalize();
+            assert_eq!(Midstate::after(block).then([8; BLOCK]).finish(&mut rest), expected[..16], "{length}");
         }
     }
 }

@@ -80,6 +80,18 @@ impl Footer {
         groups.map(width).max().unwrap_or(0)
     }
 
+    /// What a column takes to decode: its bytes before compression, and so many more for each row.
+    pub(super) fn cost(&self, root: usize, value: i64) -> i64 {
+        let schema = self.metadata.parquet_schema();
+        let groups = self.metadata.metadata().row_groups().iter();
+        let cost = |group: &parquet::file::metadata::RowGroupMetaData| {
+            let chunks = group.columns().iter().enumerate();
+            let own = chunks.filter(|(leaf, _)| schema.get_column_root_idx(*leaf) == root);
+            own.map(|(_, chunk)| chunk.uncompressed_size() + value * group.num_rows()).sum::<i64>()
+        };
+        groups.map(cost).sum()
+    }
+
     /// Whether sizes and places are possible in a file of this length: the decoder would allocate what they say.
     fn within(&self, bytes: u64) -> Result<(), String> {
         let metadata = self.metadata.metadata();

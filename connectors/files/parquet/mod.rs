@@ -1,16 +1,20 @@
-//! Parquet: decoded in record batches of some hundred rows, only the columns that somebody looks at.
+//! Parquet: decoded in record batches of some hundred rows, only the columns that somebody looks at, on two threads.
 
+mod chunks;
 mod column;
 mod footer;
+mod lanes;
 mod nested;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::ArrayRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
+use self::chunks::Chunks;
 use self::footer::{FileColumn, Footer};
 use super::errors;
 use super::locate::{Input, Opened};
@@ -46,35 +50,43 @@ pub(super) fn read(task: &Task<'_>, outlet: &Outlet) -> Result<Option<u64>, Conn
     }
     let looked_at = |root: &usize| task.places[*root].is_some();
     let roots: Vec<usize> = (0..footer.columns.len()).filter(looked_at).collect();
-    let mut reader = reader(&footer, &roots, task)?;
+    let rows = batch_rows(&footer, &roots);
+    let (near, far) = lanes::split(&footer, roots);
     let mut filler = Filler {
         builder: RowBatchBuilder::new(task.schema.clone()),
-        columns: roots.iter().map(|root| &footer.columns[*root]).collect(),
-        places: roots.iter().filter_map(|root| task.places[*root]).collect(),
+        columns: near.iter().chain(&far).map(|root| &footer.columns[*root]).collect(),
+        places: near.iter().chain(&far).filter_map(|root| task.places[*root]).collect(),
         arena: 0,
     };
-    // The decoder has been seen to panic on damaged files.
-    while let Some(batch) = guarded(path, || reader.next().transpose())? {
-        if filler.hand_over(&batch, outlet).is_err() {
-            break;
+    let near = reader(&footer, &near, (task, rows))?;
+    match far.is_empty() {
+        true => lanes::one(path, near, |arrays| filler.hand_over(arrays, outlet))?,
+        false => {
+            let far = reader(&footer, &far, (task, rows))?;
+            lanes::two(path, (near, far), |arrays| filler.hand_over(arrays, outlet))?;
         }
     }
     Ok(Some(announced))
 }
 
+/// Rows decoded at once.
+fn batch_rows(footer: &Footer, roots: &[usize]) -> usize {
+    let average = footer.row_bytes(roots).max(1);
+    usize::try_from(BATCH_BYTES / average).unwrap_or(MOST_ROWS).clamp(1, MOST_ROWS)
+}
+
 fn reader(
     footer: &Footer,
     roots: &[usize],
-    task: &Task<'_>,
+    (task, rows): (&Task<'_>, usize),
 ) -> Result<ParquetRecordBatchReader, ConnectorError> {
     let path = &task.input.path;
     let file = task.opened.file.try_clone().map_err(|error| errors::io("read", path, error))?;
-    let average = footer.row_bytes(roots).max(1);
-    let rows = usize::try_from(BATCH_BYTES / average).unwrap_or(MOST_ROWS).clamp(1, MOST_ROWS);
+    let chunks = Chunks { file: Arc::new(file), bytes: task.opened.bytes };
     let metadata = footer.metadata.clone();
     guarded(path, || {
         let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata);
         builder.with_projection(mask).with_batch_size(rows).build()
     })
 }
@@ -102,19 +114,20 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn hand_over(&mut self, batch: &RecordBatch, outlet: &Outlet) -> Result<(), Gone> {
-        let rows = batch.num_rows();
-        let bytes: usize = batch.columns().iter().map(|array| column::text_bytes(array)).sum();
+    fn hand_over(&mut self, arrays: &[ArrayRef], outlet: &Outlet) -> Result<(), Gone> {
+        let rows = arrays.first().map_or(0, |array| array.len());
+        let bytes: usize = arrays.iter().map(|array| column::text_bytes(array)).sum();
         if bytes > PART_BYTES && rows > 1 {
-            self.hand_over(&batch.slice(0, rows / 2), outlet)?;
-            return self.hand_over(&batch.slice(rows / 2, rows - rows / 2), outlet);
+            let part = |from, len| arrays.iter().map(|array| array.slice(from, len)).collect::<Vec<_>>();
+            self.hand_over(&part(0, rows / 2), outlet)?;
+            return self.hand_over(&part(rows / 2, rows - rows / 2), outlet);
         }
         if rows == 0 {
             return Ok(());
         }
         self.builder.reserve(rows, bytes.max(self.arena));
         let mut block = self.builder.block(rows);
-        for ((array, column), place) in batch.columns().iter().zip(&self.columns).zip(&self.places) {
+        for ((array, column), place) in arrays.iter().zip(&self.columns).zip(&self.places) {
             column::fill(&mut block, *place, array, column.form);
         }
         let filled = self.builder.take();

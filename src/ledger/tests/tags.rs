@@ -36,7 +36,7 @@ fn live(ledger: &Ledger) -> Vec<(KeyHash, RecordHash)> {
 }
 
 /// Every promise about positions and marks, against the entries in the order of keys.
-fn check(tags: &mut Tags, live: &[(KeyHash, RecordHash)]) {
+fn check(tags: &Tags, live: &[(KeyHash, RecordHash)]) {
     assert_eq!(tags.len(), live.len());
     let mut found = Vec::new();
     tags.find_all(live, &mut found);
@@ -46,17 +46,18 @@ fn check(tags: &mut Tags, live: &[(KeyHash, RecordHash)]) {
     }
     // Position 0 of a bucket is the one whose bit is 1, so its members follow it.
     let (mut start, mut marks) = (0, HashMap::<usize, u64>::new());
+    let mut seen = Marks::none(tags);
     for (i, (key, record)) in live.iter().enumerate() {
         if tags.bit(key, i) == 1 {
             start = i;
         }
         assert!(i - start < 64);
         assert_eq!(tags.bit(key, i), 1 << (i - start));
-        assert_eq!(tags.marks(key), marks.get(&start).copied().unwrap_or(0));
-        assert!(!tags.is_marked(i));
+        assert_eq!(seen.of(tags, key), marks.get(&start).copied().unwrap_or(0));
+        assert!(!seen.is_marked(i));
         if record.0[15] % 3 != 0 {
-            assert!(!tags.mark(i));
-            assert!(tags.mark(i) && tags.is_marked(i));
+            assert!(!seen.mark(i));
+            assert!(seen.mark(i) && seen.is_marked(i));
             *marks.entry(start).or_default() |= 1 << (i - start);
         }
     }
@@ -67,10 +68,10 @@ fn a_million_keys_with_one_record_are_told_apart() {
     let home = Home::new();
     let entries: Vec<_> = (0..1_000_000).map(|n| (key(n), bound(&key(n), 7))).collect();
     let ledger = ledger(&home, &entries);
-    let (mut tags, live) = (ledger.tags().unwrap(), live(&ledger));
+    let (tags, live) = (ledger.tags().unwrap(), live(&ledger));
     let expected: BTreeMap<_, _> = entries.into_iter().collect();
     assert!(live.iter().copied().eq(expected));
-    check(&mut tags, &live);
+    check(&tags, &live);
     for n in 0..10_000 {
         assert_eq!(tags.find(&key(n), &bound(&key(n), 8)), None);
         assert_eq!(tags.find(&key(n + 1), &bound(&key(n), 7)), None);
@@ -93,7 +94,7 @@ fn a_bucket_of_64_fits_and_a_larger_one_is_split() {
         keys.extend((0..others).map(|n| near((n * 21) as u16, 1_000 + n)));
         let entries: Vec<_> = keys.iter().map(|key| (*key, bound(key, 1))).collect();
         let ledger = ledger(&home, &entries);
-        check(&mut ledger.tags().unwrap(), &live(&ledger));
+        check(&ledger.tags().unwrap(), &live(&ledger));
     }
 }
 
@@ -119,7 +120,8 @@ fn nothing_is_found_where_nothing_is() {
     let home = Home::new();
     for tags in [Tags::empty(), home.ledger(1).tags().unwrap()] {
         assert!(tags.is_empty());
-        assert_eq!((tags.find(&key(1), &record(1)), tags.marks(&key(1)), tags.bit(&key(1), 0)), (None, 0, 0));
+        let marks = Marks::none(&tags).of(&tags, &key(1));
+        assert_eq!((tags.find(&key(1), &record(1)), marks, tags.bit(&key(1), 0)), (None, 0, 0));
         let mut found = vec![Some(3)];
         tags.find_all(&[(key(1), record(1)); 40], &mut found);
         assert_eq!(found, [None; 40]);
@@ -195,7 +197,7 @@ proptest! {
             }
             let live = live(&ledger);
             prop_assert!(live.iter().copied().eq(model.iter().map(|(k, r)| (*k, *r))));
-            check(&mut ledger.tags().unwrap(), &live);
+            check(&ledger.tags().unwrap(), &live);
         }
     }
 }

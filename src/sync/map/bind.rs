@@ -7,7 +7,7 @@ use outflow_connectors::contract::{Catalog, Schema};
 
 use super::{BindFault, BoundField, BoundFrom, Mapper, Normalise};
 use crate::sync::spec::{FieldSpec, FromSpec, MappingSpec};
-use crate::transform::encode::{Hasher, encode_name};
+use crate::transform::encode::Hasher;
 use crate::transform::{self, Conversion, Template};
 
 impl Mapper {
@@ -30,7 +30,6 @@ impl Mapper {
                 Ok(from) => fields.push(BoundField {
                     from,
                     conversion,
-                    name: encoded_name(&field.name),
                     is_matched,
                     normaliser: if is_matched { normalise(&field.name) } else { None },
                 }),
@@ -42,7 +41,9 @@ impl Mapper {
         }
         let position = |name: &String| spec.fields.iter().position(|f| *f.name == **name);
         let match_fields = spec.match_on.iter().filter_map(position).collect();
-        let mut mapper = Mapper { spec, key_columns, fields, match_fields, key_is_match: false, hasher };
+        let records = hasher.records(spec.fields.iter().filter(|field| field.diff).map(|field| &*field.name));
+        let mut mapper =
+            Mapper { spec, key_columns, fields, match_fields, key_is_match: false, hasher, records };
         mapper.key_is_match = mapper.destination_is_key();
         Ok(mapper)
     }
@@ -88,12 +89,6 @@ fn bind_from(field: &FieldSpec, schema: &Schema, conversion: &Conversion) -> Res
                 .map_err(|fault| BindFault::Constant { field: name(), message: fault.message })?,
         ),
     })
-}
-
-fn encoded_name(name: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    encode_name(name, &mut bytes);
-    bytes
 }
 
 fn conversion(field: &FieldSpec, catalog: &Catalog, timezone: Option<TimeZone>) -> Conversion {

@@ -1,7 +1,5 @@
 //! Row -> hashes: what the diff needs of a row that the destination already holds, which is most rows.
 
-use std::ops::Range;
-
 use outflow_connectors::contract::{Cell, Row};
 
 use super::{BoundField, BoundFrom, Mapper, Record, RowFault};
@@ -9,7 +7,7 @@ use crate::ledger::{KeyHash, RecordHash};
 use crate::project::OnNull;
 use crate::transform::Fault;
 use crate::transform::canonical::{Encoded, encode_cell, encode_key};
-use crate::transform::encode::{Domain, encode_value};
+use crate::transform::encode::{ABSENT, Domain, encode_value};
 
 /// The hashes of one row's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,24 +23,33 @@ pub struct Hashes {
 pub struct Scratch {
     key: Vec<u8>,
     record: Vec<u8>,
+    /// Where the record's message ends: the hasher pads it.
+    record_end: usize,
     destination: Vec<u8>,
-    /// The bytes of the match fields, and where each field has its own: its position in the mapping.
-    matched: Vec<u8>,
-    matches: Vec<(usize, Range<usize>)>,
-    /// Which types each key column has held, where the destination key is the primary key.
-    kinds: Vec<u8>,
+    /// Filled where the destination key is the primary key.
+    pub kinds: Kinds,
 }
 
-impl Scratch {
+/// Which types each key column has held.
+#[derive(Debug, Default)]
+pub struct Kinds(Vec<u8>);
+
+impl Kinds {
     /// Whether some key column held values of several types, or of one that two keys may share a destination key in:
     /// then `1` and `'1'` are two rows and one object, and nobody has watched for that.
     pub fn is_mixed(&self) -> bool {
-        self.kinds.iter().any(|kinds| kinds.count_ones() > 1 || kinds & UNSAFE != 0)
+        self.0.iter().any(|kinds| kinds.count_ones() > 1 || kinds & UNSAFE != 0)
+    }
+
+    /// Takes in what other rows have held.
+    pub fn merge(&mut self, others: &Kinds) {
+        self.0.resize(self.0.len().max(others.0.len()), 0);
+        self.0.iter_mut().zip(&others.0).for_each(|(kinds, other)| *kinds |= other);
     }
 
     fn watch(&mut self, row: Row<'_>, columns: &[usize]) {
-        self.kinds.resize(columns.len(), 0);
-        for (kinds, column) in self.kinds.iter_mut().zip(columns) {
+        self.0.resize(columns.len(), 0);
+        for (kinds, column) in self.0.iter_mut().zip(columns) {
             *kinds |= match row.cell(*column) {
                 Cell::Null => 0,
                 Cell::Integer(_) => 1,
@@ -65,7 +72,7 @@ impl Mapper {
     /// As [`Self::map`].
     pub fn hash(&self, row: Row<'_>, scratch: &mut Scratch) -> Result<Hashes, RowFault> {
         if self.key_is_match {
-            scratch.watch(row, &self.key_columns);
+            scratch.kinds.watch(row, &self.key_columns);
         }
         match self.quick(row, scratch) {
             Some(hashes) => Ok(hashes),
@@ -85,53 +92,89 @@ impl Mapper {
         }
         let key = self.hasher.finish(&mut scratch.key);
         self.quick_record(row, &key, scratch)?;
+        scratch.record_end = scratch.record.len();
         Some(Hashes {
             key: KeyHash(key),
-            fingerprint: RecordHash(self.hasher.finish(&mut scratch.record)),
-            destination: if self.key_is_match { 0 } else { self.quick_destination(scratch) },
+            fingerprint: RecordHash(self.records.finish(&mut scratch.record)),
+            destination: if self.key_is_match { 0 } else { self.quick_destination(row, scratch) },
         })
     }
 
-    /// Encodes the record, and its match fields once more.
+    /// Encodes the record.
     fn quick_record(&self, row: Row<'_>, key: &[u8; 16], scratch: &mut Scratch) -> Option<()> {
-        Domain::Record.begin(&mut scratch.record);
+        scratch.record.clear();
         scratch.record.extend_from_slice(key);
-        scratch.matched.clear();
-        scratch.matches.clear();
-        for (index, (field, spec)) in self.fields.iter().zip(&self.spec.fields).enumerate() {
+        for (field, spec) in self.fields.iter().zip(&self.spec.fields) {
             let start = scratch.record.len();
-            scratch.record.extend_from_slice(&field.name);
-            let value = scratch.record.len();
             let encoded = field.encode(row, &mut scratch.record).ok()?;
-            if field.is_matched {
-                if encoded != Encoded::Other {
-                    return None;
-                }
-                let from = scratch.matched.len();
-                scratch.matched.extend_from_slice(&scratch.record[value..]);
-                scratch.matches.push((index, from..scratch.matched.len()));
+            if field.is_matched && encoded != Encoded::Other {
+                return None;
             }
-            let is_skipped = encoded == Encoded::Null
-                && match spec.on_null {
-                    OnNull::Clear => false,
-                    OnNull::Skip => true,
+            if encoded == Encoded::Null {
+                match spec.on_null {
+                    OnNull::Clear => {}
+                    OnNull::Skip => scratch.record[start] = ABSENT,
                     OnNull::Error => return None,
-                };
-            if is_skipped || !spec.diff {
+                }
+            }
+            if !spec.diff {
                 scratch.record.truncate(start);
             }
         }
         Some(())
     }
 
-    fn quick_destination(&self, scratch: &mut Scratch) -> u64 {
+    /// The fields of the row that was hashed last with this scratch, as [`Self::encode_fields`] gives them; without those
+    /// that are not compared.
+    pub fn compared<'a>(&self, scratch: &'a Scratch) -> &'a [u8] {
+        &scratch.record[KeyHash::LENGTH..scratch.record_end]
+    }
+
+    fn quick_destination(&self, row: Row<'_>, scratch: &mut Scratch) -> u64 {
         Domain::Destination.begin(&mut scratch.destination);
-        for field in &self.match_fields {
-            for (_, bytes) in scratch.matches.iter().filter(|(index, _)| index == field) {
-                scratch.destination.extend_from_slice(&scratch.matched[bytes.clone()]);
+        self.encode_destination(row, &mut scratch.destination);
+        self.hasher.finish_short(&mut scratch.destination)
+    }
+
+    /// A row's hashes with that of its destination key in any case; the row has no fault.
+    pub fn complete(&self, row: Row<'_>, hashes: Hashes, scratch: &mut Scratch) -> Hashes {
+        match self.key_is_match {
+            true => Hashes { destination: self.quick_destination(row, scratch), ..hashes },
+            false => hashes,
+        }
+    }
+
+    /// Appends the parts of the key of a row that has no fault.
+    pub fn encode_key(&self, row: Row<'_>, out: &mut Vec<u8>) {
+        for &column in &self.key_columns {
+            let encoded = encode_key(row.cell(column), out);
+            debug_assert!(encoded.is_ok(), "the row has no fault");
+        }
+    }
+
+    /// Appends the match fields of a row that has no fault.
+    pub fn encode_destination(&self, row: Row<'_>, out: &mut Vec<u8>) {
+        for &field in &self.match_fields {
+            let encoded = self.fields[field].encode(row, out);
+            debug_assert!(encoded.is_ok(), "the row has no fault");
+        }
+    }
+
+    /// Appends all fields of a row that has no fault, in the mapping's order: the value, or [`ABSENT`].
+    pub fn encode_fields(&self, row: Row<'_>, out: &mut Vec<u8>) {
+        for (field, spec) in self.fields.iter().zip(&self.spec.fields) {
+            let start = out.len();
+            let encoded = field.encode(row, out);
+            debug_assert!(encoded.is_ok(), "the row has no fault");
+            if encoded == Ok(Encoded::Null) && spec.on_null == OnNull::Skip {
+                out[start] = ABSENT;
             }
         }
-        self.hasher.finish_short(&mut scratch.destination)
+    }
+
+    /// Whether every field is compared.
+    pub fn compares_all(&self) -> bool {
+        self.spec.fields.iter().all(|field| field.diff)
     }
 }
 

@@ -15,10 +15,10 @@ use crate::ledger::{KeyHash, RecordHash};
 use crate::project::OnNull;
 use crate::transform::canonical::Encoded;
 use crate::transform::display::key_json;
-use crate::transform::encode::{Hasher, key_value};
+use crate::transform::encode::{Hasher, RecordHasher, key_value};
 use crate::transform::{self, Conversion, Fault, Template};
 
-pub use hash::{Hashes, Scratch};
+pub use hash::{Hashes, Kinds, Scratch};
 
 /// What the destination would receive for one row.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,13 +64,13 @@ pub struct Mapper {
     /// [`Self::destination_is_key`], and nobody asks for the destination's own hash.
     key_is_match: bool,
     hasher: Arc<Hasher>,
+    /// Under the names of the fields that are compared.
+    records: RecordHasher,
 }
 
 struct BoundField {
     from: BoundFrom,
     conversion: Conversion,
-    /// The field's name as it stands in a record's encoding.
-    name: Vec<u8>,
     is_matched: bool,
     normaliser: Option<Normaliser>,
 }
@@ -188,8 +188,7 @@ impl Mapper {
 
     fn fingerprint(&self, key: KeyHash, fields: &[Option<Value>]) -> RecordHash {
         let diffed = self.spec.fields.iter().zip(fields).filter(|(field, _)| field.diff);
-        let present = diffed.filter_map(|(field, value)| Some((&*field.name, value.as_ref()?)));
-        RecordHash(self.hasher.record(&key.0, present))
+        RecordHash(self.records.record(&key.0, diffed.map(|(_, value)| value.as_ref())))
     }
 
     /// The 8-byte hash of each diffed field that is present.
@@ -208,7 +207,8 @@ impl Mapper {
             && self.spec.fields.iter().zip(&new.fields).filter(|(field, _)| field.diff).all(
                 |(field, value)| {
                     let known = previous.spec.fields.iter().position(|f| f.name == field.name && f.diff);
-                    known.is_some_and(|i| {
+                    // A field that says nothing of this row asks for nothing.
+                    known.map_or(value.is_none(), |i| {
                         // A type that the catalogue changed by itself is no change of the record.
                         let retyped = !field.declared && !previous.spec.fields[i].declared;
                         let same_origin = field.from == previous.spec.fields[i].from

@@ -104,7 +104,7 @@ fn diff(world: &World, lines: &[Line], policy: OnDuplicateKey) -> Delta {
         tracked: false,
     };
     let mut differ = Differ::new(baseline, mapper(), Vec::new(), &world.space).unwrap();
-    lines.chunks(7).for_each(|chunk| differ.accept(&batch(chunk)).unwrap());
+    lines.chunks(7).for_each(|chunk| differ.accept(differ.comparer().compare(batch(chunk))).unwrap());
     differ.finish(policy, Some(&world.ledger)).unwrap()
 }
 
