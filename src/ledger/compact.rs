@@ -1,7 +1,6 @@
 //! Folding the log into the parts, part by part. A crash between two steps loses nothing: the log stays whole until
 //! every part has taken it in, and taking it in twice changes nothing.
 
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use outflow_connectors::rehearsal::point;
@@ -10,6 +9,7 @@ use rusqlite::Connection;
 use super::entry::RecordHash;
 use super::fault::Attempt;
 use super::meta;
+use super::newest::Newest;
 use super::packed::{self, Entry, place};
 use super::store::{Term, write};
 
@@ -36,16 +36,13 @@ pub(super) fn compact(
     term: Term,
     mut after_step: impl FnMut() -> ControlFlow<()>,
 ) -> Attempt<()> {
-    let ranges = packed::Ranges::of(packed::log_len(conn)?);
     let upto = meta::get(conn, meta::LOG_NEXT)?;
-    for (low, high) in ranges {
-        let mut changes: VecDeque<Entry> = packed::newest(conn, low, high)?.into();
-        while !changes.is_empty() {
-            write(conn, term, |tx| step(tx, &mut changes))?;
-            point("compact.step");
-            if after_step().is_break() {
-                return Ok(());
-            }
+    let mut changes = Newest::of_log(conn)?;
+    while changes.peek().is_some() {
+        write(conn, term, |tx| step(tx, &mut changes))?;
+        point("compact.step");
+        if after_step().is_break() {
+            return Ok(());
         }
     }
     point("compact.folded");
@@ -79,17 +76,14 @@ fn shrink(conn: &mut Connection, term: Term) -> Attempt<()> {
 }
 
 /// Takes changes in, part after part, until enough was rewritten for one transaction.
-fn step(conn: &Connection, changes: &mut VecDeque<Entry>) -> Attempt<()> {
+fn step(conn: &Connection, changes: &mut Newest) -> Attempt<()> {
     let mut tally = Tally { parts: meta::get(conn, meta::PARTS)?, entries: meta::get(conn, meta::ENTRIES)? };
     let mut rewritten = 0;
-    while let Some(first) = changes.front() {
-        if rewritten >= STEP {
-            break;
-        }
+    while let Some(first) = changes.peek().filter(|_| rewritten < STEP) {
         let (id, end) = home(conn, place(&first.key))?;
         let old = packed::read_part(conn, id)?;
-        let mine = changes.iter().take_while(|change| end.is_none_or(|end| place(&change.key) < end)).count();
-        let merged = merge(old.as_deref().unwrap_or_default(), changes.drain(..mine));
+        let mine = up_to(changes, end)?;
+        let merged = merge(old.as_deref().unwrap_or_default(), mine);
         rewritten += merged.len();
         tally.parts = tally.parts.saturating_sub(u64::from(old.is_some()));
         tally.entries = tally.entries.saturating_sub(old.map_or(0, |old| old.len() as u64));
@@ -113,8 +107,19 @@ fn home(conn: &Connection, place: i64) -> Attempt<(i64, Option<i64>)> {
     Ok((id, bound("SELECT min(id) FROM part WHERE id > ?1")?))
 }
 
-fn merge(old: &[Entry], changes: impl Iterator<Item = Entry>) -> Vec<Entry> {
-    let mut merged = Vec::with_capacity(old.len());
+/// The next changes of one part, at most so many as one transaction takes: the last part takes in all that follow.
+fn up_to(changes: &mut Newest, end: Option<i64>) -> Attempt<Vec<Entry>> {
+    let mut mine = Vec::new();
+    while mine.len() < STEP
+        && let Some(change) = changes.next_if(|change| end.is_none_or(|end| place(&change.key) < end))?
+    {
+        mine.push(change);
+    }
+    Ok(mine)
+}
+
+fn merge(old: &[Entry], changes: Vec<Entry>) -> Vec<Entry> {
+    let mut merged = Vec::with_capacity(old.len() + changes.len());
     let mut old = old.iter().copied().peekable();
     for change in changes {
         while let Some(entry) = old.next_if(|entry| entry.key < change.key) {

@@ -17,6 +17,7 @@ mod journal;
 mod lease;
 mod live;
 mod meta;
+mod newest;
 mod owner;
 mod packed;
 mod portable;

@@ -1,18 +1,17 @@
 //! Entries packed in blobs: the sorted parts and the log of what came after them.
 
-use std::iter::Peekable;
 use std::ops::ControlFlow;
-use std::vec::IntoIter;
 
 use rusqlite::{Connection, params};
 
 use super::entry::{KeyHash, RecordHash};
 use super::fault::{Attempt, damaged};
 use super::meta;
+use super::newest::Newest;
 use super::sum::Sum;
 
 /// Bytes of one entry.
-const WIDTH: usize = 32;
+pub(super) const WIDTH: usize = 32;
 /// Entries of one log row at most.
 const LOG_ROW: usize = 65_536;
 
@@ -39,7 +38,7 @@ pub(super) fn pack(entries: &[Entry]) -> Vec<u8> {
     out
 }
 
-fn unpack(data: &[u8]) -> impl Iterator<Item = Entry> + '_ {
+pub(super) fn unpack(data: &[u8]) -> impl Iterator<Item = Entry> + '_ {
     let (rows, _) = data.as_chunks::<WIDTH>();
     rows.iter().map(|row| {
         let (mut key, mut record) = ([0; 16], [0; 16]);
@@ -103,10 +102,9 @@ pub(super) fn check_counts(conn: &Connection) -> Attempt<()> {
     if whole { Ok(()) } else { damaged("rows are missing from table `log`") }
 }
 
-/// The newest log entry of each key whose place lies in `low..=high`, sorted by key.
-pub(super) fn newest(conn: &Connection, low: i64, high: i64) -> Attempt<Vec<Entry>> {
+/// Calls `each` with every entry of the log, oldest first.
+pub(super) fn each_logged(conn: &Connection, mut each: impl FnMut(Entry) -> Attempt<()>) -> Attempt<()> {
     let (first, next) = (meta::get(conn, meta::LOG_FIRST)?, meta::get(conn, meta::LOG_NEXT)?);
-    let mut found = Vec::new();
     let mut expected = first as i64;
     let mut query = conn.prepare_cached("SELECT seq, run, n, sum, data FROM log ORDER BY seq")?;
     let mut rows = query.query([])?;
@@ -119,18 +117,13 @@ pub(super) fn newest(conn: &Connection, low: i64, high: i64) -> Attempt<Vec<Entr
         if seq != expected || data.len() as i64 != n * WIDTH as i64 || sum != log_sum(seq, run, data) {
             return damaged(format!("row {seq} of table `log` has a wrong checksum"));
         }
-        found.extend(unpack(data).filter(|entry| (low..=high).contains(&place(&entry.key))));
+        unpack(data).try_for_each(&mut each)?;
         expected += 1;
     }
-    if expected as u64 != next {
-        return damaged("rows are missing from table `log`");
+    match expected as u64 == next {
+        true => Ok(()),
+        false => damaged("rows are missing from table `log`"),
     }
-    // Stable, so that the newest of equal keys stays last and is the one kept.
-    found.sort_by_key(|entry: &Entry| entry.key);
-    found.reverse();
-    found.dedup_by_key(|entry| entry.key);
-    found.reverse();
-    Ok(found)
 }
 
 /// Calls `each` with every part, in the order of keys, until it has had enough.
@@ -214,7 +207,7 @@ pub(super) fn delete_part(conn: &Connection, id: i64) -> Attempt<()> {
 
 /// Calls `each` with every live entry, sorted by key, until it has had enough.
 pub(super) fn each_live(conn: &Connection, mut each: impl FnMut(Entry) -> ControlFlow<()>) -> Attempt<()> {
-    let mut log = Newest::new(conn)?;
+    let mut log = Newest::of_log(conn)?;
     let mut live = |entry: Entry| match entry.record {
         RecordHash::REMOVED => ControlFlow::Continue(()),
         _ => each(entry),
@@ -236,60 +229,10 @@ pub(super) fn each_live(conn: &Connection, mut each: impl FnMut(Entry) -> Contro
     if walked.is_break() {
         return Ok(());
     }
-    while let Some(newer) = log.next_if(|_| true)? {
+    while let Some(newer) = log.next()? {
         if live(newer).is_break() {
             break;
         }
     }
     Ok(())
-}
-
-/// The newest log entry of each key, in the order of keys, of which a bounded number is held at once.
-struct Newest<'a> {
-    conn: &'a Connection,
-    ranges: Ranges,
-    held: Peekable<IntoIter<Entry>>,
-}
-
-impl<'a> Newest<'a> {
-    fn new(conn: &'a Connection) -> Attempt<Self> {
-        Ok(Newest { conn, ranges: Ranges::of(log_len(conn)?), held: Vec::new().into_iter().peekable() })
-    }
-
-    fn next_if(&mut self, wanted: impl FnOnce(&Entry) -> bool) -> Attempt<Option<Entry>> {
-        while self.held.peek().is_none() {
-            let Some((low, high)) = self.ranges.next() else { return Ok(None) };
-            self.held = newest(self.conn, low, high)?.into_iter().peekable();
-        }
-        Ok(self.held.next_if(wanted))
-    }
-}
-
-/// Ranges of places that split a log of some length into pieces that fit into memory.
-pub(super) struct Ranges {
-    next: i64,
-    count: i64,
-}
-
-impl Ranges {
-    /// Log entries held in memory at once.
-    const PIECE: u64 = if cfg!(all(test, debug_assertions)) { 1 << 12 } else { 1 << 20 };
-
-    pub(super) fn of(log_len: u64) -> Ranges {
-        Ranges { next: 0, count: log_len.div_ceil(Self::PIECE).max(1) as i64 }
-    }
-}
-
-impl Iterator for Ranges {
-    type Item = (i64, i64);
-
-    fn next(&mut self) -> Option<(i64, i64)> {
-        let (at, width) = (self.next, i64::MAX / self.count);
-        self.next += 1;
-        match self.count - at {
-            ..=0 => None,
-            1 => Some((at * width, i64::MAX)),
-            _ => Some((at * width, (at + 1) * width - 1)),
-        }
-    }
 }
