@@ -41,6 +41,12 @@ pub(super) fn damaged<T>(what: impl Into<String>) -> Attempt<T> {
     Err(Fault::Damaged(what.into()))
 }
 
+/// Another program has the file in use.
+pub(super) fn busy<T>() -> Attempt<T> {
+    let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+    Err(Fault::Sql(rusqlite::Error::SqliteFailure(busy, None)))
+}
+
 impl Fault {
     pub(super) fn at(self, file: &Path) -> Error {
         match self {

@@ -43,7 +43,15 @@ pub(super) fn create_whole(path: &Path, fill: impl FnOnce(&Path, &mut fs::File) 
         Err(error) => return Err(failed(&error.error)),
     }
     point("file.placed");
-    fs::File::open(&dir).and_then(|dir| dir.sync_all()).map_err(|error| failed(&error))
+    sync_folder(path)
+}
+
+/// Makes durable which files there are in the folder of `path`.
+pub(super) fn sync_folder(path: &Path) -> Result<()> {
+    let dir = parent(path);
+    fs::File::open(&dir)
+        .and_then(|open| open.sync_all())
+        .map_err(|error| fault::disk(&dir, "written", &error))
 }
 
 /// As [`create_whole`], from bytes at hand.
@@ -86,7 +94,28 @@ impl Stamp {
 
 /// SQLite's write-ahead log of a file.
 pub(super) fn log(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
+    name.push(end);
     PathBuf::from(name)
+}
+
+/// Removes a file if there is one.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(fault::disk(path, "removed", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes what SQLite keeps beside a file, so that another one of its name has nothing to do with it.
+pub(super) fn remove_log(path: &Path) -> Result<()> {
+    remove(&log(path))?;
+    remove(&beside(path, "-shm"))?;
+    sync_folder(path)
 }

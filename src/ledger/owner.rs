@@ -253,6 +253,28 @@ fn create(path: &Path, schema: Schema) -> Result<()> {
     })
 }
 
+/// Brings what the log beside a file holds into the file, whatever that is, and removes the log. Where SQLite cannot read
+/// the file, it could not read the log either.
+///
+/// # Errors
+/// `State` while another program reads the file, or when the disk is full.
+pub(super) fn fold_log(path: &Path) -> Result<()> {
+    if file::exists(path)? {
+        match checkpoint(path).map_err(|fault| fault.at(path)) {
+            Ok(()) => {}
+            Err(error) if [codes::DAMAGED, codes::NOT_OURS].contains(&error.code) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    file::remove_log(path)
+}
+
+fn checkpoint(path: &Path) -> Attempt<()> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, "")?;
+    let is_read: bool = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if is_read { fault::busy() } else { Ok(()) }
+}
+
 /// SQLite takes an empty file for a new database; to us it is one that lost everything.
 fn refuse_empty(path: &Path) -> Attempt<()> {
     match std::fs::metadata(path) {

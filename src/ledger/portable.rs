@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
+use outflow_connectors::rehearsal::point;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use serde::{Deserialize, Serialize};
@@ -18,11 +19,11 @@ use tempfile::NamedTempFile;
 use super::care::Holdings;
 use super::codes::{CANNOT_OPEN, EXPORT, SALT};
 use super::entry::Identity;
-use super::fault::{Attempt, Fault, disk};
+use super::fault::{Attempt, Fault, busy, disk};
 use super::file;
 use super::lease::Lease;
 use super::meta;
-use super::owner::Owner;
+use super::owner::{self, Owner};
 use super::salt::Salt;
 use super::schema::LEDGER;
 use super::store::{Ledger, SALT_NOTE};
@@ -114,7 +115,6 @@ impl Ledger {
         let held = prepare(draft.path(), &header, lease.epoch()).map_err(|error| {
             Error::new(EXPORT, ErrorKind::State, format!("`{shown}` holds no whole ledger")).because(&error)
         })?;
-        lease.check()?;
         replace(path, draft, lease)?;
         Ok(held)
     }
@@ -128,7 +128,7 @@ fn copy_pages(conn: &Connection, target: &Path) -> Attempt<()> {
     copy.close().map_err(|(_, error)| Fault::Sql(error))?;
     match done {
         StepResult::Done => Ok(()),
-        _ => Err(Fault::Sql(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(5), None))),
+        _ => busy(),
     }
 }
 
@@ -261,13 +261,15 @@ fn prepare(draft: &Path, header: &Header, epoch: u64) -> Result<Holdings> {
     }
 }
 
+/// A crash leaves the old file or the new one. SQLite would take the log of the old one for the new one's, so it is gone
+/// before the new one comes, and in the old file by then.
 fn replace(path: &Path, draft: NamedTempFile, lease: &Lease) -> Result<()> {
     let failed = |error: &io::Error| disk(path, "replaced", error);
     draft.as_file().sync_all().map_err(|error| failed(&error))?;
-    // The log of the old file must not be taken for one of the new. A whole ledger takes it in; a damaged one goes.
-    if Ledger::open(path, lease).and_then(Ledger::close).is_err() || file::log(path).exists() {
-        Ledger::forget(path, lease)?;
-    }
+    owner::fold_log(path)?;
+    point("import.folded");
+    lease.check()?;
     draft.persist(path).map_err(|error| failed(&error.error))?;
-    File::open(file::parent(path)).and_then(|dir| dir.sync_all()).map_err(|error| failed(&error))
+    point("import.placed");
+    file::sync_folder(path)
 }

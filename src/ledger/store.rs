@@ -12,6 +12,7 @@ use super::compact;
 use super::dirty::Dirty;
 use super::entry::{Identity, KeyHash, MappingVersion, RecordHash};
 use super::fault::{Attempt, Fault, damaged};
+use super::file;
 use super::lease::Lease;
 use super::meta;
 use super::owner::Owner;
@@ -68,6 +69,11 @@ impl Ledger {
     /// `Locked` if a run with a newer lease opened it meanwhile; `State` for a file that is damaged, of a newer
     /// version, or not a ledger. Such a file is left as it is.
     pub fn open(path: &Path, lease: &Lease) -> Result<Ledger> {
+        if !file::exists(path)? {
+            // What a ledger that somebody has removed left beside it.
+            file::create_folder(&file::parent(path))?;
+            file::remove_log(path)?;
+        }
         let ledger = Self::open_at(path, lease.epoch())?;
         if lease.took_over() {
             // From here on the run before can write no more, if there still is one.

@@ -61,6 +61,7 @@ fn a_run_that_ends_anywhere_is_made_good_by_the_next() {
         .filter_map(|(_, plan, _)| Some(plan.split_once(':')?.0.to_owned()))
         .collect();
     struck.extend(super::jobs::accidents());
+    struck.extend(super::imports::POINTS.map(str::to_owned));
     let never: Vec<String> =
         super::points::named().into_iter().filter(|name| !struck.contains(&**name)).collect();
     println!("{number} accidents");

@@ -12,6 +12,8 @@ mod disk;
 mod golden;
 mod identity;
 #[cfg(debug_assertions)]
+mod imports;
+#[cfg(debug_assertions)]
 mod jobs;
 mod kill;
 mod lab;

@@ -104,3 +104,73 @@ fn another_sync_or_identity_is_refused() {
     assert!(error.hint.unwrap().contains("ledger forget"));
     assert_eq!(Ledger::read(&home.file()).unwrap().unwrap().identity().unwrap(), Some(identity("b")));
 }
+
+/// Puts there what a killed run leaves of a ledger with these rows under another record, some of it in the log only.
+fn killed(home: &Home) {
+    let other = Home::new();
+    let ledger = other.ledger(20);
+    for version in [100, 200] {
+        ledger.rebase(&(0..60).map(|n| (key(n), record(version), None)).collect::<Vec<_>>()).unwrap();
+    }
+    for end in ["", "-wal"] {
+        fs::copy(with_end(&other, end), with_end(home, end)).unwrap();
+    }
+    assert!(fs::metadata(with_end(home, "-wal")).unwrap().len() > 0);
+}
+
+fn with_end(home: &Home, end: &str) -> std::path::PathBuf {
+    format!("{}{end}", home.file().display()).into()
+}
+
+#[test]
+fn the_log_of_a_replaced_ledger_is_never_taken_for_the_new_ones() {
+    for damage in ["none", "a page", "the first page", "cut off", "empty", "the log"] {
+        let home = Home::new();
+        let (file, _) = exported(&home);
+        let before = contents(&home);
+        killed(&home);
+        let mut old = fs::read(home.file()).unwrap();
+        match damage {
+            "a page" => old[16_384 * 2..16_384 * 3].fill(7),
+            "the first page" => old[..100].fill(7),
+            "cut off" => old.truncate(20_000),
+            "empty" => old.clear(),
+            _ => {}
+        }
+        fs::write(home.file(), old).unwrap();
+        if damage == "the log" {
+            let mut log = fs::read(with_end(&home, "-wal")).unwrap();
+            log[40_000..].fill(7);
+            fs::write(with_end(&home, "-wal"), log).unwrap();
+        }
+        import(&home, &file, "contacts").unwrap();
+        assert!(!with_end(&home, "-wal").exists(), "{damage}");
+        assert_eq!(contents(&home), before, "{damage}");
+    }
+}
+
+#[test]
+fn a_ledger_that_is_read_is_replaced_later() {
+    let home = Home::new();
+    let (file, _) = exported(&home);
+    killed(&home);
+    let reader = rusqlite::Connection::open(home.file()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM log").unwrap();
+    let error = import(&home, &file, "contacts").unwrap_err();
+    assert_eq!(error.code, codes::BUSY, "{error}");
+    assert!(with_end(&home, "-wal").exists());
+    drop(reader);
+    import(&home, &file, "contacts").unwrap();
+}
+
+#[test]
+fn what_a_removed_ledger_left_beside_it_is_not_read() {
+    let home = Home::new();
+    fs::create_dir_all(home.path().join("ledger")).unwrap();
+    killed(&home);
+    fs::remove_file(home.file()).unwrap();
+    let lease = State::open(home.path()).unwrap().acquire("contacts").unwrap();
+    let ledger = Ledger::open(&home.file(), &lease).unwrap();
+    assert_eq!(ledger.entries().unwrap(), 0);
+    ledger.verify().unwrap();
+}
