@@ -1,14 +1,20 @@
 //! Care of a ledger: reading all of it, its size, and letting go of it.
 
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::fault::{Attempt, damaged, disk};
+use super::detail;
+use super::entry::KeyHash;
+use super::fault::{Attempt, damaged};
 use super::file;
 use super::lease::Lease;
 use super::meta;
+use super::owner;
 use super::packed;
+use super::refusals;
 use super::store::Ledger;
 use crate::error::Result;
 
@@ -35,6 +41,10 @@ impl Ledger {
     /// # Errors
     /// `State` where a part of it cannot be read.
     pub fn holdings(&self) -> Result<Holdings> {
+        self.count(self.entries()?)
+    }
+
+    fn count(&self, entries: u64) -> Result<Holdings> {
         let log = self.owner.look(packed::log_len)?;
         let unsettled = self.open_intents()?.iter().map(|intent| intent.entries.len() as u64).sum();
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
@@ -44,56 +54,30 @@ impl Ledger {
             Ok((count("SELECT count(*) FROM refusal")?, count("SELECT count(*) FROM detail")?))
         })?;
         let (refused, details) = (refused as u64, details as u64);
-        Ok(Holdings { entries: self.entries()?, log, unsettled, refused, details, bytes })
+        Ok(Holdings { entries, log, unsettled, refused, details, bytes })
     }
 
     /// Reads every page and every row: SQLite's own check, and each part, log row, detail, batch and refusal with its
-    /// checksum.
+    /// checksum; then what must hold between the tables. Memory does not grow with the rows.
     ///
     /// # Errors
     /// `State` at the first damage, naming it.
     pub fn verify(&self) -> Result<Holdings> {
-        self.owner.look(|conn| {
+        let entries = self.owner.look(|conn| {
             let verdict: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
             if verdict != "ok" {
                 return damaged(format!("SQLite's check says: {}", verdict.replace('\n', " ")));
             }
             meta::check(conn)?;
             packed::check_counts(conn)?;
-            check_rows(conn)
+            check_rows(conn)?;
+            refusals::check(conn)?;
+            check_entries(conn)
         })?;
-        self.check_entries()?;
         self.mappings()?;
         self.identity()?;
         self.invalid_rows()?;
-        self.refusals()?;
-        self.open_intents()?;
-        self.holdings()
-    }
-
-    /// No entry twice, and each detail of a live key or a gone one: both are sorted, so one pass sees it.
-    fn check_entries(&self) -> Result<()> {
-        let details = self.details_in_order()?;
-        let mut details = details.into_iter().peekable();
-        let (mut last, mut orphan) = (None, None);
-        for entry in self.live_entries()? {
-            let (key, _) = entry?;
-            if last >= Some(key) {
-                return self
-                    .owner
-                    .look(move |_| damaged(format!("key {key} is there twice or out of order")));
-            }
-            last = Some(key);
-            while let Some((detail, gone)) = details.next_if(|(detail, _)| *detail < key) {
-                orphan = orphan.or((!gone).then_some(detail));
-            }
-            details.next_if(|(detail, _)| *detail == key);
-        }
-        orphan = orphan.or(details.find(|(_, gone)| !gone).map(|(detail, _)| detail));
-        match orphan {
-            Some(key) => self.owner.look(move |_| damaged(format!("a detail of the unknown key {key}"))),
-            None => Ok(()),
-        }
+        self.count(entries)
     }
 
     /// Removes a ledger under its sync's lease; whether there was one. The next run takes every row for new.
@@ -105,16 +89,9 @@ impl Ledger {
         if !path.exists() {
             return Ok(false);
         }
-        for suffix in ["", "-wal", "-shm"] {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            match std::fs::remove_file(&name) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(disk(Path::new(&name), "removed", &error));
-                }
-                _ => {}
-            }
-        }
+        // The log first: beside another ledger it would be taken for that one's.
+        owner::fold_log(path)?;
+        file::remove(path)?;
         Ok(true)
     }
 }
@@ -132,4 +109,58 @@ fn check_rows(conn: &Connection) -> Attempt<()> {
         }
     }
     Ok(())
+}
+
+/// No entry twice; no detail of an unknown key, unless its row is gone, and none gone whose key is live. Entries and
+/// details both come in the order of keys, so that one pass over them sees it. Returns the number of entries.
+fn check_entries(conn: &Connection) -> Attempt<u64> {
+    let mut details = Details { conn, held: VecDeque::new(), last: None };
+    let (mut last, mut entries) = (None, 0);
+    let mut check = |key: KeyHash| {
+        if last >= Some(key) {
+            return damaged(format!("key {key} is there twice or out of order"));
+        }
+        (last, entries) = (Some(key), entries + 1);
+        details.pass(Some(&key))
+    };
+    let mut checked = Ok(());
+    packed::each_live(conn, |entry| {
+        checked = check(entry.key);
+        if checked.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    checked?;
+    details.pass(None)?;
+    Ok(entries)
+}
+
+/// The details in the order of keys, some thousand of which are held.
+struct Details<'a> {
+    conn: &'a Connection,
+    held: VecDeque<(KeyHash, bool)>,
+    /// Of those read so far.
+    last: Option<KeyHash>,
+}
+
+impl Details<'_> {
+    /// Goes past the details up to the next live key, or all that are left.
+    fn pass(&mut self, live: Option<&KeyHash>) -> Attempt<()> {
+        while let Some((key, gone)) = self.peek()?.filter(|(key, _)| live.is_none_or(|live| key <= live)) {
+            match (live == Some(&key), gone) {
+                (true, true) => {
+                    return damaged(format!("the detail of the live key {key} says that it is gone"));
+                }
+                (false, false) => return damaged(format!("a detail of the unknown key {key}")),
+                _ => self.held.pop_front(),
+            };
+        }
+        Ok(())
+    }
+
+    fn peek(&mut self) -> Attempt<Option<(KeyHash, bool)>> {
+        if self.held.is_empty() {
+            self.held = detail::after(self.conn, self.last, 4096)?.into();
+            self.last = self.held.back().map(|(key, _)| *key).or(self.last);
+        }
+        Ok(self.held.front().copied())
+    }
 }

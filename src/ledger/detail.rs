@@ -34,20 +34,6 @@ impl Ledger {
         })
     }
 
-    /// Every detail's key, and whether it is gone, in the order of keys; reads and checks each.
-    pub(super) fn details_in_order(&self) -> Result<Vec<(KeyHash, bool)>> {
-        self.owner.look(|conn| {
-            let names = Names::load(conn)?;
-            let mut query = conn.prepare(&format!("SELECT {COLUMNS} FROM detail ORDER BY key"))?;
-            let mut rows = query.query([])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push((KeyHash(row.get(0)?), read(row, &names)?.gone));
-            }
-            Ok(found)
-        })
-    }
-
     /// Whether there is any; reads one row at most.
     pub fn has_details(&self) -> Result<bool> {
         self.owner.look(any)
@@ -90,6 +76,19 @@ impl Ledger {
             Ok(())
         })
     }
+}
+
+/// Keys of up to `most` details after one, in the order of keys, and whether each is gone; reads and checks each.
+pub(super) fn after(conn: &Connection, key: Option<KeyHash>, most: i64) -> Attempt<Vec<(KeyHash, bool)>> {
+    let names = Names::load(conn)?;
+    let mut query =
+        conn.prepare_cached(&format!("SELECT {COLUMNS} FROM detail WHERE key > ?1 ORDER BY key LIMIT ?2"))?;
+    let mut rows = query.query(params![key.as_ref().map_or(&[][..], |key| &key.0[..]), most])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((KeyHash(row.get(0)?), read(row, &names)?.gone));
+    }
+    Ok(found)
 }
 
 /// Reads and writes details within one transaction.

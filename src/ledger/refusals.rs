@@ -127,15 +127,24 @@ pub(super) fn put(conn: &Connection, refusal: &Refusal) -> Attempt<()> {
     Ok(())
 }
 
+/// Reads and checks each.
+pub(super) fn check(conn: &Connection) -> Attempt<()> {
+    each(conn, "key", |_| {})
+}
+
 fn all(conn: &Connection) -> Attempt<Vec<Refusal>> {
-    let mut query =
-        conn.prepare_cached(&format!("SELECT {COLUMNS} FROM refusal ORDER BY first_seen, key_text, key"))?;
-    let mut rows = query.query([])?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(checked(row)?);
-    }
+    each(conn, "first_seen, key_text, key", |refusal| found.push(refusal))?;
     Ok(found)
+}
+
+fn each(conn: &Connection, order: &str, mut each: impl FnMut(Refusal)) -> Attempt<()> {
+    let mut query = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM refusal ORDER BY {order}"))?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        each(checked(row)?);
+    }
+    Ok(())
 }
 
 fn checked(row: &Row<'_>) -> Attempt<Refusal> {

@@ -6,6 +6,7 @@ use outflow_connectors::contract::Verb;
 
 use super::support::*;
 use crate::error::{Error, ErrorKind};
+use crate::ledger::detail::Writer;
 use crate::ledger::*;
 
 const ROWS: u64 = 60;
@@ -143,4 +144,34 @@ fn a_page_that_lost_some_of_its_rows_does_not_verify() {
         shortened += 1;
     }
     assert!(shortened > 8, "only {shortened} pages");
+}
+
+/// A detail, written as the ledger writes it.
+fn put_detail(ledger: &Ledger, key: KeyHash, detail: Detail) {
+    let put = move |conn: &mut rusqlite::Connection| Writer::new(conn)?.put(&key, &detail);
+    ledger.owner.call(put).unwrap();
+}
+
+#[test]
+fn what_must_hold_between_entries_and_details_is_verified() {
+    let gone = |n| Detail { gone: true, ..detail(n) };
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    // More details than are read at once; every third entry has none, and some are of rows that are gone.
+    let rows = (0..20_000).map(|n| (key(n), record(n), (n % 3 > 0).then(|| detail(n))));
+    ledger.rebase(&rows.collect::<Vec<_>>()).unwrap();
+    (20_000..20_100).for_each(|n| put_detail(&ledger, key(n), gone(n)));
+    let held = ledger.verify().unwrap();
+    assert_eq!((held.entries, held.details), (20_000, 13_433));
+    let live: Vec<KeyHash> = live(&ledger).into_keys().collect();
+    let orphans = [0, 0x80, 0xff].map(|byte| (KeyHash([byte; 16]), detail(1)));
+    let contradictions = [live[0], live[10_000], live[19_999]].map(|key| (key, gone(1)));
+    for (key, detail) in orphans.into_iter().chain(contradictions) {
+        put_detail(&ledger, key, detail);
+        let error = ledger.verify().unwrap_err();
+        assert_eq!(error.code, codes::DAMAGED);
+        assert!(error.message.contains(&key.to_string()), "{error}");
+        put_detail(&ledger, key, Detail::default());
+    }
+    ledger.verify().unwrap();
 }
