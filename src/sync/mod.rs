@@ -17,6 +17,7 @@ mod batch;
 mod blank;
 mod cancel;
 mod check;
+mod claims;
 mod classify;
 mod compare;
 mod context;

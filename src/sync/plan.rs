@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use outflow_connectors::contract::Verb;
 
+use super::claims::{Claims, claims};
 use super::diff::Delta;
 use super::heads::{Candidate, Class};
 use super::known::{Known, Memory};
@@ -13,7 +14,7 @@ use super::spill::CHUNK;
 use super::waves::{Order, Waves};
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
-use crate::project::{DeleteScope, Mode, OnDelete, OnMatchChange};
+use crate::project::{Mode, OnMatchChange};
 
 /// Plans the whole delta; marks in it which candidates go with the others of their kind.
 ///
@@ -23,11 +24,14 @@ pub fn plan(delta: &mut Delta, memory: &Memory<'_>, known: &Known, rules: &Rules
     if !known.moved.is_empty() || !delta.vanished.is_empty() || !delta.vanished_dirty.is_empty() {
         delta.destinations.seal();
     }
-    let waves = order(delta, known)?;
+    let claims = claims(delta, memory, known, rules)?;
+    let waves = order(delta, known, &claims)?;
     let mut planner = Planner {
         delta,
         known,
         rules,
+        contested: claims.contested,
+        reserved: HashSet::new(),
         plan: Plan::default(),
         waves,
         stages: BTreeMap::new(),
@@ -42,8 +46,8 @@ pub fn plan(delta: &mut Delta, memory: &Memory<'_>, known: &Known, rules: &Rules
 }
 
 /// Rows whose match key changed are ordered so that a key is free before another row takes it.
-fn order(delta: &Delta, known: &Known) -> Result<Waves> {
-    let mut waits_for = HashMap::new();
+fn order(delta: &Delta, known: &Known, claims: &Claims) -> Result<Waves> {
+    let mut waits_for = claims.waits_for.clone();
     if !known.moved.is_empty() {
         let old: HashMap<u64, KeyHash> =
             known.moved.iter().map(|(key, detail)| (detail.destination_hash, *key)).collect();
@@ -65,6 +69,10 @@ struct Planner<'a> {
     delta: &'a mut Delta,
     known: &'a Known,
     rules: &'a Rules,
+    /// Vanished rows whose objects are not taken over by the row that comes to their destination key.
+    contested: HashSet<KeyHash>,
+    /// Rows whose destination key a held row comes to.
+    reserved: HashSet<KeyHash>,
     plan: Plan,
     waves: Waves,
     stages: BTreeMap<Rank, Vec<Item>>,
@@ -150,10 +158,10 @@ impl Planner<'_> {
             }
             (OnMatchChange::Replace, _) => {
                 let verb = if self.rules.mode == Mode::Update { Verb::Update } else { Verb::Upsert };
-                let removes = matches!(self.rules.on_delete, OnDelete::Delete | OnDelete::Archive);
+                let removes = self.rules.removes() && self.rules.lets_go_of(detail);
                 let taken = self.delta.destinations.contains(detail.destination_hash);
                 let mut item = Item { after, ..record(candidate, verb, None, known) };
-                if removes && !taken && has_address(detail) && !self.is_out_of_scope(Some(detail)) {
+                if removes && !taken {
                     let old = removal(candidate.head.key, detail, (Purpose::Replace, Verb::Delete));
                     self.plan.deletes += 1;
                     self.push(old);
@@ -179,6 +187,9 @@ impl Planner<'_> {
         refusal: Option<&Refusal>,
         (code, message): (&'static str, String),
     ) {
+        if let Order::After(holder) = self.waves.of(&candidate.head.key) {
+            self.reserved.insert(holder);
+        }
         let shown = refusal.is_some_and(|r| r.record == candidate.head.fingerprint && r.code == code);
         self.plan.counts.parked += 1;
         self.plan.held.push(HeldRow { candidate: *candidate, code, message, shown });
@@ -226,24 +237,24 @@ impl Planner<'_> {
     }
 
     fn vanished(&mut self, key: KeyHash, detail: Option<&Detail>, refusal: Option<&Refusal>) -> Farewell {
-        let Some(detail) = detail.filter(|d| has_address(d)) else { return Farewell::Gone };
-        if self.rules.on_delete == OnDelete::Ignore || self.is_out_of_scope(Some(detail)) {
+        let Some(detail) = detail.filter(|detail| self.rules.lets_go_of(detail)) else {
             return Farewell::Gone;
-        }
-        if detail.destination_hash != 0 && self.delta.destinations.contains(detail.destination_hash) {
+        };
+        let contested = self.contested.contains(&key);
+        let taken = detail.destination_hash != 0 && self.delta.destinations.contains(detail.destination_hash);
+        if taken && !contested {
             return Farewell::Released;
         }
         self.plan.deletes += 1;
-        match self.is_due(key, RecordHash::REMOVED, refusal) {
-            true => Farewell::Remove,
-            false => Farewell::Wait,
+        if self.reserved.contains(&key) || !self.is_due(key, RecordHash::REMOVED, refusal) {
+            return Farewell::Wait;
         }
-    }
-
-    /// Whether `delete_scope: created` spares the object.
-    fn is_out_of_scope(&self, detail: Option<&Detail>) -> bool {
-        let created = detail.and_then(|detail| detail.created);
-        self.rules.delete_scope == DeleteScope::Created && created != Some(true)
+        if !contested || !self.rules.removes() {
+            return Farewell::Remove;
+        }
+        let item = removal(key, detail, (Purpose::Replace, Verb::Delete));
+        self.push(Item { refusal: refusal.cloned().map(Box::new), ..item });
+        Farewell::RemoveFirst
     }
 
     /// An add whose answer was lost and whose row is gone: whatever it left is removed.
@@ -252,8 +263,9 @@ impl Planner<'_> {
             return;
         }
         // Nobody knows whether the lost request created the object.
-        let removes = matches!(self.rules.on_delete, OnDelete::Delete | OnDelete::Archive)
-            && !self.is_out_of_scope(None);
+        let removes = self.rules.removes() && self.rules.is_in_scope(&Detail::default());
+        let contested = self.contested.contains(&key);
+        let purpose = if contested { Purpose::Replace } else { Purpose::Remove };
         let Some(dirty) = self.delta.dirty.get(&key).filter(|_| removes) else {
             return self.plan.forget_dirty.push(key);
         };
@@ -261,7 +273,7 @@ impl Planner<'_> {
         let mut items = Vec::new();
         for intent in &dirty.intents {
             let hash = intent.destination_hash;
-            let taken = hash != 0 && self.delta.destinations.contains(hash);
+            let taken = hash != 0 && !contested && self.delta.destinations.contains(hash);
             if taken || !sent.insert(hash) {
                 continue;
             }
@@ -272,7 +284,7 @@ impl Planner<'_> {
                 destination_key: Some(intent.destination_key.clone()),
                 ..Detail::default()
             };
-            items.push(removal(key, &detail, (Purpose::Remove, Verb::Delete)));
+            items.push(removal(key, &detail, (purpose, Verb::Delete)));
         }
         if items.is_empty() {
             return self.plan.forget_dirty.push(key);
@@ -289,7 +301,8 @@ impl Planner<'_> {
             let replaced: HashSet<KeyHash> =
                 all().filter(|item| item.purpose == Purpose::Replace).map(|item| item.key).collect();
             let removals = self.drain(|item| item.purpose != Purpose::Deliver) + self.removals;
-            let records = self.drain(|item| replaced.contains(&item.key));
+            let follows = |item: &Item| item.after.is_some_and(|key| replaced.contains(&key));
+            let records = self.drain(|item| replaced.contains(&item.key) || follows(item));
             self.removals = 0;
             self.plan.counts.pending += removals + records;
             self.plan.lets_go = false;
@@ -368,11 +381,6 @@ fn verb_rank(verb: Verb) -> u8 {
         Verb::Create => 2,
         Verb::Delete => 3,
     }
-}
-
-/// Whether the destination can be told which object is meant.
-fn has_address(detail: &Detail) -> bool {
-    detail.remote_id.is_some() || detail.destination_key.is_some()
 }
 
 /// Codes of rows that were not sent because of what this plan found.

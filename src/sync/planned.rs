@@ -34,7 +34,7 @@ pub struct Item {
 pub enum Purpose {
     /// Bring the record over.
     Deliver,
-    /// Remove the object under the old match key; the record follows.
+    /// Remove the object whose match key a record frees or takes; the record follows.
     Replace,
     /// The row vanished: remove the object.
     Remove,
@@ -65,11 +65,13 @@ pub enum Items {
 pub enum Farewell {
     /// Its object is removed or cleared.
     Remove,
+    /// As `Remove`, but before the records; the change is listed.
+    RemoveFirst,
     /// Its object stays.
     Gone,
     /// A live row has taken over its destination key: nothing to remove.
     Released,
-    /// Its removal was refused, and its turn has not come.
+    /// Its removal was refused, and its turn has not come; or a row that is held comes to its destination key.
     Wait,
 }
 
@@ -106,6 +108,21 @@ impl Rules {
         }
     }
 
+    /// Whether vanished rows have their objects removed.
+    pub fn removes(&self) -> bool {
+        matches!(self.on_delete, OnDelete::Delete | OnDelete::Archive)
+    }
+
+    /// Whether the object of a vanished row is removed or cleared.
+    pub fn lets_go_of(&self, detail: &Detail) -> bool {
+        self.on_delete != OnDelete::Ignore && has_address(detail) && self.is_in_scope(detail)
+    }
+
+    /// False where `delete_scope: created` spares the object.
+    pub fn is_in_scope(&self, detail: &Detail) -> bool {
+        self.delete_scope != DeleteScope::Created || detail.created == Some(true)
+    }
+
     /// How a vanished row's object is let go of.
     pub fn farewell(&self) -> (Purpose, Verb) {
         match self.on_delete {
@@ -113,6 +130,11 @@ impl Rules {
             _ => (Purpose::Remove, Verb::Delete),
         }
     }
+}
+
+/// Whether the destination can be told which object is meant.
+fn has_address(detail: &Detail) -> bool {
+    detail.remote_id.is_some() || detail.destination_key.is_some()
 }
 
 /// Everything a run will do.

@@ -27,6 +27,11 @@ enum Step {
         id: u8,
         fresh: u8,
     },
+    /// A row goes, and another one gets its e-mail; both by their place among the rows.
+    Inherit {
+        heir: u8,
+        from: u8,
+    },
     Swap {
         one: u8,
         other: u8,
@@ -75,6 +80,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (id(), 0..4u8).prop_map(|(id, name)| Step::Put { id, name }),
         2 => id().prop_map(|id| Step::Delete { id }),
         2 => (id(), 0..4u8).prop_map(|(id, fresh)| Step::Move { id, fresh }),
+        4 => (id(), id()).prop_map(|(heir, from)| Step::Inherit { heir, from }),
         1 => (id(), id()).prop_map(|(one, other)| Step::Swap { one, other }),
         1 => Just(Step::NullKey),
         1 => any::<bool>().prop_map(Step::Score),
@@ -96,9 +102,22 @@ struct History {
     steps: Vec<Step>,
 }
 
+impl History {
+    /// Every vanished row's object is removed.
+    fn is_mirror(&self) -> bool {
+        self.mirror && !self.steps.iter().any(|step| matches!(step, Step::Mirror(false)))
+    }
+}
+
 fn history() -> impl Strategy<Value = History> {
-    (any::<bool>(), any::<bool>(), prop::collection::vec(step(), 4..16))
-        .prop_map(|(mirror, lossy, steps)| History { mirror, lossy, steps })
+    (any::<bool>(), any::<bool>(), prop::collection::vec(step(), 4..16)).prop_map(|(mirror, lossy, steps)| {
+        let mut history = History { mirror, lossy, steps };
+        if !history.is_mirror() {
+            // Where an object stays, the destination has no room for its row's heir.
+            history.steps.retain(|step| !matches!(step, Step::Inherit { .. }));
+        }
+        history
+    })
 }
 
 const FLAGS: [&str; 7] =
@@ -116,11 +135,27 @@ const WITHOUT: &str = "{firstname: name, plan: plan}";
 fn happen(lab: &mut Lab, step: &Step) {
     match step {
         Step::Put { id, name } => lab.sql(&format!(
-            "insert into people values ({id}, 'p{id}@x.io', 'n{name}', {name}, 'fine') \
+            "insert into people select {id}, 'p{id}@x.io', 'n{name}', {name}, 'fine' \
+             where not exists (select 1 from people where email = 'p{id}@x.io' and id <> {id}) \
              on conflict (id) do update set name = excluded.name, score = excluded.score, plan = 'fine'"
         )),
         Step::Delete { id } => lab.sql(&format!("delete from people where id = {id}")),
-        Step::Move { id, fresh } => lab.sql(&format!("update people set email = 'm{id}-{fresh}@x.io' where id = {id}")),
+        Step::Move { id, fresh } => lab.sql(&format!(
+            "update people set email = 'm{id}-{fresh}@x.io' where id = {id} \
+             and not exists (select 1 from people where email = 'm{id}-{fresh}@x.io')"
+        )),
+        Step::Inherit { heir, from } => {
+            let people = ids(lab);
+            let [heir, from] = [heir, from].map(|place| people.get(usize::from(*place) % people.len().max(1)));
+            if let (Some(heir), Some(from)) = (heir, from)
+                && heir != from
+            {
+                lab.sql(&format!(
+                    "create temp table will as select email from people where id = {from}; delete from people where id = {from}; \
+                     update people set email = (select email from will) where id = {heir}"
+                ));
+            }
+        }
         Step::Swap { one, other } => lab.sql(&format!(
             "update people set name = (select name from people as o where o.id = {one} + {other} - people.id) \
              where id in ({one}, {other}) and (select count(*) from people where id in ({one}, {other})) = 2 and {one} <> {other}"
@@ -149,6 +184,12 @@ fn happen(lab: &mut Lab, step: &Step) {
             expect(sync(lab, more, Some(&format!("{}:{n}", POINTS[*point]))), &[-1, 0, 1, 3]);
         }
     }
+}
+
+fn ids(lab: &Lab) -> Vec<i64> {
+    let db = rusqlite::Connection::open(lab.file("warehouse.db")).unwrap();
+    let mut rows = db.prepare("select id from people order by id").unwrap();
+    rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
 fn expect(run: Run, codes: &[i32]) {
@@ -207,9 +248,7 @@ fn play(history: &History) {
     }
     let score = lab.fields == WITH_SCORE;
     let (wanted, mut found) = (source(&lab, score), found(&lab, score));
-    let never_let_go =
-        history.mirror && !history.steps.iter().any(|step| matches!(step, Step::Mirror(false)));
-    if !never_let_go {
+    if !history.is_mirror() {
         found.retain(|email, _| wanted.contains_key(email));
     }
     assert_eq!(found, wanted);

@@ -1,4 +1,6 @@
 use super::lab::{Lab, THREE, counts};
+#[cfg(debug_assertions)]
+use crate::support::outflow_with;
 
 const REPLACE: &str = "mode: mirror\non_match_change: replace\nguards: {max_delete: 100%, key_change: false}";
 
@@ -152,4 +154,128 @@ fn a_limit_leaves_removals_however_much_it_would_allow() {
     lab.sql("delete from people where id = 3");
     assert_eq!(counts(&lab.sync_with(&["--limit", "9"], 0), ["removed", "sent", "pending"]), [1, 0, 1]);
     assert_eq!(lab.names().len(), 3);
+}
+
+const OPEN_MIRROR: &str = "mode: mirror\nguards: {max_delete: 100%, key_change: false}";
+
+/// Three delivered people; then Cyd is gone and Ada has Cyd's address.
+fn inherited(mapping: &str) -> Lab {
+    let lab = Lab::new(THREE).mapping(&format!("{OPEN_MIRROR}\n{mapping}"));
+    lab.sync(0);
+    lab.sql("delete from people where id = 3; update people set email = 'cyd@x.io' where id = 1");
+    lab
+}
+
+/// The ids of the live contacts, by e-mail.
+fn ids(lab: &Lab) -> std::collections::BTreeMap<String, String> {
+    let shown = lab.run(&["sandbox", "show", "--format", "json"]).ends(0).json();
+    let contacts = shown["objects"]["hubspot"]["contacts"].as_array().unwrap();
+    let live = contacts.iter().filter(|contact| contact["archived"] == false);
+    live.map(|c| [&c["properties"]["email"], &c["id"]].map(|v| v.as_str().unwrap().to_owned()).into())
+        .collect()
+}
+
+#[test]
+fn a_row_that_moves_to_a_vanished_rows_address_keeps_its_object_and_comes_after_it() {
+    let lab = Lab::new(THREE).mapping(OPEN_MIRROR);
+    lab.sync(0);
+    let before = ids(&lab);
+    lab.sql("delete from people where id = 3; update people set email = 'cyd@x.io' where id = 1");
+    // And a new row comes to the address that is free then.
+    lab.sql("insert into people values (4, 'ada@x.io', 'Second Ada', 4)");
+    let report = lab.sync(0);
+    assert_eq!(
+        counts(&report, ["changed", "added", "removed", "sent", "delivered"]),
+        [1, 1, 1, 3, 3],
+        "{report}"
+    );
+    lab.assert_mirrored();
+    let after = ids(&lab);
+    assert_eq!((&after["cyd@x.io"], &after["bob@x.io"]), (&before["ada@x.io"], &before["bob@x.io"]));
+    assert!(!before.values().any(|id| *id == after["ada@x.io"]), "{before:?} {after:?}");
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+    assert!(lab.errors().is_empty());
+}
+
+#[test]
+fn a_replaced_row_takes_over_the_vanished_rows_object() {
+    let lab = inherited("on_match_change: replace");
+    let before = ids(&lab);
+    let report = lab.sync(0);
+    assert_eq!(counts(&report, ["changed", "removed", "delivered"]), [1, 1, 2], "{report}");
+    lab.assert_mirrored();
+    assert_eq!(ids(&lab)["cyd@x.io"], before["cyd@x.io"], "it was taken over, and the row's old object went");
+}
+
+#[test]
+fn the_object_at_a_held_rows_new_address_waits_for_the_decision() {
+    for decision in ["update", "replace"] {
+        let mut lab = inherited("on_match_change: hold");
+        for _ in 0..2 {
+            let report = lab.sync(0);
+            assert_eq!(counts(&report, ["parked", "removed", "sent", "requests"]), [1, 1, 0, 0], "{report}");
+        }
+        assert_eq!(lab.names().len(), 3, "nothing is removed and nothing forgotten");
+        lab.mapping = format!("{OPEN_MIRROR}\non_match_change: {decision}");
+        lab.write();
+        lab.sync(0);
+        lab.assert_mirrored();
+        assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [2, 0]);
+    }
+}
+
+#[test]
+fn a_move_waits_until_the_vanished_rows_object_is_gone() {
+    let mut lab = inherited("");
+    assert_eq!(counts(&lab.sync_with(&["--limit", "1"], 0), ["sent", "pending"]), [0, 2]);
+    lab.faults = "[{do: garbage, path: archive}]".into();
+    lab.write();
+    let report = lab.run(&["sync", "--format", "json"]).json()["syncs"][0].clone();
+    assert_eq!(counts(&report, ["delivered", "rejected", "pending"]), [0, 0, 1], "{report}");
+    lab.faults = "[]".into();
+    lab.write();
+    lab.sync(0);
+    lab.assert_mirrored();
+    assert!(lab.errors().is_empty());
+}
+
+#[test]
+fn objects_that_make_room_count_as_removed_for_the_guards() {
+    let lab = inherited("");
+    let lab = lab.mapping("mode: mirror\nguards: {max_delete: 0, key_change: false}");
+    assert_eq!(lab.sync(4)["error"]["code"], "OF-RUN-022");
+    assert_eq!(lab.names().len(), 3);
+}
+
+#[test]
+fn an_object_that_is_not_to_be_removed_makes_no_room() {
+    for (mapping, left) in [("mode: upsert", "Cyd"), ("mode: upsert\non_delete: clear", "")] {
+        let lab =
+            Lab::new(THREE).mapping(&format!("{mapping}\nguards: {{max_delete: 100%, key_change: false}}"));
+        lab.sync(0);
+        lab.sql("delete from people where id = 3; update people set email = 'cyd@x.io' where id = 1");
+        let report = lab.sync(3);
+        assert_eq!(counts(&report, ["changed", "rejected"]), [1, 1], "{report}");
+        assert_eq!(lab.names()["cyd@x.io"], left, "{mapping}");
+        assert_eq!(lab.errors()[0]["code"], "CONFLICT");
+    }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn an_object_that_a_lost_update_may_have_moved_goes_before_a_row_comes_to_either_address() {
+    for point in ["deliver.send:1", "deliver.answered:1"] {
+        for address in ["cyd@x.io", "cyd.l@x.io"] {
+            let lab = Lab::new(THREE).mapping(OPEN_MIRROR);
+            lab.sync(0);
+            lab.sql("update people set email = 'cyd.l@x.io' where id = 3");
+            let died = outflow_with(lab.path(), &["sync", "-q"], &[("OUTFLOW_REHEARSE", point)]);
+            assert_eq!(died.code, -1, "{died:#?}");
+            lab.sql("delete from people where id = 3");
+            lab.sql(&format!("insert into people values (4, '{address}', 'Heir', 4)"));
+            lab.sync(0);
+            lab.assert_mirrored();
+            assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0], "{point} {address}");
+        }
+    }
 }
