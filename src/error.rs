@@ -112,6 +112,7 @@ impl Error {
             Kind::Unavailable => ("OF-DST-005", ErrorKind::Destination),
             Kind::Rejected => ("OF-DST-006", ErrorKind::Destination),
             Kind::Ambiguous => ("OF-DST-007", ErrorKind::Destination),
+            Kind::Revoked => ("OF-RUN-040", ErrorKind::Interrupted),
             Kind::Internal => ("OF-INT-001", ErrorKind::Internal),
         };
         Self::connector(code, kind, error)

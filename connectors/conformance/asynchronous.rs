@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Handles, Kind,
-    Outcome, QuotaOwner, Receipt, RemoteHandle, RunContext, Session, Submitted, Target, Traffic, Verb,
+    Outcome, Permission, QuotaOwner, Receipt, RemoteHandle, RunContext, Session, Submitted, Target, Traffic,
+    Verb,
 };
 use crate::registry::{Connector, Setting, Settings};
 
@@ -168,9 +169,9 @@ impl Destination for Asynchronous {
         Ok(Catalog { properties: Vec::new(), open: true })
     }
 
-    async fn open(&self, _target: &Target, _context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {
+    async fn open(&self, _target: &Target, context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {
         let (server, abort_at, writes) = (self.server.clone(), self.abort_at.clone(), self.writes.clone());
-        Ok(Box::new(Jobs { server, abort_at, writes }))
+        Ok(Box::new(Jobs { server, abort_at, writes, permission: context.permission }))
     }
 
     fn traffic(&self) -> Traffic {
@@ -182,6 +183,7 @@ struct Jobs {
     server: Server,
     abort_at: String,
     writes: Arc<AtomicU64>,
+    permission: Arc<dyn Permission>,
 }
 
 impl Jobs {
@@ -214,6 +216,7 @@ impl Session for Jobs {
             });
             Ok(())
         })?;
+        self.permission.check()?;
         self.writes.fetch_add(1, Ordering::Relaxed);
         write(&self.server.job(&handle.0).join("data.json"), &lines)?;
         self.abort("upload");

@@ -1,9 +1,11 @@
 //! What ordinary deliveries come to.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
-use super::{Access, PATIENCE, Rig, Subject, is_applied, no_limits};
-use crate::contract::{Kind, Outcome, Verb};
+use super::{Access, Never, PATIENCE, Rig, Subject, is_applied, no_limits};
+use crate::contract::{Kind, Outcome, RunContext, Verb};
 
 /// Good and bad rows in one full batch: each gets its own outcome at its own place.
 pub(super) async fn one_outcome_per_change(subject: &Subject) {
@@ -100,5 +102,20 @@ pub(super) async fn bad_credentials_stop_at_once(subject: &Subject) {
     assert_eq!(error.kind, Kind::Auth, "{error:?}");
     assert!(rig.requests("writes") <= 1, "no second attempt");
     assert_eq!(rig.living().await, 0);
+    rig.stop().await;
+}
+
+/// A run that has lost its lease writes no more, whatever the kind of change.
+pub(super) async fn nothing_is_written_without_permission(subject: &Subject) {
+    let rig = Rig::start(subject, no_limits(), json!([])).await;
+    for verb in [Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete] {
+        if rig.supports(verb) {
+            rig.upsert(1).await.expect("delivered");
+            let before = rig.requests("writes");
+            let lost = RunContext { permission: Arc::new(Never), ..RunContext::alone("lost", "conformance") };
+            let error = rig.submit_in(lost, vec![(subject.good)(verb, 1)]).await.expect_err("it was written");
+            assert_eq!((error.kind, rig.requests("writes")), (Kind::Revoked, before), "{verb}: {error:?}");
+        }
+    }
     rig.stop().await;
 }

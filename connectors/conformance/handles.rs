@@ -1,10 +1,10 @@
 //! What a destination must show that stores a handle before each batch: after a crash its own side tells what arrived.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
-use super::is_applied;
+use super::{Forgetful, Never, is_applied};
 use crate::contract::{
     Change, ConnectorError, Destination, Handles, Kind, Outcome, RemoteHandle, RunContext, Session,
     Submitted, Target,
@@ -26,12 +26,13 @@ pub struct Observed<'a> {
 /// At the first that does not hold.
 pub async fn run(subject: &Observed<'_>) {
     nothing_arrives_without_a_stored_handle(subject).await;
+    nothing_arrives_without_permission(subject).await;
     let handle = a_handle_is_stored_before_anything_arrives(subject).await;
     what_arrived_is_applied_and_what_did_not_is_deferred(subject, handle).await;
 }
 
 async fn open(subject: &Observed<'_>, run: &str) -> Box<dyn Session> {
-    let context = RunContext { run_id: run.into(), sync: "conformance".into() };
+    let context = RunContext::alone(run, "conformance");
     subject.destination.open(&subject.target, context).await.expect("a session")
 }
 
@@ -61,6 +62,14 @@ async fn nothing_arrives_without_a_stored_handle(subject: &Observed<'_>) {
     assert_eq!(error.message, "the disk is full");
     session.finish().await.expect("an empty run ends");
     assert_eq!((subject.arrived)(), before);
+}
+
+async fn nothing_arrives_without_permission(subject: &Observed<'_>) {
+    let before = (subject.arrived)();
+    let context = RunContext { permission: Arc::new(Never), ..RunContext::alone("run-0", "conformance") };
+    let session = subject.destination.open(&subject.target, context).await.expect("a session");
+    let error = session.submit(&(subject.changes)(), &Forgetful).await.expect_err("it was not permitted");
+    assert_eq!((error.kind, (subject.arrived)()), (Kind::Revoked, before), "{error:?}");
 }
 
 async fn a_handle_is_stored_before_anything_arrives(subject: &Observed<'_>) -> RemoteHandle {

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
 use crate::contract::{
-    Change, ConnectorError, Destination, Handles, Kind, Outcome, RemoteHandle, RunContext, Submitted, Target,
-    Verb,
+    Change, ConnectorError, Destination, Handles, Kind, Outcome, Permission, RemoteHandle, RunContext,
+    Submitted, Target, Verb,
 };
 use crate::sandbox::{Sandbox, SandboxConfig, Storage};
 
@@ -58,6 +58,7 @@ pub async fn run(subject: &Subject) {
     delivery::an_update_never_creates(subject).await;
     delivery::limits_are_waited_out(subject).await;
     delivery::bad_credentials_stop_at_once(subject).await;
+    delivery::nothing_is_written_without_permission(subject).await;
     faults::an_answer_lost_once_is_made_good(subject).await;
     faults::an_answer_never_understood_is_never_a_refusal(subject).await;
     faults::a_create_is_sent_once(subject).await;
@@ -97,8 +98,15 @@ impl<'a> Rig<'a> {
 
     /// Delivers one batch in a session of its own.
     async fn submit(&self, changes: Vec<Change>) -> Result<Vec<Outcome>, ConnectorError> {
+        self.submit_in(RunContext::alone("conformance", "conformance"), changes).await
+    }
+
+    async fn submit_in(
+        &self,
+        context: RunContext,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Outcome>, ConnectorError> {
         let count = changes.len();
-        let context = RunContext { run_id: "conformance".into(), sync: "conformance".into() };
         let session = self.destination.open(&self.subject.target, context).await?;
         let receipt = match session.submit(&changes, &Forgetful).await? {
             Submitted::Done(receipt) => receipt,
@@ -136,6 +144,21 @@ struct Forgetful;
 impl Handles for Forgetful {
     async fn store(&self, _: &RemoteHandle) -> Result<(), ConnectorError> {
         Ok(())
+    }
+}
+
+/// The permission of a run that has lost its lease.
+#[derive(Debug)]
+struct Never;
+
+#[async_trait]
+impl Permission for Never {
+    fn check(&self) -> Result<(), ConnectorError> {
+        Err(ConnectorError::new(Kind::Revoked, "the lease is gone"))
+    }
+
+    async fn closing(&self) {
+        std::future::pending().await
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{BatchSource, Capabilities, Catalog, ConnectorError, Receipt, Value};
+use super::permission::Always;
+use super::{BatchSource, Capabilities, Catalog, ConnectorError, Permission, Receipt, Value};
 
 /// The object of a destination that a sync writes, with the options of the mapping's `destination` block.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,15 @@ pub struct QuotaOwner(pub String);
 pub struct RunContext {
     pub run_id: String,
     pub sync: String,
+    /// Asked just before each write of the session.
+    pub permission: Arc<dyn Permission>,
+}
+
+impl RunContext {
+    /// Of a run that nothing can overtake.
+    pub fn alone(run_id: impl Into<String>, sync: impl Into<String>) -> Self {
+        RunContext { run_id: run_id.into(), sync: sync.into(), permission: Arc::new(Always) }
+    }
 }
 
 /// A job on the other side (a bulk job's id, an upload's URL), in the connector's own words.

@@ -20,6 +20,8 @@ pub enum Kind {
     Rejected,
     /// Nobody knows whether the request had an effect.
     Ambiguous,
+    /// Nobody: the run may not write any more, or ends before this request's turn; it had no effect.
+    Revoked,
     /// We: a defect or a damaged file on this side.
     Internal,
 }

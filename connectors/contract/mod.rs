@@ -7,6 +7,7 @@ mod catalog;
 mod change;
 mod destination;
 mod error;
+mod permission;
 mod receipt;
 mod row;
 mod source;
@@ -21,6 +22,7 @@ pub use destination::{
     Session, Submitted, Target, Traffic,
 };
 pub use error::{ConnectorError, Kind, Retry};
+pub use permission::Permission;
 pub use receipt::{Outcome, Receipt};
 pub use row::{Block, Column, MAX_CELL, Raw, Row, RowBatch, RowBatchBuilder, Schema};
 pub use source::{Extract, FileQuery, Query, RowSink, Source};

@@ -15,7 +15,8 @@ use super::errors;
 use super::part::{self, Part};
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Handles, Kind,
-    Outcome, QuotaOwner, Receipt, RemoteHandle, RunContext, Session, Submitted, Target, Traffic, Verb,
+    Outcome, Permission, QuotaOwner, Receipt, RemoteHandle, RunContext, Session, Submitted, Target, Traffic,
+    Verb,
 };
 
 const ENDING: &str = ".jsonl";
@@ -91,6 +92,7 @@ impl Destination for FilesDestination {
             prefix: format!("{stem}-{}", context.run_id),
             next: AtomicU64::new(1),
             counts,
+            permission: context.permission,
         }))
     }
 
@@ -144,6 +146,7 @@ struct Parts {
     prefix: String,
     next: AtomicU64,
     counts: Arc<Counts>,
+    permission: Arc<dyn Permission>,
 }
 
 #[async_trait]
@@ -157,6 +160,7 @@ impl Session for Parts {
         let name = format!("{}-{number:04}{ENDING}", self.prefix);
         let part = Part::new(&self.folder, &name);
         handles.store(&RemoteHandle(name)).await?;
+        self.permission.check()?;
         self.counts.files.fetch_add(1, Ordering::Relaxed);
         let bytes = block_in_place(|| part.write(batch))?;
         self.counts.bytes.fetch_add(bytes, Ordering::Relaxed);

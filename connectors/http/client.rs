@@ -13,7 +13,7 @@ use super::quota::{Quota, Wish};
 use super::request::{Answer, Request, Vendor};
 use super::retry::{self, Next, Policy};
 use super::{BaseUrl, Observed};
-use crate::contract::{ConnectorError, Kind, QuotaOwner, RateLimit, Retry, Traffic};
+use crate::contract::{ConnectorError, Kind, Permission, QuotaOwner, RateLimit, Retry, Traffic};
 use crate::registry::Limits;
 
 /// What a client is made of.
@@ -38,11 +38,17 @@ const FIRST_CONTACT: u32 = 3;
 
 /// Sends requests to one API under the limits of their owner; cheap to clone, safe to share, safe to cancel.
 #[derive(Clone)]
-pub struct HttpClient(Arc<Inner>);
+pub struct HttpClient {
+    inner: Arc<Inner>,
+    /// Of the session that sends; without one nothing is written.
+    permission: Option<Arc<dyn Permission>>,
+}
 
 struct Inner {
     client: reqwest::Client,
     setup: Setup,
+    /// The limits without a share.
+    unshared: Limits,
     authorization: Option<HeaderValue>,
     quota: Arc<Quota>,
     counts: Counts,
@@ -73,10 +79,17 @@ impl HttpClient {
             book: setup.limits.book.clone(),
         };
         let quota = Quota::of(&setup.owner, &wish);
+        let unshared = Limits { share: None, ..setup.limits.clone() };
         let client = build(&setup)?;
         let counts = Counts::default();
         let reached = AtomicBool::new(false);
-        Ok(HttpClient(Arc::new(Inner { client, setup, authorization, quota, counts, reached })))
+        let inner = Arc::new(Inner { client, setup, unshared, authorization, quota, counts, reached });
+        Ok(HttpClient { inner, permission: None })
+    }
+
+    /// The same client for one session, whose writes leave only while they are permitted.
+    pub fn permitted_by(&self, permission: Arc<dyn Permission>) -> Self {
+        HttpClient { inner: self.inner.clone(), permission: Some(permission) }
     }
 
     /// Sends a request through all layers and returns its answer, once the vendor's own reading of it and its status
@@ -84,36 +97,54 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`Kind::Ambiguous`] when a write may have had an effect; any other kind means that it had none.
+    /// [`Kind::Revoked`] where its session may not write any more, or closes while it waits.
     pub async fn send(&self, request: &Request) -> Result<Answer, ConnectorError> {
-        let policy = self.0.setup.policy;
+        let policy = self.inner.setup.policy;
         let mut pauses = policy.pauses();
         let mut lost = None;
         for tried in 1.. {
-            let error = match self.attempt(request, tried > 1).await {
+            let error = match self.attempt(request, tried, lost.is_none()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             if error.kind == Kind::Ambiguous {
                 lost.get_or_insert_with(|| error.message.clone());
             }
-            let nobody_there = error.code.as_deref() == Some(UNREACHABLE) && !self.0.reached.load(Relaxed);
+            let nobody_there =
+                error.code.as_deref() == Some(UNREACHABLE) && !self.inner.reached.load(Relaxed);
             let pause = pauses.next().filter(|_| tried < FIRST_CONTACT || !nobody_there);
             match policy.next(error, request.repeatable, pause) {
-                Next::Again(pause) => tokio::time::sleep(pause).await,
+                Next::Again(pause) => {
+                    let pause = async { Ok(tokio::time::sleep(pause).await) };
+                    self.while_open(request, lost.is_none(), pause).await?;
+                }
                 Next::Stop(error) => return Err(retry::after_loss(error, lost.as_deref())),
             }
         }
         Err(ConnectorError::new(Kind::Internal, "a request was tried too often"))
     }
 
-    async fn attempt(&self, request: &Request, again: bool) -> Result<Answer, ConnectorError> {
-        let Inner { client, setup, quota, .. } = &*self.0;
-        let _place = quota.place().await?;
+    /// `harmless`: no earlier attempt can have had an effect.
+    async fn attempt(&self, request: &Request, tried: u32, harmless: bool) -> Result<Answer, ConnectorError> {
+        let Inner { client, setup, unshared, quota, .. } = &*self.inner;
         let wire = self.wire(request)?;
-        quota.leave(&setup.limits, setup.policy.longest_wait).await?;
+        let turn = async {
+            let place = quota.place().await?;
+            // What only reads keeps to no share: it asks little, and others may wait for it.
+            let limits = if request.is_write() { &setup.limits } else { unshared };
+            quota.leave(limits, setup.policy.longest_wait).await?;
+            Ok(place)
+        };
+        let place = self.while_open(request, harmless, turn).await?;
+        if request.is_write() {
+            self.permission()?.check()?;
+        }
         let left = Instant::now();
-        self.count(request, again);
-        let result = match exchange(client, wire, setup.policy.timeout, setup.bearer.as_ref()).await {
+        self.count(request, tried > 1);
+        let answered = exchange(client, wire, setup.policy.timeout, setup.bearer.as_ref()).await;
+        // What an answer says of limits is written down while the next request is on its way, but a refusal before it.
+        let _place = Some(place).filter(|_| !answered.as_ref().is_ok_and(Answer::is_success));
+        let result = match answered {
             Ok(answer) => self.verdict(request, answer, left.elapsed()).await,
             Err(error) => Err(error),
         };
@@ -123,8 +154,34 @@ impl HttpClient {
         })
     }
 
+    /// Waits for as long as the session is open. What may have had an effect is waited for to the end.
+    async fn while_open<T>(
+        &self,
+        request: &Request,
+        harmless: bool,
+        wait: impl Future<Output = Result<T, ConnectorError>>,
+    ) -> Result<T, ConnectorError> {
+        if !request.is_write() || !harmless {
+            return wait.await;
+        }
+        let permission = self.permission()?;
+        tokio::select! {
+            biased;
+            done = wait => done,
+            () = permission.closing() => {
+                Err(ConnectorError::new(Kind::Revoked, "the run ended before this request's turn came"))
+            }
+        }
+    }
+
+    fn permission(&self) -> Result<&dyn Permission, ConnectorError> {
+        self.permission.as_deref().ok_or_else(|| {
+            ConnectorError::new(Kind::Internal, "a write outside of a session; this is a defect of outflow")
+        })
+    }
+
     fn wire(&self, request: &Request) -> Result<reqwest::Request, ConnectorError> {
-        let Inner { client, setup, authorization, .. } = &*self.0;
+        let Inner { client, setup, authorization, .. } = &*self.inner;
         let url = format!("{}{}", setup.base_url, request.path);
         let mut builder = client.request(request.method.clone(), url).header(ACCEPT, "application/json");
         if let Some(value) = authorization {
@@ -145,10 +202,10 @@ impl HttpClient {
         answer: Answer,
         took: Duration,
     ) -> Result<Answer, ConnectorError> {
-        let Inner { setup, quota, .. } = &*self.0;
+        let Inner { setup, quota, .. } = &*self.inner;
         let id = answer.header(setup.vendor.request_id).unwrap_or_default();
         tracing::debug!(method = %request.method, path = request.path, status = answer.status, id, "answered");
-        self.0.reached.store(true, Relaxed);
+        self.inner.reached.store(true, Relaxed);
         let observed: Observed = (setup.vendor.observe)(&answer.headers);
         self.noted(quota.observe(&observed, &setup.limits, took).await);
         let error = (setup.vendor.judge)(&answer).or_else(|| retry::by_status(setup.vendor.title, &answer));
@@ -171,7 +228,7 @@ impl HttpClient {
     }
 
     fn count(&self, request: &Request, again: bool) {
-        let counts = &self.0.counts;
+        let counts = &self.inner.counts;
         if request.is_write() {
             counts.writes.fetch_add(1, Relaxed);
             counts.bytes.fetch_add(request.body.as_ref().map_or(0, Vec::len) as u64, Relaxed);
@@ -185,7 +242,7 @@ impl HttpClient {
 
     /// Requests sent so far.
     pub fn traffic(&self) -> Traffic {
-        let counts = &self.0.counts;
+        let counts = &self.inner.counts;
         Traffic {
             writes: counts.writes.load(Relaxed),
             reads: counts.reads.load(Relaxed),
@@ -196,20 +253,20 @@ impl HttpClient {
 
     /// The account's day begins at midnight of this IANA time zone; UTC until it is known.
     pub async fn set_zone(&self, name: &str) {
-        self.noted(self.0.quota.zone(name).await);
+        self.noted(self.inner.quota.zone(name).await);
     }
 
     /// Requests a day that the user allows this account's owner; `None` where that is not limited, or not known yet.
     pub fn daily_budget(&self) -> Option<u64> {
-        self.0.quota.budget(&self.0.setup.limits)
+        self.inner.quota.budget(&self.inner.setup.limits)
     }
 
     pub fn owner(&self) -> &QuotaOwner {
-        &self.0.setup.owner
+        &self.inner.setup.owner
     }
 
     pub fn host(&self) -> &str {
-        self.0.setup.base_url.host()
+        self.inner.setup.base_url.host()
     }
 }
 

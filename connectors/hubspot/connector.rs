@@ -168,7 +168,8 @@ impl Destination for HubSpot {
             object = object.as_str(),
             "session opened"
         );
-        Ok(Box::new(HubSpotSession { client: self.client.clone(), object }))
+        let http = self.client.http.permitted_by(context.permission);
+        Ok(Box::new(HubSpotSession { client: Client { http }, object }))
     }
 
     fn traffic(&self) -> Traffic {

@@ -5,24 +5,21 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use outflow_connectors::rehearsal;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::codes;
 use super::fault::{self, Attempt};
-use super::refusals::{time, time_text};
+use super::lease_row::Row;
+use super::owner;
 use super::state::State;
 use super::store::Ledger;
-use super::world::{Process, World};
+use super::world::World;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a lease lasts without being renewed.
 const LASTS: Duration = Duration::from_secs(60);
-/// What clocks of different machines may differ by.
-const SKEW: SignedDuration = SignedDuration::from_secs(60);
-
-fn lasts() -> Duration {
+pub(super) fn lasts() -> Duration {
     rehearsal::lease().unwrap_or(LASTS)
 }
 
@@ -57,21 +54,29 @@ impl State {
     /// # Errors
     /// `Locked` if another run holds it: names process, host and since when.
     pub fn acquire(&self, sync: &str) -> Result<Lease> {
+        let path = Ledger::path(&self.dir, sync);
         // After a loss of `state.db`, epochs go on from where the ledger has them.
-        let seen = Ledger::epoch_of(&Ledger::path(&self.dir, sync)).unwrap_or(0);
+        let seen = Ledger::epoch_of(&path).unwrap_or(0);
+        let left = self.holder(sync)?.filter(|row| !row.is_live(&*self.world));
+        if let Some(row) = left
+            && owner::is_locked(&path)
+        {
+            return Err(row.stuck(sync, &path));
+        }
         let me = self.world.me();
         let (name, world) = (sync.to_owned(), self.world.clone());
-        let (epoch, expires, took_over) = self.write(move |tx| {
+        let taken = self.write(move |tx| {
             let row = Row::get(tx, &name)?;
             if let Some(row) = &row
                 && row.is_live(&*world)
             {
-                return Err(held_by_another(&name, row).into());
+                return Err(row.refusal(&name).into());
             }
             let took_over = row.as_ref().is_some_and(|row| row.held);
             let epoch = row.map_or(0, |row| row.epoch).max(seen) + 1;
             Ok((epoch, Row::new(epoch, me, &*world).put(tx, &name)?, took_over))
-        })?;
+        });
+        let (epoch, expires, took_over) = taken.map_err(|error| self.unless_held(sync, error))?;
         let held = Arc::new(Held {
             state: self.clone(),
             sync: sync.to_owned(),
@@ -88,6 +93,24 @@ impl State {
             .spawn(move || renewing.renew_until_stopped())
             .map_err(|error| fault::disk(&self.dir, "watched by a thread of its own", &error))?;
         Ok(Lease { held, renewer: Some(renewer) })
+    }
+
+    /// Where the state is locked, whoever holds this sync keeps it so: a run that was stopped while it wrote.
+    pub(super) fn unless_held(&self, sync: &str, error: Error) -> Error {
+        if error.code != codes::BUSY {
+            return error;
+        }
+        match self.holder(sync) {
+            Ok(Some(row)) if row.is_live(&*self.world) => row.refusal(sync),
+            Ok(Some(row)) => row.stuck(sync, self.owner.path()),
+            _ => error,
+        }
+    }
+
+    /// Whoever never gave the lease free and is not known to be dead.
+    fn holder(&self, sync: &str) -> Result<Option<Row>> {
+        let (sync, world) = (sync.to_owned(), self.world.clone());
+        self.owner.look(move |conn| Ok(Row::get(conn, &sync)?.filter(|row| row.may_run(&*world))))
     }
 }
 
@@ -114,6 +137,11 @@ impl Lease {
         self.held.check()
     }
 
+    /// To ask from elsewhere whether it is still held.
+    pub fn tenure(&self) -> Tenure {
+        Tenure(self.held.clone())
+    }
+
     /// Gives the sync free for others.
     pub fn release(mut self) -> Result<()> {
         self.give_up()
@@ -121,6 +149,7 @@ impl Lease {
 
     fn give_up(&mut self) -> Result<()> {
         let Some(renewer) = self.renewer.take() else { return Ok(()) };
+        self.held.lost.store(true, Ordering::Release);
         *self.held.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.held.stopped.notify_all();
         let _ = renewer.join();
@@ -132,6 +161,20 @@ impl Lease {
             )?;
             Ok(())
         })
+    }
+}
+
+/// Tells whether a lease is held; may outlive it.
+#[derive(Debug, Clone)]
+pub struct Tenure(Arc<Held>);
+
+impl Tenure {
+    /// Does not block and renews nothing.
+    ///
+    /// # Errors
+    /// `Locked` once the lease was lost or given free.
+    pub fn check(&self) -> Result<()> {
+        self.0.left().map(drop).ok_or_else(|| self.0.lost())
     }
 }
 
@@ -229,115 +272,6 @@ pub(super) fn epoch(conn: &Connection, sync: &str) -> Attempt<u64> {
 /// Whether the lease of this epoch is held still.
 pub(super) fn is_live(conn: &Connection, sync: &str, epoch: u64, world: &dyn World) -> Attempt<bool> {
     Ok(Row::get(conn, sync)?.is_some_and(|row| row.epoch == epoch && row.is_live(world)))
-}
-
-/// A row of `lease`.
-pub(super) struct Row {
-    epoch: u64,
-    held: bool,
-    pub(super) owner: Process,
-    since: Timestamp,
-    expires: u64,
-    expires_wall: Timestamp,
-}
-
-impl Row {
-    fn new(epoch: u64, owner: Process, world: &dyn World) -> Row {
-        let now = world.now();
-        let lease = SignedDuration::from_secs(lasts().as_secs() as i64);
-        Row {
-            epoch,
-            held: true,
-            owner,
-            since: now,
-            expires: millis(world.since_boot() + lasts()),
-            expires_wall: now.checked_add(lease).unwrap_or(Timestamp::MAX),
-        }
-    }
-
-    fn since(self, since: Timestamp) -> Row {
-        Row { since, ..self }
-    }
-
-    pub(super) fn get(conn: &Connection, sync: &str) -> Attempt<Option<Row>> {
-        let mut query = conn.prepare_cached(
-            "SELECT epoch, held, host, machine, boot, pid, pid_start, pid_space, since, expires, expires_wall
-             FROM lease WHERE sync = ?1",
-        )?;
-        let found = query.query_row([sync], |row| {
-            let owner = Process {
-                host: row.get(2)?,
-                machine: row.get(3)?,
-                boot: row.get(4)?,
-                pid: row.get(5)?,
-                start: row.get::<_, i64>(6)? as u64,
-                space: row.get(7)?,
-            };
-            let (epoch, held, expires): (i64, bool, i64) = (row.get(0)?, row.get(1)?, row.get(9)?);
-            let (since, wall): (String, String) = (row.get(8)?, row.get(10)?);
-            Ok((epoch as u64, held, owner, since, expires as u64, wall))
-        });
-        let Some((epoch, held, owner, since, expires, wall)) = found.optional()? else { return Ok(None) };
-        Ok(Some(Row { epoch, held, owner, since: time(&since)?, expires, expires_wall: time(&wall)? }))
-    }
-
-    /// Returns when it expires.
-    fn put(&self, conn: &Connection, sync: &str) -> Attempt<u64> {
-        conn.prepare_cached(
-            "INSERT OR REPLACE INTO lease (sync, epoch, held, host, machine, boot, pid, pid_start, pid_space, since,
-                 expires, expires_wall) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )?
-        .execute(params![
-            sync,
-            self.epoch as i64,
-            self.held,
-            self.owner.host,
-            self.owner.machine,
-            self.owner.boot,
-            self.owner.pid,
-            self.owner.start as i64,
-            self.owner.space,
-            time_text(self.since),
-            self.expires as i64,
-            time_text(self.expires_wall)
-        ])?;
-        Ok(self.expires)
-    }
-
-    pub(super) fn is_live(&self, world: &dyn World) -> bool {
-        if !self.held {
-            return false;
-        }
-        let me = world.me();
-        let known = |mine: &str, theirs: &str| !mine.is_empty() && mine == theirs;
-        if known(&me.boot, &self.owner.boot) {
-            // One kernel, one clock. Process ids mean the same only within one namespace.
-            let dead = known(&me.space, &self.owner.space)
-                && self.owner.start != 0
-                && world.start_of(self.owner.pid) != Some(self.owner.start);
-            return !dead && millis(world.since_boot()) < self.expires;
-        }
-        // The same machine has booted since, and nothing of before runs on.
-        if known(&me.machine, &self.owner.machine) && me.host == self.owner.host && !me.boot.is_empty() {
-            return false;
-        }
-        world.now() < self.expires_wall.checked_add(SKEW).unwrap_or(Timestamp::MAX)
-    }
-}
-
-fn held_by_another(sync: &str, row: &Row) -> Error {
-    Error::new(
-        codes::LEASE_HELD,
-        ErrorKind::Locked,
-        format!(
-            "another run of `{sync}` is going on: process {} on `{}`, since {:.0}",
-            row.owner.pid, row.owner.host, row.since
-        ),
-    )
-    .hint(format!(
-        "wait until it has ended; if that process is dead, its lease ends by itself at {:.0} at the latest",
-        row.expires_wall
-    ))
 }
 
 pub(super) fn millis(time: Duration) -> u64 {

@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use outflow_connectors::rehearsal::point;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::codes;
 use super::fault::{self, Attempt, Fault};
@@ -282,6 +282,15 @@ fn refuse_empty(path: &Path) -> Attempt<()> {
         Ok(_) => Ok(()),
         Err(error) => Err(Fault::Other(fault::disk(path, "opened", &error))),
     }
+}
+
+/// Whether somebody is in the midst of writing to a file, and stays there however long one waits.
+pub(super) fn is_locked(path: &Path) -> bool {
+    let probe = || -> Attempt<()> {
+        let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, "")?;
+        Ok(conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?)
+    };
+    matches!(probe(), Err(Fault::Sql(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
 }
 
 /// A connection within a transaction that has begun to read.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::lease::{Lease, Row, millis};
+use super::lease::{Lease, millis};
+use super::lease_row::Row;
 use super::state::State;
 use crate::error::Result;
 
@@ -23,7 +24,7 @@ impl State {
     /// # Errors
     /// `Locked` if another process backfills it.
     pub fn acquire_backfill(&self, sync: &str) -> Result<Lease> {
-        self.acquire(&backfill_of(sync))
+        self.acquire(&backfill_of(sync)).map_err(|error| self.unless_held(sync, error))
     }
 
     /// Whether nobody but a backfill keeps the sync from running.

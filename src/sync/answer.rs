@@ -53,6 +53,8 @@ pub fn judge(answer: Result<Receipt, ConnectorError>, changes: usize) -> (Answer
             (all(Outcome::Deferred { reason: error.message.clone() }), Halt::Stop(failure))
         }
         Kind::Config | Kind::Auth | Kind::Quota => (Answer::NotSent, Halt::Stop(failure)),
+        // Whoever revoked it knows why.
+        Kind::Revoked => (Answer::NotSent, Halt::GoOn),
     }
 }
 

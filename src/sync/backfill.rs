@@ -19,6 +19,7 @@ use super::known::{Memory, gather};
 use super::plan::plan;
 use super::planned::{Items, Plan};
 use super::recover::Recovered;
+use super::right::Right;
 use super::run::{Work, defect, fail};
 use super::sightings::{Sighting, Sorter};
 use super::spill::{CHUNK, Space, Spill};
@@ -118,7 +119,8 @@ impl Running<'_> {
         let mut work = context.unless_stopped(Work::connect(context, state, None)).await?;
         work.state.check_identity(&work.identity(), context.sync, &context.options.allow)?;
         work.slow_down(self.asked.pace);
-        let session = work.session_as(&self.run_id).await?;
+        let right = Right::new(&open.lease, context.cancel);
+        let session = work.session_as(&self.run_id, right).await?;
         let recovered = context.unless_stopped(work.recover(Some(&*session))).await?;
         let progress = block_in_place(|| {
             let wanted = work.wanted(self.asked, &self.query, &self.run_id);

@@ -23,6 +23,7 @@ use super::journal::Journal;
 use super::known::Memory;
 use super::planned::{Item, Items, Phase, Plan, record};
 use super::progress::{Ended, Progress, Watch};
+use super::right::Right;
 use super::run::Work;
 use super::sightings::Sighting;
 use super::spill::Spill;
@@ -338,9 +339,11 @@ impl<'a> Sending<'a> {
     async fn chunk(&mut self, items: &[Item], turn: &Turn) -> Result<ChunkEnd> {
         self.chunks += 1;
         let context = self.work.context;
-        let session = self.work.session_as(&format!("{}-{}", self.running.run_id, self.chunks)).await?;
-        let (shape, keeping) = (self.work.shape(), self.work.keeping(&turn.open));
         let (stop, journal) = (Cancel::new(), Journal::open(&turn.ledger)?);
+        let (id, right) =
+            (format!("{}-{}", self.running.run_id, self.chunks), Right::new(&turn.open.lease, &stop));
+        let session = self.work.session_as(&id, right).await?;
+        let (shape, keeping) = (self.work.shape(), self.work.keeping(&turn.open));
         let observer = Onward { observer: context.observer, before: self.sent };
         let delivery = Delivery {
             sync: &context.sync.name,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Shared by whoever asks for the stop and whoever obeys.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Cancel(Arc<watch::Sender<bool>>);
 
 impl Cancel {

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use outflow_connectors::contract::{
 use outflow_connectors::rehearsal::point;
 use tokio::sync::Notify;
 use tokio::task::block_in_place;
+use tokio::time::Instant;
 
 use super::Cancel;
 use super::acknowledge::{Keeping, is_absent};
@@ -64,7 +66,7 @@ impl Shape {
 /// Rows under way up to which a batch that only waits to be settled keeps no other from being made ready.
 const SETTLING: u64 = 20_000;
 
-/// Time that batches in flight get to settle after an interrupt.
+/// Time that all batches in flight get to settle after an interrupt.
 const SETTLE: Duration = Duration::from_secs(30);
 
 /// Batches that wait for their turn or their answer.
@@ -84,6 +86,7 @@ impl Delivery<'_> {
         let mut in_air = 0;
         let (mut open, mut stopping) = (true, false);
         let pending = progress.counts.pending;
+        let mut settled_by = pin!(tokio::time::sleep(SETTLE));
         loop {
             let more = open && !stopping && !self.watch.has_ended();
             if flying.is_empty() && !more {
@@ -113,8 +116,9 @@ impl Delivery<'_> {
                 () = self.cancel.stopped(), if !stopping => {
                     stopping = true;
                     self.gate.close();
+                    settled_by.as_mut().reset(Instant::now() + SETTLE);
                 }
-                () = tokio::time::sleep(SETTLE), if stopping => break,
+                () = settled_by.as_mut(), if stopping => break,
             }
         }
         // A stop that came when all had left already has interrupted nothing.
@@ -166,6 +170,8 @@ impl Delivery<'_> {
         };
         point("deliver.answered");
         let (answer, halt) = judge(answer, batch.items.len());
+        // A lease that was lost meanwhile ends the run, whatever came of this batch.
+        let halt = block_in_place(|| self.lease.check()).map_or_else(Halt::Stop, |()| halt);
         // Before the next batch takes the place.
         self.watch.hear(halt, first_attempts(&batch.items, &answer));
         Ok((id, answer))

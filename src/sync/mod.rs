@@ -41,6 +41,7 @@ mod preview;
 mod progress;
 mod recover;
 mod resolve;
+mod right;
 mod run;
 mod schedule;
 mod sightings;

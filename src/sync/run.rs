@@ -31,6 +31,7 @@ use super::preview;
 use super::progress::{Ended, Progress, Watch};
 use super::recover::{self, Recovered};
 use super::resolve::{Resolved, resolve};
+use super::right::Right;
 use super::spill::Space;
 use super::state::{Mappings, OpenRun, RunState, mappings};
 use crate::error::{Error, ErrorKind, Result};
@@ -206,12 +207,14 @@ impl<'a> Work<'a> {
 
     async fn session(&self) -> Result<Option<Box<dyn Session>>> {
         let Some(open) = self.open else { return Ok(None) };
-        self.session_as(&open.run_id).await.map(Some)
+        let right = Right::new(&open.lease, self.context.cancel);
+        self.session_as(&open.run_id, right).await.map(Some)
     }
 
     /// A session of the run, or of the part of it, that has this id.
-    pub(super) async fn session_as(&self, run_id: &str) -> Result<Box<dyn Session>> {
-        let context = RunContext { run_id: run_id.to_owned(), sync: self.context.sync.name.clone() };
+    pub(super) async fn session_as(&self, run_id: &str, right: Right) -> Result<Box<dyn Session>> {
+        let (run_id, sync) = (run_id.to_owned(), self.context.sync.name.clone());
+        let context = RunContext { run_id, sync, permission: Arc::new(right) };
         let session = self.destination.open(&self.resolved.target, context).await;
         session.map_err(|error| Error::destination(&error))
     }

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::event::Event;
 use super::extract::interrupted;
 use crate::error::{ErrorKind, Result};
-use crate::ledger::{Lease, State};
+use crate::ledger::{Lease, State, codes};
 
 /// How long a sync waits for a backfill; its batches in flight get half of it to settle.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,7 +37,11 @@ pub async fn for_run(context: &Context<'_>, state: &State) -> Result<Lease> {
             wait_for(context, "a backfill to give way");
         }
         if asked.is_none_or(|at| at.elapsed() >= RENEW) {
-            block_in_place(|| state.ask_turn(name))?;
+            match block_in_place(|| state.ask_turn(name)) {
+                // Whoever keeps the state locked does not give way.
+                Err(error) if error.code == codes::BUSY => break Err(refused),
+                result => result?,
+            }
             asked = Some(Instant::now());
         }
         if let Err(error) = pause(context, LOOK).await {

@@ -130,7 +130,7 @@ fn report(lab: &Lab, arguments: &[&str]) -> (i32, Json) {
 }
 
 /// Whether each thread has come to its stop.
-fn is_asleep(child: &Child) -> bool {
+pub fn is_asleep(child: &Child) -> bool {
     let threads = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
     threads.map(Result::unwrap).all(|thread| {
         let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();

@@ -102,7 +102,7 @@ fn what_a_crash_left_behind_is_removed_when_it_is_settled() {
     std::fs::write(&hidden, "{\"_op\":\"ups").unwrap();
     let destination = destination(folder.path());
     let receipt = run(async {
-        let context = RunContext { run_id: "run-2".into(), sync: "people".into() };
+        let context = RunContext::alone("run-2", "people");
         let session = destination.open(&target("people"), context).await.unwrap();
         session
             .settle(&crate::contract::RemoteHandle("people-run-1-0001.jsonl".into()), &changes())
@@ -128,7 +128,7 @@ fn a_batch_that_cannot_be_written_leaves_nothing() {
     }
     let folder = tempfile::tempdir().unwrap();
     let destination = destination(folder.path());
-    let context = RunContext { run_id: "r".into(), sync: "people".into() };
+    let context = RunContext::alone("r", "people");
     let error = run(async {
         let session = destination.open(&target("people"), context).await.unwrap();
         session.submit(&Broken, &Keeps).await.unwrap_err()
@@ -143,7 +143,7 @@ fn runs_and_batches_never_overwrite_each_other() {
     let destination = destination(folder.path());
     run(async {
         for run_id in ["a", "b"] {
-            let context = RunContext { run_id: run_id.into(), sync: "people".into() };
+            let context = RunContext::alone(run_id, "people");
             let session = destination.open(&target("people.jsonl"), context).await.unwrap();
             for _ in 0..2 {
                 let submitted = session.submit(&changes(), &Keeps).await.unwrap();
@@ -151,7 +151,7 @@ fn runs_and_batches_never_overwrite_each_other() {
             }
         }
         // A run id that comes again is a defect, and no reason to lose a file.
-        let context = RunContext { run_id: "a".into(), sync: "people".into() };
+        let context = RunContext::alone("a", "people");
         let session = destination.open(&target("people"), context).await.unwrap();
         assert!(session.submit(&changes(), &Keeps).await.is_err());
     });

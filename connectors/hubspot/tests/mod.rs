@@ -102,7 +102,7 @@ fn change(verb: Verb, email: &str, remote_id: Option<&str>) -> Change {
 }
 
 async fn submit(hubspot: &HubSpot, changes: Vec<Change>) -> Result<Vec<Outcome>, ConnectorError> {
-    let context = RunContext { run_id: "run".to_owned(), sync: "contacts".to_owned() };
+    let context = RunContext::alone("run", "contacts");
     let session = hubspot.open(&target(), context).await?;
     let Submitted::Done(receipt) = session.submit(&changes, &NoHandles).await? else { panic!("no job") };
     session.finish().await?;
