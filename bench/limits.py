@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Which part of a permitted rate outflow uses, and whether it ever passes it: alone, and as three processes together.
 
-  bench/limits.py [--binary target/release/outflow] [--seconds 30] [--rate 190/10s] [--processes 1 3]
+  bench/limits.py [--binary target/release/outflow] [--seconds 30] [--rate 190/10s] [--processes 1 3] [--in-flight 8]
 
 The server of this script is another process than outflow. It sees each request 0 to 80 ms after it was sent and answers
 120 ms later, keeps the exact sliding window, and refuses with a 429 what passes it. Each process syncs rows of its own,
-one request a row, eight in flight, and all of them share one account and one file of limits. Printed for each number of
-processes: the part of the permitted requests that was used in the time, the fullest window that the server saw, its
-refusals, and the CPU seconds of outflow for a thousand requests. Goal: 0.98 or more, never more than the limit, no
-refusal. On a machine that is busy otherwise, scheduling adds to the 80 ms, and the margin of 100 ms may not do.
-Needs Python 3.9.
+one request a row, and all of them share one account and one file of limits. Printed for each number of processes: the
+part of the permitted requests that was used in the time, the fullest window that the server saw, its refusals, the
+milliseconds by which the server itself was late, and the CPU seconds of outflow for a thousand requests; then the
+verdict on the goal: 0.98 or more, never more than the limit, no refusal.
+
+A server that is late adds to the 80 ms. Where that is more than the margin of 100 ms leaves, or where it takes the places
+in flight for longer than they can be spared, what it saw tells of the machine and not of outflow: the verdict then is
+that the goal cannot be told, unless it is met all the same. The exit code is 0 where it is met, 1 where it is not, and 2
+where it cannot be told. Needs Python 3.9.
 """
 import argparse
 import asyncio
@@ -27,7 +31,10 @@ import tempfile
 import time
 
 JITTER, LATENCY = 0.080, 0.120
-IN_FLIGHT = 8
+GOAL = 0.98
+# What of outflow's margin of 100 ms the jitter leaves for the server.
+SPARE = 0.100 - JITTER
+MET, MISSED, UNTOLD = 0, 1, 2
 
 
 class Server:
@@ -37,6 +44,12 @@ class Server:
         self.limit, self.window = limit, window
         self.accepted, self.seen, self.refused = collections.deque(), [], 0
         self.random = random.Random(7)
+        self.late = []
+
+    async def sleep(self, seconds):
+        until = time.monotonic() + seconds
+        await asyncio.sleep(seconds)
+        self.late.append(time.monotonic() - until)
 
     async def talk(self, reader, writer):
         try:
@@ -47,9 +60,9 @@ class Server:
                     name, _, value = header.decode().partition(":")
                     length = int(value) if name.lower() == "content-length" else length
                 body = await reader.readexactly(length)
-                await asyncio.sleep(self.random.uniform(0, JITTER))
+                await self.sleep(self.random.uniform(0, JITTER))
                 status, headers, answer = self.answer(path, body)
-                await asyncio.sleep(LATENCY)
+                await self.sleep(LATENCY)
                 text = json.dumps(answer).encode()
                 head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(text)}\r\n"
                 head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -94,14 +107,14 @@ def serve(limit, window, pipe):
         listening = await asyncio.start_server(server.talk, "127.0.0.1", 0)
         pipe.send(listening.sockets[0].getsockname()[1])
         while not pipe.poll():
-            await asyncio.sleep(0.02)
-        pipe.send((server.seen, server.refused))
+            await server.sleep(0.02)
+        pipe.send((server.seen, server.refused, server.late))
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(run())
 
 
-def project(folder, number, port, rate, rows):
+def project(folder, number, port, args, rows):
     (folder / "mappings").mkdir(parents=True)
     db = sqlite3.connect(folder / "rows.sqlite")
     db.execute("create table people (id integer primary key, email text)")
@@ -109,14 +122,14 @@ def project(folder, number, port, rate, rows):
     db.commit()
     db.close()
     hubspot = {"type": "hubspot", "token": "bench", "base_url": f"http://127.0.0.1:{port}"}
-    hubspot["limits"] = {"requests": rate, "shared": "../limits.db", "concurrency": IN_FLIGHT}
+    hubspot["limits"] = {"requests": args.rate, "shared": "../limits.db", "concurrency": args.in_flight}
     connections = {"warehouse": {"type": "sqlite", "path": "rows.sqlite"}, "marketing": hubspot}
     (folder / "outflow.yml").write_text(json.dumps({"name": "bench", "connections": connections}))
     mapping = {
         "source": {"connection": "warehouse", "query": "select * from people", "primary_key": "id"},
         "destination": {"connection": "marketing", "object": "contacts", "match_on": {"email": "email"}},
         "fields": {"firstname": "email"},
-        "delivery": {"batch_rows": 1, "concurrency": IN_FLIGHT},
+        "delivery": {"batch_rows": 1, "concurrency": args.in_flight},
     }
     (folder / "mappings" / "people.yml").write_text(json.dumps(mapping))
 
@@ -144,7 +157,7 @@ def bench(binary, processes, limit, window, args):
         with tempfile.TemporaryDirectory(prefix="outflow-limits-") as folder:
             folders = [pathlib.Path(folder) / str(n) for n in range(processes)]
             for number, each in enumerate(folders):
-                project(each, number, port, args.rate, int(limit / window * (args.seconds + 2 * window)))
+                project(each, number, port, args, int(limit / window * (args.seconds + 2 * window)))
             used = cpu_of_children()
             quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             running = [subprocess.Popen([binary, "sync", "-q"], cwd=each, **quiet) for each in folders]
@@ -157,18 +170,27 @@ def bench(binary, processes, limit, window, args):
                 one.wait()
             used = cpu_of_children() - used
         ours.send("stop")
-        seen, refused = ours.recv()
+        seen, refused, late = ours.recv()
     finally:
         server.terminate()
     counted = sum(1 for at in seen if at - seen[0] < args.seconds)
     # A window's worth may leave at once; whole windows are counted, so that this is a bound and no estimate.
     permitted = limit * args.seconds / window
-    part, most = counted / permitted, fullest(seen, window)
+    part, most, latest = counted / permitted, fullest(seen, window), max(late)
     print(
-        f"{processes} process(es): {part:.4f} of the rate used, fullest window {most} of {limit}, refused {refused}, "
+        f"{processes} process(es), {args.in_flight} in flight: {part:.4f} of the rate used, fullest window {most} of {limit}, "
+        f"refused {refused}, server late by {1000 * sum(late) / len(late):.1f} ms, {1000 * latest:.0f} at most, "
         f"CPU {used * 1000 / max(len(seen), 1):.3f} s per 1,000 requests"
     )
-    return part >= 0.98 and most <= limit and refused == 0
+    faults = []
+    if part < GOAL:
+        faults.append(f"{part:.4f} of the rate used, not {GOAL}")
+    if most > limit or refused:
+        faults.append(f"{most} requests in one window, {refused} refused")
+    verdict = MET if not faults else UNTOLD if latest > SPARE else MISSED
+    word = {MET: "met", MISSED: "NOT MET: ", UNTOLD: "cannot be told, the server was too late itself: "}[verdict]
+    print(f"  goal G7, {processes} process(es): {word}{'; '.join(faults)}", flush=True)
+    return verdict
 
 
 def main():
@@ -177,11 +199,12 @@ def main():
     parser.add_argument("--seconds", default=30, type=float, help="a whole number of windows")
     parser.add_argument("--rate", default="190/10s")
     parser.add_argument("--processes", default=[1, 3], type=int, nargs="+")
+    parser.add_argument("--in-flight", default=8, type=int, help="of each process")
     args = parser.parse_args()
     requests, _, time_text = args.rate.partition("/")
     limit, window = int(requests), float(time_text.rstrip("s"))
-    met = [bench(args.binary.resolve(), processes, limit, window, args) for processes in args.processes]
-    sys.exit(0 if all(met) else 1)
+    verdicts = [bench(args.binary.resolve(), processes, limit, window, args) for processes in args.processes]
+    sys.exit(MISSED if MISSED in verdicts else max(verdicts))
 
 
 if __name__ == "__main__":
