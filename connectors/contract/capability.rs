@@ -46,3 +46,15 @@ impl Capabilities {
         self.verbs.contains(&verb)
     }
 }
+
+impl RateLimit {
+    /// A share of it, 0 to 1; of less than one request in a window, one in a longer window.
+    pub fn share(self, share: f64) -> RateLimit {
+        let share = share.clamp(0.0001, 1.0);
+        let requests = f64::from(self.requests) * share;
+        match requests >= 1.0 {
+            true => RateLimit { requests: requests as u32, per: self.per },
+            false => RateLimit { requests: 1, per: self.per.div_f64(requests.max(0.0001)) },
+        }
+    }
+}

@@ -59,7 +59,7 @@ impl Limiter {
     pub(super) fn rules(&self, share: Option<f64>) -> Rules {
         let now = Instant::now();
         let state = self.state();
-        let background = share.into_iter().flat_map(|share| state.rates().map(move |rate| part(rate, share)));
+        let background = share.into_iter().flat_map(|share| state.rates().map(move |rate| rate.share(share)));
         Rules {
             background: background.collect(),
             all: state.rates().map(|rate| state.left(rate, now)).collect(),
@@ -96,16 +96,6 @@ impl Limiter {
     pub(super) fn check(&self, check: Check, ours: u32) {
         let foreign = check.used.saturating_sub(ours);
         self.state().foreign = (foreign > 0).then(|| (foreign, Instant::now() + check.per));
-    }
-}
-
-/// A share of a rate; of less than one request in a window, one in a longer window.
-fn part(rate: RateLimit, share: f64) -> RateLimit {
-    let share = share.clamp(0.0001, 1.0);
-    let requests = f64::from(rate.requests) * share;
-    match requests >= 1.0 {
-        true => RateLimit { requests: requests as u32, per: rate.per },
-        false => RateLimit { requests: 1, per: rate.per.div_f64(requests.max(0.0001)) },
     }
 }
 

@@ -32,7 +32,7 @@ pub struct Backfill {
     /// Requests it may send: a share of the permitted rate, or a rate such as 15/s
     #[arg(long, value_name = "RATE", default_value = "50%", value_parser = pace)]
     rate: Pace,
-    /// Send at most N rows now; the same command goes on with the rest
+    /// Send at most N rows, counted from its beginning however often it is stopped
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Begin anew, whatever an earlier backfill has done

@@ -53,14 +53,23 @@ impl Pace {
     }
 }
 
+/// A pace in the unit that makes it a whole number.
+pub fn speed(per_second: f64) -> String {
+    match per_second {
+        fast if fast >= 1.0 => format!("{} a second", thousands(fast.round() as u64)),
+        slow if slow * 60.0 >= 1.0 => format!("{:.0} a minute", slow * 60.0),
+        slow => format!("{:.0} an hour", slow * 3_600.0),
+    }
+}
+
 fn line(sync: &str, (done, total): (u64, u64), time: Duration, by: &str) -> String {
     let rate = done as f64 / time.as_secs_f64().max(0.001);
     let left = total.saturating_sub(done) as f64 / rate.max(0.001);
     format!(
-        "{sync}: {} of {}, {} a second, about {} left; bound by {by}\n",
+        "{sync}: {} of {}, {}, about {} left; bound by {by}\n",
         thousands(done),
         plural(total, "row"),
-        thousands(rate as u64),
+        speed(rate),
         about(left)
     )
 }
@@ -75,6 +84,19 @@ mod tests {
             line("people", (12_000, 1_000_000), Duration::from_secs(12), "the rate limit"),
             "people: 12,000 of 1,000,000 rows, 1,000 a second, about 16 min left; bound by the rate limit\n"
         );
+    }
+
+    #[test]
+    fn a_slow_pace_is_not_none() {
+        for (pace, text) in [
+            (1_234.6, "1,235 a second"),
+            (1.0, "1 a second"),
+            (0.5, "30 a minute"),
+            (0.04, "2 a minute"),
+            (0.01, "36 an hour"),
+        ] {
+            assert_eq!(speed(pace), text);
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::pace::Pace;
+use super::format::about;
+use super::pace::{Pace, speed};
 use crate::sync::event::{Event, Observer};
 
 /// One bar per sync that is running; nothing where stderr is no terminal.
@@ -58,13 +59,15 @@ impl Progress {
                     ));
                     bar.set_length(*changes);
                     bar.set_position(0);
+                    // What was read tells nothing of how fast it is delivered.
+                    bar.reset_eta();
                 }
             }
             Event::Bound { sync, by } => {
                 if let Some(bar) = bars.get(sync) {
-                    bar.set_style(style(
-                        "{spinner} {prefix}   {bar:30} {human_pos}/{human_len} delivered, {rate}, {eta} left   {msg}",
-                    ).with_key("rate", rate));
+                    // Two lines, so that a terminal of 80 columns shows all of it.
+                    let two = "{spinner} {prefix}   {wide_bar} {human_pos}/{human_len}\n  {rate}, {left} left; {msg}";
+                    bar.set_style(style(two).with_key("rate", rate).with_key("left", left));
                     bar.set_message(format!("bound by {by}"));
                 }
             }
@@ -114,10 +117,14 @@ fn log(event: &Event) {
     }
 }
 
-/// Rows a second, as far as that is worth telling.
+// What the two write cannot fail but with the terminal.
+
 fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
-    // What is written cannot fail but with the terminal.
-    let _ = write!(out, "{:.0} a second", state.per_sec());
+    let _ = out.write_str(&speed(state.per_sec()));
+}
+
+fn left(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    let _ = write!(out, "about {}", about(state.eta().as_secs_f64()));
 }
 
 /// A template with a mistake falls back to the library's own.

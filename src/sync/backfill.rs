@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use outflow_connectors::contract::RateLimit;
 use tokio::task::block_in_place;
 
 use super::backfill_chunks::Sending;
@@ -152,6 +151,7 @@ impl Work<'_> {
             filter: asked.filter.clone(),
             done: None,
             rows: 0,
+            sent: 0,
         }
     }
 
@@ -159,8 +159,7 @@ impl Work<'_> {
     fn slow_down(&mut self, pace: Pace) {
         let capabilities = &mut self.resolved.capabilities;
         if let (Pace::Share(share), Some(rate)) = (pace, capabilities.rate) {
-            let requests = ((f64::from(rate.requests) * share) as u32).max(1);
-            capabilities.rate = Some(RateLimit { requests, per: rate.per });
+            capabilities.rate = Some(rate.share(share));
         }
     }
 }
@@ -253,7 +252,7 @@ async fn previewed(
     recount(&mut report.counts, &delta);
     for phase in &mut plan.phases {
         if let Items::Bulk = phase.items {
-            phase.len = left.min(context.options.limit.unwrap_or(u64::MAX));
+            phase.len = left.min(progress.room(context.options.limit));
         }
     }
     if progress.done.is_some() {

@@ -1,7 +1,13 @@
 //! What runs have done between the chunks of a backfill, and what is left to them.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::time::Duration;
 
+use tokio::task::block_in_place;
+
+use super::Cancel;
+use super::backfill::Running;
 use super::backfill_chunks::{ChunkEnd, Sending};
 use super::backfill_record::Underway;
 use super::finish;
@@ -12,7 +18,32 @@ use super::spill::CHUNK;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{KeyHash, Ledger, RecordHash, Tags};
 
+/// How often a look is taken at whether a run waits.
+const LOOK: Duration = Duration::from_millis(200);
+/// Looks between two words on the pace.
+const TELL: u32 = 10;
+
 impl Sending<'_> {
+    /// Stops the chunk when the whole is to stop, or when a run waits.
+    pub(super) async fn watch(&self, stop: &Cancel) -> Infallible {
+        let Running { context, state, .. } = self.running;
+        for look in 1_u32.. {
+            tokio::select! {
+                () = context.cancel.stopped() => break,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            if look.is_multiple_of(TELL) {
+                self.tell_pace();
+            }
+            // A look that fails tells nothing; what is wrong with the disk shows elsewhere.
+            if block_in_place(|| state.is_wanted(&context.sync.name)).unwrap_or(false) {
+                break;
+            }
+        }
+        stop.stop();
+        std::future::pending().await
+    }
+
     /// The last of the keys before which all were answered, in a chunk that ended early.
     pub(super) fn answered(
         &self,

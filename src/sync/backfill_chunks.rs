@@ -2,14 +2,13 @@
 //! it is given free.
 
 use std::collections::HashSet;
-use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
 
 use super::Cancel;
 use super::backfill::{Running, recount};
-use super::backfill_pace::{Meter, Onward};
+use super::backfill_pace::{Meter, Onward, first_size, next_size};
 use super::backfill_record::Underway;
 use super::batch::Records;
 use super::deliver::Delivery;
@@ -47,7 +46,12 @@ pub struct Sending<'a> {
     pub(super) overtaken: HashSet<KeyHash>,
     /// Changes out of the ordinary that were neither sent nor found to be needless.
     listed: u64,
+    /// By this process, repeats included.
     sent: u64,
+    /// Rows of the next chunk.
+    size: usize,
+    /// Of all chunks, for they keep one pace.
+    gate: Gate,
     absent: u64,
     pub(super) chunks: u64,
     pub(super) meter: Meter,
@@ -73,6 +77,7 @@ pub(super) struct ChunkEnd {
     pub(super) delivered: HashSet<KeyHash>,
     absent: u64,
     ended: Ended,
+    took: Duration,
 }
 
 impl Turn {
@@ -83,12 +88,6 @@ impl Turn {
         })
     }
 }
-
-/// Rows of one chunk at least and at most.
-const CHUNK: (usize, usize) = (1_000, 10_000);
-
-/// How often a look is taken at whether a run waits.
-const LOOK: Duration = Duration::from_millis(200);
 
 impl<'a> Sending<'a> {
     pub fn new(
@@ -101,6 +100,8 @@ impl<'a> Sending<'a> {
         let before = Before { tags, dirty, epoch };
         let listed = plan.phases.iter().filter(|phase| matches!(phase.items, Items::Listed(_)));
         let listed = listed.map(|phase| phase.len).sum();
+        let shape = work.shape();
+        let (size, gate) = (first_size(&shape), Gate::new(shape.in_flight, shape.rate));
         let meter = Meter::new(work.destination.traffic().writes);
         Sending {
             running,
@@ -114,6 +115,8 @@ impl<'a> Sending<'a> {
             overtaken: HashSet::new(),
             listed,
             sent: 0,
+            size,
+            gate,
             absent: 0,
             chunks: 0,
             meter,
@@ -135,9 +138,7 @@ impl<'a> Sending<'a> {
         if matches!(ended, Ended::Done) {
             match left {
                 0 => self.complete().await?,
-                left => {
-                    report.notes.push(format!("{left} rows are left; the same command goes on with them"))
-                }
+                left => report.notes.push(self.rest(left)),
             }
         }
         finish::conclude(report, ended, self.absent, self.plan.waiting)
@@ -155,7 +156,7 @@ impl<'a> Sending<'a> {
             finish::before(&turn.ledger, &self.work.identity(), &self.work.mappings)?;
             self.progress.store(&turn.ledger)
         })?;
-        let (sync, changes) = (self.work.context.sync.name.clone(), self.left()?.min(self.room() as u64));
+        let (sync, changes) = (self.work.context.sync.name.clone(), self.left()?.min(self.room()));
         self.work.context.observer.observe(&Event::Planned { sync, changes });
         turn.end()
     }
@@ -173,7 +174,7 @@ impl<'a> Sending<'a> {
         let mut delivered: HashSet<KeyHash> = HashSet::new();
         for phase in self.plan.phases.clone() {
             let Items::Listed(items) = phase.items else { continue };
-            for items in items[..phase.len as usize].chunks(self.size()) {
+            for items in items[..phase.len as usize].chunks(self.size) {
                 let turn = match self.next_turn().await? {
                     Some(turn) => turn,
                     None => return Ok(Ended::Interrupted),
@@ -183,7 +184,7 @@ impl<'a> Sending<'a> {
                 items.retain(|item| !self.overtaken.contains(&item.key));
                 let needless = count - items.len() as u64;
                 items.retain(|item| item.after.is_none_or(|key| delivered.contains(&key)));
-                items.truncate(self.room());
+                items.truncate(self.room() as usize);
                 items.iter_mut().for_each(|item| item.after = None);
                 let chunk = self.chunk(&items, &turn).await?;
                 if matches!(chunk.ended, Ended::Done) {
@@ -191,6 +192,8 @@ impl<'a> Sending<'a> {
                 }
                 self.listed -= needless + chunk.counts.sent;
                 self.count(&chunk, report);
+                self.progress.sent += chunk.counts.sent;
+                block_in_place(|| self.progress.store(&turn.ledger))?;
                 delivered.extend(chunk.delivered);
                 turn.end()?;
                 match chunk.ended {
@@ -206,7 +209,7 @@ impl<'a> Sending<'a> {
     async fn ordinary(&mut self, report: &mut SyncReport) -> Result<Ended> {
         while self.at < self.order.len() && self.room() > 0 {
             let Some(turn) = self.next_turn().await? else { return Ok(Ended::Interrupted) };
-            let sightings = self.order.slice(self.at, self.size().min(self.room()))?;
+            let sightings = self.order.slice(self.at, self.size.min(self.room() as usize))?;
             let items = block_in_place(|| self.load(&sightings, &turn.ledger))?;
             let chunk = self.chunk(&items, &turn).await?;
             self.count(&chunk, report);
@@ -220,6 +223,7 @@ impl<'a> Sending<'a> {
                 self.progress.rows += chunk.counts.delivered;
             }
             let passed = items.iter().take_while(|item| reached.is_some_and(|key| item.key <= key)).count();
+            self.progress.sent += passed as u64;
             block_in_place(|| {
                 self.keep_changed(&items[..passed], &chunk, &turn.ledger)?;
                 self.progress.store(&turn.ledger)?;
@@ -260,18 +264,6 @@ impl<'a> Sending<'a> {
         self.work.context.cancel.is_stopped()
     }
 
-    /// Rows of one chunk: enough for some batches, few enough to be sent within seconds.
-    fn size(&self) -> usize {
-        let shape = self.work.shape();
-        (shape.batch_rows * shape.in_flight * 8).clamp(CHUNK.0, CHUNK.1)
-    }
-
-    /// How many more rows `--limit` allows.
-    fn room(&self) -> usize {
-        let limit = self.work.context.options.limit.unwrap_or(u64::MAX);
-        limit.saturating_sub(self.sent).try_into().unwrap_or(usize::MAX)
-    }
-
     /// Changes that are still to be sent.
     fn left(&self) -> Result<u64> {
         let mut left = self.listed;
@@ -288,6 +280,7 @@ impl<'a> Sending<'a> {
         report.counts.add(&counts);
         self.sent += counts.sent;
         self.absent += chunk.absent;
+        self.size = next_size(self.size, (counts.sent, chunk.took), self.work.shape().batch_rows);
         self.tell_pace();
     }
 
@@ -300,7 +293,9 @@ impl<'a> Sending<'a> {
 
     /// The sync's lease and its ledger; where a run came in between, what it did is taken in first.
     async fn turn(&mut self) -> Result<Turn> {
+        let asked = Instant::now();
         let open = self.running.turn().await?;
+        self.meter.leave_out(asked.elapsed());
         let project = self.work.context.project;
         let path = Ledger::path(&project.state, &self.work.context.sync.name);
         let ledger = block_in_place(|| {
@@ -338,6 +333,7 @@ impl<'a> Sending<'a> {
     /// Sends some changes; ends early when a run waits.
     async fn chunk(&mut self, items: &[Item], turn: &Turn) -> Result<ChunkEnd> {
         self.chunks += 1;
+        let began = Instant::now();
         let context = self.work.context;
         let (stop, journal) = (Cancel::new(), Journal::open(&turn.ledger)?);
         let (id, right) =
@@ -351,7 +347,7 @@ impl<'a> Sending<'a> {
             ledger: &turn.ledger,
             journal: &journal,
             lease: &turn.open.lease,
-            gate: Gate::new(shape.in_flight, shape.rate),
+            gate: self.gate.next(shape.in_flight),
             watch: Watch::new(shape.max_rejected),
             keeping: &keeping,
             shape,
@@ -370,7 +366,8 @@ impl<'a> Sending<'a> {
             never = self.watch(&stop) => match never {},
         }
         let Progress { counts, delivered, absent, .. } = progress;
-        let mut end = ChunkEnd { counts, delivered, absent, ended: delivery.watch.ended() };
+        let mut end =
+            ChunkEnd { counts, delivered, absent, ended: delivery.watch.ended(), took: began.elapsed() };
         block_in_place(|| drop(journal));
         if let Err(error) = session.finish().await
             && matches!(end.ended, Ended::Done)
@@ -378,22 +375,5 @@ impl<'a> Sending<'a> {
             end.ended = Ended::Stopped(Error::destination(&error));
         }
         Ok(end)
-    }
-
-    /// Stops the chunk when the whole is to stop, or when a run waits.
-    async fn watch(&self, stop: &Cancel) -> Infallible {
-        let Running { context, state, .. } = self.running;
-        loop {
-            tokio::select! {
-                () = context.cancel.stopped() => break,
-                () = tokio::time::sleep(LOOK) => {}
-            }
-            // A look that fails tells nothing; what is wrong with the disk shows elsewhere.
-            if block_in_place(|| state.is_wanted(&context.sync.name)).unwrap_or(false) {
-                break;
-            }
-        }
-        stop.stop();
-        std::future::pending().await
     }
 }

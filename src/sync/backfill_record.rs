@@ -71,6 +71,9 @@ pub struct Underway {
     pub done: Option<String>,
     /// Rows delivered so far.
     pub rows: u64,
+    /// Changes sent so far, as `--limit` counts them.
+    #[serde(default)]
+    pub sent: u64,
 }
 
 impl Underway {
@@ -138,6 +141,11 @@ impl Underway {
         ledger.set_note(NOTE, None)
     }
 
+    /// How many more changes a `--limit` allows, which counts from the beginning and not from the last stop.
+    pub fn room(&self, limit: Option<u64>) -> u64 {
+        limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.sent))
+    }
+
     /// Whether the rows of this key were sent.
     pub fn is_done(&self, key: &KeyHash) -> bool {
         self.done.as_ref().is_some_and(|done| key.to_string() <= *done)
@@ -157,6 +165,7 @@ mod tests {
             filter: Some("id > 3".into()),
             done: None,
             rows: 7,
+            sent: 7,
         }
     }
 

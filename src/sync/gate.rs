@@ -1,6 +1,7 @@
 //! How many batches may be under way, and how fast they leave.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// twice the rate through one window.
 pub struct Gate {
     places: Semaphore,
-    pace: Option<DefaultDirectRateLimiter>,
+    pace: Option<Arc<DefaultDirectRateLimiter>>,
     closed: AtomicBool,
 }
 
@@ -22,9 +23,14 @@ impl Gate {
         let quota = spacing.and_then(Quota::with_period).map(|quota| quota.allow_burst(NonZeroU32::MIN));
         Gate {
             places: Semaphore::new(in_flight),
-            pace: quota.map(RateLimiter::direct),
+            pace: quota.map(RateLimiter::direct).map(Arc::new),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// An open gate after this one, that keeps the distance to what this one has let out.
+    pub fn next(&self, in_flight: usize) -> Self {
+        Gate { places: Semaphore::new(in_flight), pace: self.pace.clone(), closed: AtomicBool::new(false) }
     }
 
     /// Waits for a place and for the turn; `None` once the gate is closed.
@@ -47,5 +53,24 @@ impl Gate {
 
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_gate_after_another_keeps_its_pace() {
+        let hourly = RateLimit { requests: 1, per: Duration::from_secs(3_600) };
+        let first = Gate::new(1, Some(hourly));
+        assert!(first.enter().await.is_some());
+        let second = first.next(1);
+        first.close();
+        tokio::select! {
+            biased;
+            _ = second.enter() => panic!("two in an hour"),
+            () = tokio::time::sleep(Duration::from_millis(20)) => {}
+        }
     }
 }

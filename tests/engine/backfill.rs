@@ -49,7 +49,7 @@ fn a_condition_chooses_rows_and_nothing_is_ever_removed() {
 }
 
 #[test]
-fn a_limit_stops_it_and_the_same_command_goes_on() {
+fn a_limit_counts_from_the_beginning_and_a_higher_one_goes_on() {
     let lab = Lab::new(THREE);
     lab.sync(0);
     let first = backfill(&lab, &["--limit", "1"], 0);
@@ -59,8 +59,16 @@ fn a_limit_stops_it_and_the_same_command_goes_on() {
     assert_eq!(preview["forecast"]["requests"], 1);
     let text = lab.run(&["backfill", "people", "--dry-run"]).ends(0).stdout;
     assert!(text.contains("1 rows are done, 2 are left"), "{text}");
+    let same = lab.run(&["backfill", "people", "--limit", "1"]).ends(0);
+    assert!(same.stdout.contains("2 rows are left; `--limit` is reached"), "{same:#?}");
+    let same = backfill(&lab, &["--limit", "1"], 0);
+    assert_eq!(counts(&same, ["delivered", "pending", "requests"]), [0, 2, 0], "{same}");
+    let preview = backfill(&lab, &["--dry-run", "--limit", "1"], 0);
+    assert_eq!(preview["forecast"]["requests"], 0, "{preview}");
+    let second = backfill(&lab, &["--limit", "2"], 0);
+    assert_eq!(counts(&second, ["delivered", "pending"]), [1, 1], "{second}");
     let rest = backfill(&lab, &[], 0);
-    assert_eq!(counts(&rest, ["changed", "unchanged", "delivered", "pending"]), [2, 1, 2, 0], "{rest}");
+    assert_eq!(counts(&rest, ["changed", "unchanged", "delivered", "pending"]), [1, 2, 1, 0], "{rest}");
     assert_eq!(counts(&backfill(&lab, &[], 0), ["delivered"]), [3]);
 }
 

@@ -48,8 +48,12 @@ fn people(mapping: &str, rows: i64) -> Lab {
 }
 
 fn start(lab: &Lab) -> Child {
+    start_at(lab, "100%")
+}
+
+fn start_at(lab: &Lab, rate: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_outflow"))
-        .args(["backfill", "people", "-q", "--rate", "100%"])
+        .args(["backfill", "people", "-q", "--rate", rate])
         .current_dir(lab.path())
         .env_clear()
         .stdout(Stdio::null())
@@ -60,8 +64,12 @@ fn start(lab: &Lab) -> Child {
 
 /// Starts a backfill and waits until so many more writes have reached the account.
 fn start_and_wait(lab: &Lab, served: &Served, writes: u64) -> Child {
+    start_at_and_wait((lab, "100%"), served, writes)
+}
+
+fn start_at_and_wait((lab, rate): (&Lab, &str), served: &Served, writes: u64) -> Child {
     let before = served.requests()[0];
-    let mut child = start(lab);
+    let mut child = start_at(lab, rate);
     let begin = Instant::now();
     while served.requests()[0] < before + writes {
         assert!(child.try_wait().unwrap().is_none(), "the backfill ended before {writes} writes");
@@ -268,4 +276,26 @@ fn a_backfill_gives_way_to_a_run_and_does_not_undo_what_that_sent() {
         .map(Result::unwrap)
         .collect();
     assert_eq!(kinds, ["sync ok", "backfill ok", "sync ok", "sync ok"]);
+}
+
+#[test]
+fn a_backfill_gives_way_however_slow_it_is() {
+    let mut lab = people("delivery: {batch_rows: 1, concurrency: 4}", 20);
+    let served = serve(&mut lab, 0);
+    lab.sync(0);
+    let project = fs::read_to_string(lab.file("outflow.yml")).unwrap();
+    fs::write(lab.file("outflow.yml"), project.replacen("10000/10s", "100/10s", 1)).unwrap();
+    // One write in 25 seconds, and each place in flight has one that waits for its turn.
+    for rate in ["0.4%", "1/25s"] {
+        let mut child = start_at_and_wait((&lab, rate), &served, 1);
+        lab.sql(&format!("update people set name = '{rate}' where id = 3"));
+        let (ended, run) = report(&lab, &["sync"]);
+        assert_eq!(
+            (ended, counts(&run, ["changed", "delivered", "unknown"])),
+            (0, [1, 1, 0]),
+            "{rate}: {run}"
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
