@@ -15,6 +15,7 @@ use super::retry::{self, Next, Policy};
 use super::{BaseUrl, Observed};
 use crate::contract::{ConnectorError, Kind, Permission, QuotaOwner, RateLimit, Retry, Traffic};
 use crate::registry::Limits;
+use crate::rehearsal;
 
 /// What a client is made of.
 #[derive(Debug)]
@@ -67,7 +68,8 @@ struct Counts {
 impl HttpClient {
     /// # Errors
     /// [`Kind::Config`] for credentials that cannot be a header, and for a machine without certificate authorities.
-    pub fn new(setup: Setup) -> Result<Self, ConnectorError> {
+    pub fn new(mut setup: Setup) -> Result<Self, ConnectorError> {
+        setup.policy.timeout = rehearsal::timeout().unwrap_or(setup.policy.timeout);
         let authorization = match &setup.bearer {
             Some(token) => Some(bearer(token)?),
             None => None,

@@ -3,6 +3,8 @@
 //! An answer is matched to its input by trace id, else by record id where that was sent, else by the match key; never
 //! by position. `errors` are read on every success, not only on 207.
 //!
+//! A trace id that was not sent belongs to the answer of another request, and names nobody here.
+//!
 //! An input named both as a result and as an error is unknown: it may have been written in part, so neither "applied"
 //! nor "refused without effect" is proven, and sending it again is safe.
 
@@ -12,7 +14,7 @@ use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use super::encode::{Inputs, fold, traced};
+use super::encode::{Inputs, fold};
 use super::errors::{Refusal, refusal};
 use crate::contract::{Lookup, Outcome};
 
@@ -81,6 +83,7 @@ impl Seen {
 
 /// Inputs of a part by what an answer can name them by.
 struct Index<'a> {
+    inputs: &'a Inputs,
     part: Range<usize>,
     /// A value that several inputs share names none of them.
     by_id: HashMap<&'a str, Option<usize>>,
@@ -99,6 +102,7 @@ impl<'a> Index<'a> {
     fn new(inputs: &'a Inputs, part: Range<usize>) -> Self {
         let sent = &inputs.sent()[part.clone()];
         let mut index = Index {
+            inputs,
             part,
             by_id: HashMap::with_capacity(sent.len()),
             by_record_id: HashMap::new(),
@@ -121,7 +125,7 @@ impl<'a> Index<'a> {
     }
 
     fn of_trace(&self, id: &str) -> Option<usize> {
-        let place = traced(id).filter(|place| self.part.contains(place))?;
+        let place = self.inputs.traced(id).filter(|place| self.part.contains(place))?;
         Some(place - self.part.start)
     }
 
@@ -140,13 +144,12 @@ impl<'a> Index<'a> {
     /// Errors name inputs by trace id, or by the ids that were sent.
     fn of_error(&self, error: &Json) -> Vec<usize> {
         let context = error.get("context").unwrap_or(&Json::Null);
-        let mut places: Vec<usize> =
-            strings(context, "objectWriteTraceId").filter_map(|t| self.of_trace(t)).collect();
-        if places.is_empty() {
-            let ids = strings(context, "ids").chain(strings(context, "id"));
-            places = ids.filter_map(|id| self.by_id.get(id).copied().flatten()).collect();
+        let traces: Vec<&str> = strings(context, "objectWriteTraceId").collect();
+        if !traces.is_empty() {
+            return traces.into_iter().filter_map(|trace| self.of_trace(trace)).collect();
         }
-        places
+        let ids = strings(context, "ids").chain(strings(context, "id"));
+        ids.filter_map(|id| self.by_id.get(id).copied().flatten()).collect()
     }
 }
 

@@ -201,7 +201,8 @@ impl Session for HubSpotSession {
     ) -> Result<Submitted, ConnectorError> {
         let mut outcomes = Outcomes(vec![None; batch.len()]);
         let mut verbs = Vec::with_capacity(batch.len());
-        let (mut inputs, mut places) = (Inputs::default(), Vec::with_capacity(batch.len()));
+        let name = format!("{:08x}", getrandom::u32().unwrap_or_default());
+        let (mut inputs, mut places) = (Inputs::new(name), Vec::with_capacity(batch.len()));
         batch.each(&mut |change| {
             let place = verbs.len();
             verbs.push(change.verb);

@@ -8,6 +8,8 @@ use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, Verb, write_text};
 /// The elements of a batch's `inputs`, encoded one after another: any run of them can be sent as it stands.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
+    /// Begins every trace id: the answer to another batch, which has another, proves nothing.
+    name: String,
     /// JSON, each element with a comma behind it.
     json: Vec<u8>,
     /// Where each element ends in it, the comma included.
@@ -36,6 +38,16 @@ impl Sent {
 }
 
 impl Inputs {
+    /// None yet; no other batch should have this name.
+    pub(super) fn new(name: impl Into<String>) -> Self {
+        Inputs { name: name.into(), ..Inputs::default() }
+    }
+
+    /// The place that a trace id of this batch names.
+    pub(super) fn traced(&self, id: &str) -> Option<usize> {
+        id.strip_prefix(&self.name)?.strip_prefix('-')?.parse().ok()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.sent.len()
     }
@@ -110,7 +122,7 @@ impl Inputs {
         if change.verb != Verb::Delete {
             out.extend_from_slice(b"\"properties\":{");
             write_properties(change, key.filter(|_| sent.record_id.is_none()), out)?;
-            let _ = write!(out, "}},\"objectWriteTraceId\":\"{TRACE}{}\"}}", self.sent.len());
+            let _ = write!(out, "}},\"objectWriteTraceId\":\"{}-{}\"}}", self.name, self.sent.len());
         } else {
             out.pop();
             out.push(b'}');
@@ -168,14 +180,6 @@ fn texted(field: &FieldRef<'_>) -> Result<String, Outcome> {
     })
 }
 
-/// Begins a trace id; the input's place follows.
-const TRACE: &str = "row-";
-
-/// The place a trace id names.
-pub(super) fn traced(id: &str) -> Option<usize> {
-    id.strip_prefix(TRACE)?.parse().ok()
-}
-
 /// The form in which HubSpot compares contacts' e-mail addresses.
 pub(super) fn fold(text: &str) -> String {
     text.trim().to_lowercase()
@@ -224,7 +228,7 @@ mod tests {
     }
 
     fn wire(verb: Verb, key: Value, id: Option<&str>) -> Result<Json, Outcome> {
-        let mut inputs = Inputs::default();
+        let mut inputs = Inputs::new("row");
         change(verb, key, id).borrowed(|change| inputs.push(change))?;
         let body: Json = serde_json::from_slice(&inputs.body(0..1)).unwrap();
         Ok(body["inputs"][0].clone())
@@ -264,7 +268,7 @@ mod tests {
 
     #[test]
     fn any_part_can_be_sent_and_what_was_refused_leaves_nothing() {
-        let mut inputs = Inputs::default();
+        let mut inputs = Inputs::new("row");
         for email in ["a@b.c", "", "d@e.f", "g@h.i"] {
             let change = change(Verb::Upsert, Value::Text(email.into()), None);
             assert_eq!(change.borrowed(|change| inputs.push(change)).is_err(), email.is_empty());
@@ -285,7 +289,10 @@ mod tests {
 
     #[test]
     fn trace_ids_return() {
-        assert_eq!(traced("row-42"), Some(42));
-        assert_eq!(traced("42"), None);
+        let inputs = Inputs::new("ab");
+        assert_eq!(inputs.traced("ab-42"), Some(42));
+        for other in ["ac-42", "42", "ab42", "ab-x", "ab-"] {
+            assert_eq!(inputs.traced(other), None, "{other}");
+        }
     }
 }

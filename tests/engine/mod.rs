@@ -24,6 +24,8 @@ mod matrix;
 #[cfg(debug_assertions)]
 mod model;
 #[cfg(debug_assertions)]
+mod network;
+#[cfg(debug_assertions)]
 mod points;
 mod refresh;
 mod rejections;

@@ -2,10 +2,12 @@
 
 #![allow(dead_code, unused_imports)]
 
+mod proxy;
 mod quickstart;
 mod run;
 mod served;
 
+pub use proxy::{Proxy, Trouble};
 pub use quickstart::quickstart;
 pub use run::{Run, outflow, outflow_with};
 pub use served::Served;

@@ -17,7 +17,7 @@ use crate::hubspot::playbook;
 /// The inputs of a fixture's request, matched on this property.
 fn inputs(request: &Json, key: &str) -> Inputs {
     let text = |json: &Json, name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
-    let mut inputs = Inputs::default();
+    let mut inputs = Inputs::new("row");
     for input in request["inputs"].as_array().unwrap() {
         let value = text(&input["properties"], key);
         let (verb, remote_id) = match (text(input, "id"), text(input, "idProperty")) {
@@ -147,7 +147,7 @@ fn a_row_called_both_written_and_refused_is_unknown() {
 fn an_archive_is_proven_by_its_status_and_what_is_gone_is_gone() {
     let case = fixture("archive-contacts");
     assert!(judge(&case.answer).is_none() && case.answer.json.is_none());
-    let mut sent = Inputs::default();
+    let mut sent = Inputs::new("row");
     ["1", "2"].iter().for_each(|id| sent.push_id(id));
     assert_eq!(archived(&sent, 0..2, None), [applied("1", None), applied("2", None)]);
     let partly = json!({"results": [], "errors": [
@@ -288,6 +288,22 @@ fn our_own_codes_have_one_entry_each() {
     let all = codes.len();
     codes.dedup();
     assert_eq!(codes.len(), all);
+}
+
+#[test]
+fn the_answer_to_another_batch_proves_nothing() {
+    let inputs = sent(2);
+    let of = |name: &str| {
+        json!({
+            "results": [{"id": "100", "objectWriteTraceId": format!("{name}-0")}],
+            "errors": [{"category": "VALIDATION_ERROR", "message": "no", "context":
+                {"objectWriteTraceId": [format!("{name}-1")], "ids": ["p1@example.com"]}}],
+        })
+    };
+    let own = all(&inputs, &of("row"));
+    assert!(matches!(own[..], [Outcome::Applied { .. }, Outcome::Rejected { .. }]), "{own:?}");
+    let other = all(&inputs, &of("column"));
+    assert!(matches!(other[..], [Outcome::Unknown { .. }, Outcome::Unknown { .. }]), "{other:?}");
 }
 
 /// What an answer may say of a row, named in any of three ways or not at all.
