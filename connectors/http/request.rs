@@ -85,14 +85,15 @@ impl Answer {
         self.json.as_ref()?.get(field)?.as_str()
     }
 
-    /// How long `Retry-After` says to wait, from now: seconds or an HTTP date.
+    /// How long `Retry-After` says to wait, from now: seconds, or an HTTP date by the clock of whoever sent it.
     pub fn retry_after(&self) -> Option<Duration> {
         let text = self.header("retry-after")?.trim();
         if let Ok(seconds) = text.parse::<f64>() {
             return Duration::try_from_secs_f64(seconds).ok();
         }
-        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
+        let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp());
+        let now = self.header("date").and_then(date).unwrap_or_else(jiff::Timestamp::now);
+        Some(Duration::try_from(date(text)?.duration_since(now)).unwrap_or_default())
     }
 }
 

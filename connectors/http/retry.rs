@@ -195,6 +195,10 @@ mod tests {
         assert_eq!(past, Some(Duration::ZERO));
         let far = answer(503, Some("Fri, 31 Dec 2100 23:59:59 GMT")).retry_after().unwrap();
         assert!(far > Duration::from_secs(365 * 24 * 3600));
+        // Our clock may be wrong by a day.
+        let mut skewed = answer(503, Some("Fri, 31 Dec 2100 23:59:59 GMT"));
+        skewed.headers.insert("date", "Fri, 31 Dec 2100 23:59:29 GMT".parse().unwrap());
+        assert_eq!(skewed.retry_after(), Some(Duration::from_secs(30)));
         for nonsense in ["", "soon", "-5", "NaN", "1e300"] {
             assert_eq!(answer(503, Some(nonsense)).retry_after(), None, "{nonsense}");
         }

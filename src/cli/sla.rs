@@ -8,8 +8,9 @@ use crate::project::Sla;
 /// Late is a sync without a success since the deadline before the last one, or with one older than `max_age`.
 pub fn is_late(sla: &Sla, last_success: Option<Timestamp>, now: Timestamp) -> bool {
     let Some(success) = last_success else { return true };
+    // A success to come was recorded by a clock that was wrong: its age is not known, and no reason to be calm.
     let too_old = sla.max_age.is_some_and(|most| {
-        SignedDuration::try_from(most).is_ok_and(|most| now.duration_since(success) > most)
+        SignedDuration::try_from(most).is_ok_and(|most| now.duration_since(success).abs() > most)
     });
     too_old || missed(sla, now).is_some_and(|since| success <= since)
 }
@@ -59,5 +60,7 @@ mod tests {
         assert!(!is_late(&sla, Some(at("2026-11-20T06:00:00Z")), at("2026-11-20T08:00:00Z")));
         assert!(is_late(&sla, Some(at("2026-11-20T06:00:00Z")), at("2026-11-20T08:00:01Z")));
         assert!(is_late(&sla, None, at("2026-11-20T08:00:01Z")));
+        assert!(!is_late(&sla, Some(at("2026-11-20T08:01:00Z")), at("2026-11-20T08:00:00Z")));
+        assert!(is_late(&sla, Some(at("2026-11-21T08:00:00Z")), at("2026-11-20T08:00:00Z")));
     }
 }

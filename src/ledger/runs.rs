@@ -105,14 +105,14 @@ impl State {
         })
     }
 
-    /// The newest runs first, of one sync or of all.
+    /// The newest runs first, of one sync or of all; those of one by their numbers, which no clock can confuse.
     pub fn runs(&self, sync: Option<&str>, limit: usize) -> Result<Vec<RunRecord>> {
         let (sync, world) = (sync.map(str::to_owned), self.world.clone());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.owner.look(move |conn| {
             let mut query = conn.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM run WHERE ?1 IS NULL OR sync = ?1
-                 ORDER BY started_at DESC, number DESC, run_id DESC LIMIT ?2"
+                 ORDER BY CASE WHEN ?1 IS NULL THEN started_at END DESC, number DESC, run_id DESC LIMIT ?2"
             ))?;
             let mut rows = query.query(params![sync, limit])?;
             let mut found = Vec::new();

@@ -5,6 +5,8 @@ mod asynchronous;
 mod backfill;
 mod backfill_stops;
 mod bad_source;
+#[cfg(all(debug_assertions, target_os = "linux"))]
+mod clocks;
 mod crash;
 mod deletes;
 mod delivery;

@@ -53,6 +53,16 @@ fn runs_are_counted_kept_and_found() {
 }
 
 #[test]
+fn the_last_run_is_the_last_although_the_clock_went_back() {
+    let home = Home::new();
+    let state = State::open(home.path()).unwrap();
+    let ids: Vec<_> =
+        [100, 90_000, 50].map(|at| state.begin_run("contacts", None, time(at)).unwrap().0).into();
+    let shown = state.runs(Some("contacts"), 10).unwrap().into_iter().map(|run| run.run_id);
+    assert_eq!(shown.collect::<Vec<_>>(), ids.into_iter().rev().collect::<Vec<_>>());
+}
+
+#[test]
 fn run_ids_sort_by_time_and_a_start_is_enough() {
     let home = Home::new();
     let state = State::open(home.path()).unwrap();
