@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{encode, errors};
 use crate::contract::{BatchSource, ConnectorError, Kind};
+use crate::rehearsal::point;
 
 /// A file of a folder, first under a hidden name.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ impl Part {
         }
         let written = self.fill(&hidden, batch).and_then(|bytes| {
             fs::rename(&hidden, &visible).map_err(|error| errors::io("written", &visible, error))?;
+            point("part.named");
             Ok(bytes)
         });
         if written.is_err() {
@@ -50,12 +52,14 @@ impl Part {
             error.kind = Kind::Ambiguous;
             error
         })?;
+        point("part.durable");
         Ok(bytes)
     }
 
     fn fill(&self, hidden: &Path, batch: &dyn BatchSource) -> Result<u64, ConnectorError> {
         let failed = |error| errors::io("written", hidden, error);
         let mut file = BufWriter::with_capacity(1 << 16, File::create(hidden).map_err(failed)?);
+        point("part.begun");
         let (mut line, mut bytes) = (Vec::new(), 0);
         batch.each(&mut |change| {
             line.clear();
@@ -65,7 +69,9 @@ impl Part {
             Ok(())
         })?;
         let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
+        point("part.written");
         file.sync_all().map_err(failed)?;
+        point("part.synced");
         Ok(bytes)
     }
 
@@ -83,7 +89,10 @@ impl Part {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         Err(errors::io("removed", &self.hidden(), error))
                     }
-                    _ => Ok(false),
+                    _ => {
+                        point("part.discarded");
+                        Ok(false)
+                    }
                 }
             }
             Err(error) => Err(errors::io("read", &visible, error)),

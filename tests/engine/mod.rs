@@ -28,6 +28,8 @@ mod model;
 #[cfg(debug_assertions)]
 mod network;
 #[cfg(debug_assertions)]
+mod parts;
+#[cfg(debug_assertions)]
 mod points;
 mod refresh;
 mod rejections;
