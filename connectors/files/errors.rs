@@ -1,6 +1,7 @@
 //! What can be wrong with files, each with its code.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::contract::{ConnectorError, Kind, Retry};
@@ -43,15 +44,19 @@ codes! {
 /// An error of the operating system about this path.
 pub(super) fn io(what: &str, path: &Path, error: std::io::Error) -> ConnectorError {
     let shown = path.display();
-    if error.kind() == std::io::ErrorKind::NotFound {
+    if error.kind() == ErrorKind::NotFound {
         return ConnectorError::new(Kind::Config, format!("`{shown}` does not exist"))
             .code(MISSING)
             .hint("check `file` and the connection's `url`");
     }
+    let hint = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space there and run again",
+        _ => "check the permissions of the file and its folders, and the disk",
+    };
     ConnectorError::new(Kind::Unavailable, format!("`{shown}` cannot be {what}: {error}"))
         .code(UNREADABLE)
         .retry(Retry::Never)
-        .hint("check the permissions of the file and its folders, and the disk")
+        .hint(hint)
         .source(error)
 }
 

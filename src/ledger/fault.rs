@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use super::codes::{BUSY, CANNOT_OPEN, DAMAGED, FAILED, FULL, LEASE_LOST, NO_PERMISSION, NOT_OURS};
 use crate::error::{Error, ErrorKind};
@@ -81,6 +81,7 @@ fn sqlite(file: &Path, error: &rusqlite::Error) -> Error {
     let Some(code) = error.sqlite_error_code() else {
         return damage(file, "a value in it has the wrong type").because(error);
     };
+    let extended = error.sqlite_error().map_or(0, |e| e.extended_code);
     match code {
         ErrorCode::NotADatabase => state(NOT_OURS, format!("`{name}` is not an SQLite database"))
             .hint("outflow keeps its memory there; move the file away or put it back from a backup"),
@@ -91,23 +92,25 @@ fn sqlite(file: &Path, error: &rusqlite::Error) -> Error {
             state(BUSY, format!("another program holds `{name}` locked"))
                 .hint("close the program that has it open (an SQLite browser, a backup) and run again")
         }
-        ErrorCode::DiskFull => state(FULL, format!("no space left on the disk while `{name}` was written"))
-            .hint("free some space and run again; what was not yet recorded is sent again then"),
+        // The second: no room for the index of the write-ahead log.
+        ErrorCode::DiskFull | ErrorCode::SystemIoFailure
+            if code == ErrorCode::DiskFull || extended == ffi::SQLITE_IOERR_SHMSIZE =>
+        {
+            state(FULL, format!("no space left on the disk while `{name}` was written"))
+                .hint("free some space and run again; what was not yet recorded is sent again then")
+        }
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
             state(NO_PERMISSION, format!("`{name}` may not be written"))
                 .hint("give the user that runs outflow the right to write the file and its folder")
         }
         ErrorCode::CannotOpen => state(CANNOT_OPEN, format!("`{name}` cannot be opened"))
             .hint("look at the rights of the file and its folder, and whether the folder is on a local disk"),
-        ErrorCode::SystemIoFailure if short_read(error) => {
+        ErrorCode::SystemIoFailure if extended == ffi::SQLITE_IOERR_SHORT_READ => {
             damage(file, "it is shorter than it should be").because(error)
         }
-        _ => state(FAILED, format!("`{name}` cannot be read or written")),
+        _ => state(FAILED, format!("`{name}` cannot be read or written"))
+            .hint("look at the disk and its file system, then run again; nothing more was sent"),
     }
-}
-
-fn short_read(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|e| e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
 }
 
 /// A file or folder that the operating system would not let us handle; `doing` as in "cannot be created".

@@ -240,6 +240,6 @@ impl Handles for StoredHandles<'_> {
         point("handle.store");
         let stored = block_in_place(|| self.ledger.store_handle(self.batch, &handle.0));
         point("handle.stored");
-        stored.map_err(|error| ConnectorError::new(Kind::Internal, error.message))
+        stored.map_err(|error| ConnectorError::new(Kind::Internal, error.message.clone()).source(error))
     }
 }

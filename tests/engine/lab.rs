@@ -61,7 +61,7 @@ impl Lab {
     /// Another project with the same files, at the same point of its history.
     pub fn copy(&self) -> Self {
         let folder = TempDir::new().unwrap();
-        copy(self.path(), folder.path());
+        copy_into(self.path(), folder.path());
         Lab {
             folder,
             project: self.project.clone(),
@@ -142,7 +142,8 @@ impl Lab {
 
     /// What the sandbox holds, by e-mail; an e-mail held twice fails.
     pub fn contacts(&self) -> BTreeMap<String, Json> {
-        let shown = self.run(&["sandbox", "show", "--format", "json"]).ends(0).json();
+        let file = ["--file", ".outflow/sandbox.db"];
+        let shown = self.run(&[&["sandbox", "show", "--format", "json"], &file[..]].concat()).ends(0).json();
         contacts(&shown)
     }
 
@@ -174,12 +175,13 @@ impl Lab {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies all files of a folder into another, which may be there.
+pub fn copy_into(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            std::fs::create_dir(&target).unwrap();
-            copy(&entry.path(), &target);
+            copy_into(&entry.path(), &target);
         } else {
             std::fs::copy(entry.path(), target).unwrap();
         }

@@ -11,6 +11,8 @@ mod crash;
 mod deletes;
 mod delivery;
 mod disk;
+#[cfg(all(debug_assertions, target_os = "linux"))]
+mod full_disk;
 mod golden;
 mod identity;
 #[cfg(debug_assertions)]

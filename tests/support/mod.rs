@@ -7,11 +7,15 @@ mod quickstart;
 mod run;
 mod served;
 #[cfg(target_os = "linux")]
+mod small_disk;
+#[cfg(target_os = "linux")]
 mod wall_clock;
 
 pub use proxy::{Proxy, Trouble};
 pub use quickstart::quickstart;
 pub use run::{Run, outflow, outflow_with};
 pub use served::Served;
+#[cfg(target_os = "linux")]
+pub use small_disk::SmallDisk;
 #[cfg(target_os = "linux")]
 pub use wall_clock::WallClock;
