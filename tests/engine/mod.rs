@@ -18,6 +18,8 @@ mod identity;
 #[cfg(debug_assertions)]
 mod imports;
 #[cfg(debug_assertions)]
+mod interrupts;
+#[cfg(debug_assertions)]
 mod jobs;
 mod kill;
 mod lab;
