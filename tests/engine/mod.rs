@@ -41,5 +41,7 @@ mod replaced;
 mod same_key;
 mod scenarios;
 #[cfg(debug_assertions)]
+mod slow_source;
+#[cfg(debug_assertions)]
 mod suspended;
 mod syncs;
