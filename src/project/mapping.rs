@@ -131,6 +131,7 @@ fn contradictions(root: &Node, mode: Mode, file: &File<'_>) {
         let pos = root.get("mode").map_or(Pos::START, |n| n.pos);
         file.unsupported(pos, "mode: audience");
     }
+    streaming(root, mode, file);
     let Some(node) = root.get("on_delete") else { return };
     let on_delete: Option<OnDelete> = word(Some(node));
     if mode == Mode::Mirror && matches!(on_delete, Some(OnDelete::Ignore | OnDelete::Clear)) {
@@ -139,6 +140,32 @@ fn contradictions(root: &Node, mode: Mode, file: &File<'_>) {
             format!("`mode: mirror` removes what vanished, but `on_delete` is {}", node.describe()),
         );
         file.report(node.pos, problem.hint("use `mode: upsert`, or `on_delete: delete` or `archive`"));
+    }
+}
+
+/// What has to see the whole extract cannot go with sending before its end.
+fn streaming(root: &Node, mode: Mode, file: &File<'_>) {
+    let start = root.get("delivery").and_then(|delivery| delivery.get("start"));
+    let Some(start) = start.filter(|start| start.text() == Some("streaming")) else { return };
+    let guards = |name| root.get("guards").and_then(|guards| guards.get(name));
+    let is_percent = |name| guards(name).filter(|node| matches!(bound(Some(*node)), Some(Bound::Percent(_))));
+    let policy = word(root.get("on_duplicate_key")).unwrap_or(OnDuplicateKey::Fail);
+    let found = [
+        (root.get("tests").filter(|tests| !tests.items().is_empty()).is_some(), "data tests (`tests`)"),
+        (guards("max_change").is_some(), "the guard `max_change`"),
+        (is_percent("max_delete").is_some(), "a guard in percent (`max_delete`)"),
+        (is_percent("max_rejected").is_some(), "a guard in percent (`max_rejected`)"),
+        (mode == Mode::Mirror, "`mode: mirror`"),
+        (policy != OnDuplicateKey::First, "`on_duplicate_key` other than `first`"),
+    ];
+    for (_, what) in found.into_iter().filter(|(is_there, _)| *is_there) {
+        let message =
+            format!("`delivery.start: streaming` cannot go with {what}, which needs all rows first");
+        let hint = match what.contains("on_duplicate_key") {
+            true => "set `on_duplicate_key: first`, or leave `start` out",
+            false => "take one of the two out",
+        };
+        file.report(start.pos, Diagnostic::error(codes::CONTRADICTION, message).hint(hint));
     }
 }
 
@@ -290,12 +317,11 @@ fn guards(node: Option<&Node>) -> Guards {
 
 fn delivery(node: Option<&Node>, file: &File<'_>) -> Delivery {
     let get = |name| node.and_then(|n| n.get(name));
-    for (key, value) in [("start", "streaming"), ("send", "changed")] {
-        if let Some(node) = get(key).filter(|n| n.text() == Some(value)) {
-            file.unsupported(node.pos, &format!("delivery.{key}: {value}"));
-        }
+    if let Some(node) = get("send").filter(|n| n.text() == Some("changed")) {
+        file.unsupported(node.pos, "delivery.send: changed");
     }
     Delivery {
+        start: word(get("start")).unwrap_or_default(),
         batch_rows: number(get("batch_rows")),
         batch_bytes: parsed(get("batch_bytes"), units::size),
         concurrency: number(get("concurrency")),

@@ -283,7 +283,11 @@ const DELIVERY: Shape = Shape::Block(&[
     key("batch_bytes", Shape::Size, "Most bytes in a request, as in `4MB`."),
     key("concurrency", Shape::Integer(1), "Most requests in flight."),
     key("rate", Shape::Rate, "Requests of this sync, as in `15/s`."),
-    key("start", Shape::Word(&["complete", "streaming"]), "When sending starts: after the extract."),
+    key(
+        "start",
+        Shape::Word(&["complete", "streaming"]),
+        "When sending starts: once all rows were read and judged, or while they are read.",
+    ),
     key("send", Shape::Word(&["all", "changed"]), "What of a record is sent."),
 ]);
 

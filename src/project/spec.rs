@@ -229,9 +229,21 @@ impl Default for Guards {
     }
 }
 
+/// When sending starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// Once the source was read, and guards and tests have been judged over all of it.
+    #[default]
+    Complete,
+    /// While the source is read.
+    Streaming,
+}
+
 /// Limits of one sync's delivery; `None` leaves it to the connector.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Delivery {
+    pub start: Start,
     pub batch_rows: Option<usize>,
     pub batch_bytes: Option<usize>,
     pub concurrency: Option<usize>,

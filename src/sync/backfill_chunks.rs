@@ -12,7 +12,7 @@ use super::backfill_pace::{Meter, Onward, first_size, next_size};
 use super::backfill_record::Underway;
 use super::batch::Records;
 use super::deliver::Delivery;
-use super::diff::Delta;
+use super::delta::Delta;
 use super::event::{Counts, Event, SyncReport};
 use super::feed::{Batches, Feed};
 use super::finish;
@@ -341,6 +341,7 @@ impl<'a> Sending<'a> {
         let session = self.work.session_as(&id, right).await?;
         let (shape, keeping) = (self.work.shape(), self.work.keeping(&turn.open));
         let observer = Onward { observer: context.observer, before: self.sent };
+        let watch = Watch::new(shape.max_rejected);
         let delivery = Delivery {
             sync: &context.sync.name,
             session: &*session,
@@ -348,7 +349,7 @@ impl<'a> Sending<'a> {
             journal: &journal,
             lease: &turn.open.lease,
             gate: self.gate.next(shape.in_flight),
-            watch: Watch::new(shape.max_rejected),
+            watch: &watch,
             keeping: &keeping,
             shape,
             observer: &observer,

@@ -49,6 +49,11 @@ impl<'a> Batch<'a> {
         Ok(Batch { records, items, loaded })
     }
 
+    /// A batch whose records are in memory already, one for each item.
+    pub fn loaded(records: Records<'a>, items: Vec<Item>, loaded: Loaded) -> Self {
+        Batch { records, items, loaded: Some(loaded) }
+    }
+
     /// All items with their records: at once where they are in memory, else so many at a time as may be.
     pub fn windows(&self) -> impl Iterator<Item = Result<Window<'_>>> {
         self.cut().into_iter().map(|range| {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::diff::Delta;
+use super::delta::Delta;
 use super::heads::Class;
 use super::known::{Known, Memory};
 use super::planned::Rules;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::diff::Delta;
+use super::delta::Delta;
 use super::heads::Class;
 use super::sightings::{Sighting, Sorted, flag};
 use crate::error::Result;

@@ -39,6 +39,7 @@ pub enum Verdict {
     /// Its record is the one acknowledged: the entry's position, and the hash of its destination key.
     Known {
         entry: usize,
+        key: KeyHash,
         destination: u64,
     },
     Candidate(Candidate),
@@ -89,7 +90,9 @@ impl Comparer {
                     verdicts.push(match ready {
                         Err(fault) => Verdict::Invalid(fault),
                         Ok((hashes, fields)) => match self.flags(row, &hashes, found.next().flatten()) {
-                            Ok(entry) => Verdict::Known { entry, destination: hashes.destination },
+                            Ok(entry) => {
+                                Verdict::Known { entry, key: hashes.key, destination: hashes.destination }
+                            }
                             Err(flags) => {
                                 let fields = &block.fields[fields];
                                 Verdict::Candidate(parts.candidate(

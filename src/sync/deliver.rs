@@ -2,8 +2,8 @@
 //! to the outside.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,7 +38,7 @@ pub struct Delivery<'a> {
     pub journal: &'a Journal,
     pub lease: &'a Lease,
     pub gate: Gate,
-    pub watch: Watch,
+    pub watch: &'a Watch,
     pub keeping: &'a Keeping,
     pub shape: Shape,
     pub observer: &'a dyn Observer,

@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use super::classify::{Against, classify, judge_destinations};
 use super::compare::{Candidate, Compared, Comparer, Verdict};
+use super::delta::{Delta, FAULTS_LISTED, Faults};
 use super::destinations::Destinations;
+use super::early::Chooser;
 use super::heads::{Class, Head, Heads};
-use super::map::{DUPLICATE, Kinds, Mapper, RowFault};
+use super::map::{Kinds, Mapper, RowFault};
 use super::sightings::{Sighting, Sorter, flag};
 use super::spill::{Space, Spill};
-use super::spool::{Place, Spool, SpoolWriter};
+use super::spool::{Place, SpoolWriter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, Marks, RecordHash, Tags};
+use crate::ledger::{IntentEntry, KeyHash, Ledger, Marks, RecordHash, Tags};
 use crate::project::{Mode, OnDuplicateKey};
 
 /// A key of which nobody knows whether its last request had an effect.
@@ -60,51 +62,12 @@ pub struct Differ {
     valid: u64,
     unchanged: u64,
     faults: Faults,
+    /// Rows leave while the source is read.
+    early: Option<Chooser>,
 }
-
-/// Invalid rows: all counted, the first listed.
-#[derive(Default)]
-struct Faults {
-    count: u64,
-    unreadable_keys: u64,
-    /// With the position among the heads, where the key can be read.
-    listed: Vec<(Option<u64>, RowFault)>,
-}
-
-/// Invalid rows kept with key and reason; more are only counted.
-pub const FAULTS_LISTED: usize = 10_000;
 
 /// Rows of one extract at most.
 const MOST_ROWS: u64 = u32::MAX as u64 - 1;
-
-/// The whole extract against the whole ledger.
-pub struct Delta {
-    pub mapper: Mapper,
-    pub spool: Spool,
-    pub heads: Heads,
-    pub rows: u64,
-    pub duplicates_dropped: u64,
-    /// Live entries of the ledger whose key is not in the source, in the order of keys.
-    pub vanished: Spill<KeyHash>,
-    /// Keys that only an unsettled batch knows and that are not in the source.
-    pub vanished_dirty: Vec<KeyHash>,
-    pub dirty: HashMap<KeyHash, Dirty>,
-    /// Live entries of the ledger before this run.
-    pub live: u64,
-    pub destinations: Destinations,
-    /// Rows that share a key or destination key, under `fail`.
-    pub clashes: u64,
-    /// Keys refused before this run, sorted.
-    pub refused_before: Vec<KeyHash>,
-    /// Those of them whose rows are still to be dealt with.
-    pub still_refused: HashSet<KeyHash>,
-    /// Keys whose unchanged row gave way to another one.
-    pub dropped_unchanged: HashSet<KeyHash>,
-    /// Rows that the stream found unchanged, less those dropped or refused since.
-    seen_unchanged: u64,
-    faults: Faults,
-    policy: OnDuplicateKey,
-}
 
 impl Differ {
     pub fn new(baseline: Baseline, mut mapper: Mapper, previous: Vec<Mapper>, space: &Space) -> Result<Self> {
@@ -131,7 +94,28 @@ impl Differ {
             valid: 0,
             unchanged: 0,
             faults: Faults::default(),
+            early: None,
         })
+    }
+
+    /// Has rows leave while the source is read.
+    pub fn send_early(&mut self, chooser: Chooser) {
+        self.early = Some(chooser);
+    }
+
+    /// The source was read: no more rows leave early.
+    pub fn end_early(&mut self) {
+        self.early = None;
+    }
+
+    /// The row at this position among the heads has left.
+    pub fn mark_sent(&mut self, seq: u64) {
+        self.heads.set_sent(seq);
+    }
+
+    /// Whether destination keys are more than the primary keys.
+    pub fn tracks_destinations(&self) -> bool {
+        self.tracked
     }
 
     /// Compares batches, on any thread.
@@ -155,10 +139,13 @@ impl Differ {
             self.rows += 1;
             match verdict {
                 Verdict::Invalid(fault) => self.fault(*fault)?,
-                Verdict::Known { entry, destination } => {
+                Verdict::Known { entry, key, destination } => {
                     let number = self.valid(destination);
                     if !self.seen.mark(entry) {
                         self.unchanged += 1;
+                        if let Some(early) = &mut self.early {
+                            early.pass(&key, Some(destination));
+                        }
                     } else if let Some(candidate) = self.comparer.repeated(row, &mut records) {
                         self.candidate(&candidate, number, &records)?;
                     }
@@ -201,7 +188,13 @@ impl Differ {
             place: self.spool.append(&records[record.clone()])?,
             row,
         };
-        self.sight(&head, Class::Dropped, *flags).map(|_| ())
+        let seq = self.sight(&head, Class::Dropped, *flags)?;
+        match &mut self.early {
+            Some(early) if *flags == 0 => early.offer(seq, &head, &records[record.clone()]),
+            Some(early) => early.pass(&head.key, Some(head.destination_hash)),
+            None => {}
+        }
+        Ok(())
     }
 
     fn fault(&mut self, fault: RowFault) -> Result<()> {
@@ -221,6 +214,9 @@ impl Differ {
                 };
                 if let Some(destination) = fault.destination.filter(|_| self.tracked) {
                     self.destinations.hold(destination);
+                }
+                if let Some(early) = &mut self.early {
+                    early.pass(&key, fault.destination);
                 }
                 Some(self.sight(&head, Class::Invalid, flag::INVALID)?)
             }
@@ -277,114 +273,4 @@ impl Differ {
         })?;
         Ok(delta)
     }
-}
-
-impl Delta {
-    /// Rows that are as acknowledged.
-    pub fn unchanged(&self) -> u64 {
-        self.seen_unchanged + self.heads.count(Class::Unchanged)
-    }
-
-    /// Rows found invalid, listed or not.
-    pub fn invalid(&self) -> u64 {
-        self.faults.count
-    }
-
-    /// Rows whose key cannot be read: nobody can say which object they stand for.
-    pub fn unreadable_keys(&self) -> u64 {
-        self.faults.unreadable_keys
-    }
-
-    /// The first invalid rows.
-    pub fn faults(&self) -> impl Iterator<Item = &RowFault> {
-        self.faults.listed.iter().map(|(_, fault)| fault)
-    }
-
-    /// A row that `first` or `last` drops; it is not counted as read.
-    pub(super) fn drop_row(&mut self, seq: u64) {
-        self.duplicates_dropped += 1;
-        self.rows -= 1;
-        if self.heads.class(seq) == Class::Invalid {
-            self.faults.count -= 1;
-            // Listed are the first ones: most of a million repeats are not worth a search.
-            if self.faults.listed.iter().rev().find_map(|(of, _)| *of).is_some_and(|last| seq <= last) {
-                self.faults.listed.retain(|(of, _)| *of != Some(seq));
-            }
-        }
-        self.heads.set(seq, Class::Dropped);
-    }
-
-    /// An unchanged row that gives way to another of its key.
-    pub(super) fn drop_unchanged(&mut self, key: KeyHash) {
-        self.dropped_unchanged.insert(key);
-        self.drop_unchanged_unnamed();
-    }
-
-    pub(super) fn drop_unchanged_unnamed(&mut self) {
-        self.duplicates_dropped += 1;
-        self.rows -= 1;
-        self.seen_unchanged -= 1;
-    }
-
-    /// A row that `fail` or `reject` refuses; it is invalid.
-    pub(super) fn refuse_row(&mut self, seq: u64) -> Result<()> {
-        self.clash();
-        if self.heads.class(seq) == Class::Invalid {
-            return Ok(());
-        }
-        self.heads.set(seq, Class::Dropped);
-        if self.faults.listed.len() >= FAULTS_LISTED {
-            self.faults.count += 1;
-            return Ok(());
-        }
-        let Some(candidate) = self.heads.get(seq)? else { return Ok(()) };
-        let record = self.spool.read(candidate.head.place)?;
-        let key_json = self.mapper.key_json(&record.key_values);
-        self.duplicate(Some(record.key), key_json);
-        Ok(())
-    }
-
-    /// As [`Self::refuse_row`], for one that the stream found unchanged.
-    pub(super) fn refuse_unchanged(&mut self, key: Option<KeyHash>) {
-        self.clash();
-        self.seen_unchanged -= 1;
-        if let Some(key) = key {
-            self.dropped_unchanged.insert(key);
-        }
-        self.duplicate(key, key.map(unnamed).unwrap_or_default());
-    }
-
-    fn clash(&mut self) {
-        self.clashes += u64::from(self.policy == OnDuplicateKey::Fail);
-    }
-
-    fn duplicate(&mut self, key: Option<KeyHash>, key_json: serde_json::Map<String, serde_json::Value>) {
-        self.faults.count += 1;
-        if self.faults.listed.len() >= FAULTS_LISTED {
-            return;
-        }
-        let message = "another row has the same key or the same destination key".to_owned();
-        let fault = crate::transform::Fault { code: DUPLICATE, message };
-        self.faults.listed.push((None, RowFault { key, key_json, field: None, fault, destination: None }));
-    }
-
-    /// Keys of invalid rows that only the ledger can name.
-    pub fn unnamed(&self) -> Vec<KeyHash> {
-        self.faults().filter(|fault| fault.key_json.contains_key("#")).filter_map(|fault| fault.key).collect()
-    }
-
-    /// Gives such rows the keys that the ledger has of them.
-    pub fn name(&mut self, details: &HashMap<KeyHash, Detail>) {
-        let faults = self.faults.listed.iter_mut().map(|(_, fault)| fault);
-        for fault in faults.filter(|fault| fault.key_json.contains_key("#")) {
-            let detail = fault.key.and_then(|key| details.get(&key));
-            let known = detail.and_then(|detail| serde_json::from_str(detail.key.as_deref()?).ok());
-            fault.key_json = known.unwrap_or_else(|| std::mem::take(&mut fault.key_json));
-        }
-    }
-}
-
-/// Stands for a key that is known by its hash alone.
-pub fn unnamed(key: KeyHash) -> serde_json::Map<String, serde_json::Value> {
-    serde_json::Map::from_iter([("#".to_owned(), key.to_string().into())])
 }

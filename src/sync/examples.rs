@@ -1,6 +1,6 @@
 //! Some of the rows that a guard speaks of, by their keys.
 
-use super::diff::{Delta, unnamed};
+use super::delta::{Delta, unnamed};
 use super::heads::Class;
 use super::known::Memory;
 use crate::error::{Error, Result};

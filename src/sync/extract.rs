@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use outflow_connectors::contract::{ConnectorError, Extract, Kind, Query, RowBatch, RowSink, Schema, Source};
 use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
 use super::Cancel;
 use super::check::DataTests;
 use super::compare::Compared;
+use super::delta::Delta;
 use super::diff::Differ;
 use super::event::{Event, Observer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Ledger;
 use crate::project::Sync;
 
 /// Takes the rows of one extract.
@@ -63,6 +66,16 @@ impl Intake<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Judges what was read: the whole extract against the whole ledger, and its data tests.
+    ///
+    /// # Errors
+    /// When the ledger or the spool cannot be read.
+    pub fn finish(mut self, ledger: Option<&Ledger>) -> Result<(Delta, Option<Error>)> {
+        let failures = self.tests.judge(Timestamp::now());
+        let delta = block_in_place(|| self.differ.finish(self.sync.on_duplicate_key, ledger))?;
+        Ok((delta, (!failures.is_empty()).then(|| Error::all(failures))))
     }
 
     fn take(&mut self, compared: Compared) -> Result<()> {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::deliver::Shape;
-use super::diff::Delta;
+use super::delta::Delta;
 use super::known::Memory;
 use super::planned::{Farewell, Item, Items, Phase, Rules, record, removal};
 use super::spill::CHUNK;

@@ -11,7 +11,7 @@ use super::RunOptions;
 use super::acknowledge::Keeping;
 use super::batch::Records;
 use super::context::Context;
-use super::diff::Delta;
+use super::delta::Delta;
 use super::event::{Counts, FaultSample, Status, SyncReport};
 use super::extract::interrupted;
 use super::heads::{Candidate, Class};

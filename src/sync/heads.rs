@@ -83,6 +83,8 @@ const CLASSES: [Class; 6] =
 
 /// Set where the row goes with the others of its kind.
 const BULK: u8 = 0x80;
+/// Set where the row was sent while the source was read.
+const SENT: u8 = 0x40;
 
 /// A row whose record the destination does not hold as far as the ledger knows.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +95,8 @@ pub struct Candidate {
     pub class: Class,
     /// It is sent with the others of its kind.
     pub bulk: bool,
+    /// It was sent while the source was read.
+    pub sent: bool,
 }
 
 /// Heads and what was made of each.
@@ -121,7 +125,7 @@ impl Heads {
     }
 
     pub fn class(&self, seq: u64) -> Class {
-        CLASSES[usize::from(self.verdicts[seq as usize] & !BULK)]
+        CLASSES[usize::from(self.verdicts[seq as usize] & !(BULK | SENT))]
     }
 
     pub fn is_bulk(&self, seq: u64) -> bool {
@@ -129,7 +133,13 @@ impl Heads {
     }
 
     pub fn set(&mut self, seq: u64, class: Class) {
-        self.verdicts[seq as usize] = class as u8;
+        let verdict = &mut self.verdicts[seq as usize];
+        *verdict = class as u8 | *verdict & SENT;
+    }
+
+    /// The row was sent while the source was read.
+    pub fn set_sent(&mut self, seq: u64) {
+        self.verdicts[seq as usize] |= SENT;
     }
 
     /// Sends this one with the others of its kind, or not.
@@ -139,7 +149,7 @@ impl Heads {
     }
 
     pub fn count(&self, class: Class) -> u64 {
-        self.verdicts.iter().filter(|&&verdict| verdict & !BULK == class as u8).count() as u64
+        self.verdicts.iter().filter(|&&verdict| verdict & !(BULK | SENT) == class as u8).count() as u64
     }
 
     pub fn get(&self, seq: u64) -> Result<Option<Candidate>> {
@@ -161,7 +171,7 @@ impl Heads {
     }
 
     fn candidate(&self, seq: u64, head: Head) -> Candidate {
-        let bulk = self.verdicts[seq as usize] & BULK != 0;
-        Candidate { seq, head, class: self.class(seq), bulk }
+        let is = |flag| self.verdicts[seq as usize] & flag != 0;
+        Candidate { seq, head, class: self.class(seq), bulk: is(BULK), sent: is(SENT) }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use outflow_connectors::contract::{Destination, Target};
 use tokio::task::block_in_place;
 
-use super::diff::Delta;
+use super::delta::Delta;
 use super::heads::{Candidate, Class};
 use super::recover::find_moved;
 use super::spill::CHUNK;
@@ -43,6 +43,17 @@ impl<'a> Memory<'a> {
     pub fn refusals(&self, keys: &[KeyHash]) -> Result<HashMap<KeyHash, Refusal>> {
         match self.ledger.filter(|_| self.refusals && !keys.is_empty()) {
             Some(ledger) => ledger.refusals_of(keys),
+            None => Ok(HashMap::new()),
+        }
+    }
+
+    /// The rows that hold these destination keys.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn holders(&self, hashes: &[u64]) -> Result<HashMap<u64, KeyHash>> {
+        match self.ledger.filter(|_| self.details && !hashes.is_empty()) {
+            Some(ledger) => ledger.destination_holders(hashes),
             None => Ok(HashMap::new()),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use outflow_connectors::contract::Verb;
 
 use super::claims::{Claims, claims};
-use super::diff::Delta;
+use super::delta::Delta;
 use super::heads::{Candidate, Class};
 use super::known::{Known, Memory};
 use super::planned::{Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, record, removal};
@@ -52,7 +52,8 @@ fn order(delta: &Delta, known: &Known, claims: &Claims) -> Result<Waves> {
         let old: HashMap<u64, KeyHash> =
             known.moved.iter().map(|(key, detail)| (detail.destination_hash, *key)).collect();
         for chunk in delta.heads.chunks() {
-            for candidate in chunk?.iter().filter(|c| matches!(c.class, Class::Add | Class::Change)) {
+            let open = |c: &&Candidate| !c.sent && matches!(c.class, Class::Add | Class::Change);
+            for candidate in chunk?.iter().filter(open) {
                 match old.get(&candidate.head.destination_hash) {
                     Some(holder) if *holder != candidate.head.key => {
                         waits_for.insert(candidate.head.key, *holder);
@@ -99,7 +100,8 @@ impl Planner<'_> {
             let candidates = self.delta.heads.slice(start, CHUNK)?;
             let keys: Vec<KeyHash> = candidates.iter().map(|c| c.head.key).collect();
             let refusals = memory.refusals(&keys)?;
-            for candidate in candidates.iter().filter(|c| matches!(c.class, Class::Add | Class::Change)) {
+            let open = |c: &&Candidate| !c.sent && matches!(c.class, Class::Add | Class::Change);
+            for candidate in candidates.iter().filter(open) {
                 self.candidate(candidate, refusals.get(&candidate.head.key));
             }
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use outflow_connectors::contract::Verb;
 
 use super::event::Counts;
-use super::heads::Candidate;
+use super::heads::{Candidate, Head};
 use super::spool::Place;
 use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
 use crate::project::{DeleteScope, Mode, OnDelete, OnMatchChange};
@@ -170,16 +170,26 @@ pub fn record(
     candidate: &Candidate,
     verb: Verb,
     remote_id: Option<String>,
+    known: (Option<&Detail>, Option<&Refusal>),
+) -> Item {
+    of_head(&candidate.head, verb, remote_id, known)
+}
+
+/// The change that brings over the record of a head.
+pub fn of_head(
+    head: &Head,
+    verb: Verb,
+    remote_id: Option<String>,
     (detail, refusal): (Option<&Detail>, Option<&Refusal>),
 ) -> Item {
     Item {
-        key: candidate.head.key,
+        key: head.key,
         verb,
         purpose: Purpose::Deliver,
-        record: candidate.head.fingerprint,
-        place: Some(candidate.head.place),
+        record: head.fingerprint,
+        place: Some(head.place),
         remote_id,
-        destination_hash: candidate.head.destination_hash,
+        destination_hash: head.destination_hash,
         after: None,
         detail: detail.cloned().map(Box::new),
         refusal: refusal.cloned().map(Box::new),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::acknowledge::record_text;
 use super::deliver::Shape;
-use super::diff::{Delta, unnamed};
+use super::delta::{Delta, unnamed};
 use super::event::{Forecast, Op, Preview, SampleChange};
 use super::feed::{Cutter, size};
 use super::heads::{Candidate, Class};

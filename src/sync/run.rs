@@ -4,39 +4,32 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use outflow_connectors::contract::{Destination, RunContext, Session, Source};
 use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 
 use super::backfill;
-use super::batch::Records;
 use super::check::DataTests;
 use super::context::Context;
-use super::deliver::Delivery;
-use super::diff::{Baseline, Delta, Differ};
+use super::delta::Delta;
+use super::diff::{Baseline, Differ};
 use super::event::{Event, Preview, Status, SyncReport};
 use super::extract::{Intake, extract};
-use super::feed::{Batches, Feed};
 use super::finish;
-use super::gate::Gate;
-use super::inlet::Inlet;
-use super::journal::Journal;
 use super::known::{Memory, gather};
 use super::map::Mapper;
 use super::plan::plan;
-use super::planned::{Item, Plan};
+use super::planned::Plan;
 use super::preview;
-use super::progress::{Ended, Progress, Watch};
 use super::recover::{self, Recovered};
 use super::resolve::{Resolved, resolve};
 use super::right::Right;
+use super::sending::{Begun, Job};
 use super::spill::Space;
 use super::state::{Mappings, OpenRun, RunState, mappings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Identity, Ledger, Tags};
-use crate::project::Mode;
 use crate::transform::encode::Hasher;
 
 /// Runs the sync, or previews it; every end is a report.
@@ -162,8 +155,26 @@ impl<'a> Work<'a> {
         self.state.check_identity(&self.identity(), self.context.sync, &self.context.options.allow)?;
         let session = self.context.unless_stopped(self.session()).await?;
         let recovered = self.context.unless_stopped(self.recover(session.as_deref())).await?;
+        let mut begun = Begun::new(self.shape().max_rejected);
+        let result = self.every_stage((session, recovered), &mut begun, report).await;
+        // What was sent is counted, whatever came after it.
+        report.counts.add(&begun.progress.counts);
+        result
+    }
+
+    async fn every_stage(
+        &self,
+        (session, recovered): (Option<Box<dyn Session>>, Recovered),
+        begun: &mut Begun,
+        report: &mut SyncReport,
+    ) -> Result<()> {
         let space = self.space();
-        let (mut delta, failed_tests) = match self.extract(self.baseline(&recovered)?, &space).await? {
+        let sending = self.open.zip(session.as_deref()).filter(|_| self.streams());
+        let extracted = match sending {
+            Some(sending) => self.stream(sending, (&recovered, &space), begun).await.map(Some),
+            None => self.extract(self.baseline(&recovered)?, &space).await,
+        };
+        let (mut delta, failed_tests) = match extracted? {
             Some(read) => read,
             None => {
                 let tracked = Baseline { tracked: true, ..self.baseline(&recovered)? };
@@ -195,7 +206,7 @@ impl<'a> Work<'a> {
                     return Err(error);
                 }
                 let job = Job { delta: &delta, plan: &plan, memory: &memory, open, session: &*session };
-                self.deliver(job, report).await
+                self.deliver(job, begun, report).await
             }
             _ => {
                 let preview = block_in_place(|| self.preview(&delta, &plan, &memory))?;
@@ -229,7 +240,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn ledger(&self) -> Result<&Ledger> {
+    pub(super) fn ledger(&self) -> Result<&Ledger> {
         self.state.ledger.as_ref().ok_or_else(|| {
             Error::new(
                 "OF-INT-001",
@@ -246,7 +257,12 @@ impl<'a> Work<'a> {
     }
 
     fn baseline(&self, recovered: &Recovered) -> Result<Baseline> {
-        let tags = block_in_place(|| self.state.ledger.as_ref().map(Ledger::tags).transpose())?;
+        self.baseline_of(self.state.ledger.as_ref(), recovered)
+    }
+
+    /// What rows are held against, as this ledger has it.
+    pub(super) fn baseline_of(&self, ledger: Option<&Ledger>, recovered: &Recovered) -> Result<Baseline> {
+        let tags = block_in_place(|| ledger.map(Ledger::tags).transpose())?;
         Ok(Baseline {
             tags: tags.unwrap_or_else(Tags::empty),
             dirty: recovered.dirty.clone(),
@@ -264,6 +280,16 @@ impl<'a> Work<'a> {
         baseline: Baseline,
         space: &Space,
     ) -> Result<Option<(Delta, Option<Error>)>> {
+        let mut intake = self.intake(baseline, space)?;
+        self.read(&mut intake).await?;
+        if intake.differ.must_track() {
+            return Ok(None);
+        }
+        intake.finish(self.state.ledger.as_ref()).map(Some)
+    }
+
+    /// Takes the rows of an extract, and holds them against the ledger.
+    pub(super) fn intake(&self, baseline: Baseline, space: &Space) -> Result<Intake<'_>> {
         let Context { sync, cancel, observer, .. } = *self.context;
         let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
         let previous: Vec<Mapper> =
@@ -276,20 +302,16 @@ impl<'a> Work<'a> {
         let needed = needed.into_iter().collect();
         let differ = Differ::new(baseline, mapper, previous, space)?;
         let comparing = VecDeque::new();
-        let mut intake = Intake { sync, differ, tests, observer, cancel, needed, comparing, stopped: None };
-        let reading = extract(&self.source, &mut intake, schema);
-        self.context.unless_stopped(reading).await?;
-        if intake.differ.must_track() {
-            return Ok(None);
-        }
-        let failures = intake.tests.judge(Timestamp::now());
-        let ledger = self.state.ledger.as_ref();
-        let delta = block_in_place(|| intake.differ.finish(sync.on_duplicate_key, ledger))?;
-        Ok(Some((delta, (!failures.is_empty()).then(|| Error::all(failures)))))
+        Ok(Intake { sync, differ, tests, observer, cancel, needed, comparing, stopped: None })
+    }
+
+    /// Reads the source to its end.
+    pub(super) async fn read(&self, intake: &mut Intake<'_>) -> Result<()> {
+        self.context.unless_stopped(extract(&self.source, intake, &self.resolved.schema)).await
     }
 
     /// Where changes wait between the extract and the delivery; a preview leaves the state folder alone.
-    fn space(&self) -> Space {
+    pub(super) fn space(&self) -> Space {
         let project = self.context.project;
         let folder = match self.open {
             Some(_) => project.state.clone(),
@@ -305,70 +327,6 @@ impl<'a> Work<'a> {
         preview.forecast = preview::forecast((delta, plan), spec, &self.shape(), capabilities, daily)?;
         Ok(preview)
     }
-
-    async fn deliver(&self, job: Job<'_>, report: &mut SyncReport) -> Result<()> {
-        let Job { delta, plan, memory, open, session } = job;
-        let ledger = self.ledger()?;
-        let keeping = self.keeping(open);
-        block_in_place(|| {
-            finish::before(ledger, &self.identity(), &self.mappings)?;
-            if self.context.options.full_refresh && self.context.sync.mode != Mode::Insert {
-                finish::mark_stale(ledger, &self.space())?;
-            }
-            finish::release(ledger, delta, plan, (memory, &open.run_id))
-        })?;
-        let cleared = finish::cleared_fields(self.context.sync, &self.resolved);
-        let records = Records { spool: &delta.spool, mapper: &delta.mapper, cleared: &cleared };
-        let Context { sync, observer, cancel, .. } = *self.context;
-        observer.observe(&Event::Planned { sync: sync.name.clone(), changes: plan.changes() });
-        let rules = self.rules();
-        let journal = Journal::open(ledger)?;
-        let delivery = Delivery {
-            sync: &sync.name,
-            session,
-            ledger,
-            journal: &journal,
-            lease: &open.lease,
-            gate: Gate::new(self.shape().in_flight, self.shape().rate),
-            watch: Watch::new(self.shape().max_rejected),
-            keeping: &keeping,
-            shape: self.shape(),
-            observer,
-            cancel,
-        };
-        let feed = Feed { delta, farewells: &plan.farewells, memory, rules: &rules };
-        let mut progress = Progress::default();
-        for phase in &plan.phases {
-            if delivery.watch.has_ended() {
-                progress.counts.pending += phase.len;
-                continue;
-            }
-            // What a change waits for was sent in an earlier phase.
-            let before = progress.delivered.clone();
-            let is_blocked = |item: &Item| item.after.is_some_and(|key| !before.contains(&key));
-            let mut inlet =
-                Inlet::planned(records, Batches::new(feed.changes(phase), &delivery.shape, is_blocked));
-            delivery.send_all(&mut inlet, &mut progress, &plan.awaited).await;
-            progress.counts.pending += inlet.left();
-        }
-        report.counts.add(&progress.counts);
-        let (ended, absent) = (delivery.watch.ended(), progress.absent);
-        block_in_place(|| drop(journal));
-        point("run.delivered");
-        let ended = match (ended, session.finish().await) {
-            (Ended::Done, Err(error)) => Ended::Stopped(Error::destination(&error)),
-            (ended, _) => ended,
-        };
-        let complete = matches!(ended, Ended::Done);
-        point("run.session_done");
-        block_in_place(|| {
-            finish::invalid_rows(ledger, delta, &open.run_id, false)?;
-            point("run.invalid_stored");
-            let after = finish::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
-            after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
-        })?;
-        finish::conclude(report, ended, absent, plan.waiting)
-    }
 }
 
 pub(super) fn defect() -> Error {
@@ -377,13 +335,4 @@ pub(super) fn defect() -> Error {
         ErrorKind::Internal,
         "the mapping does not bind twice; this is a defect of outflow",
     )
-}
-
-/// What a delivery needs beside the plan.
-struct Job<'a> {
-    delta: &'a Delta,
-    plan: &'a Plan,
-    memory: &'a Memory<'a>,
-    open: &'a OpenRun,
-    session: &'a dyn Session,
 }

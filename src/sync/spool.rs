@@ -155,6 +155,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Records that begin at these places among the bytes.
+    pub fn new(bytes: Vec<u8>, starts: Vec<usize>) -> Self {
+        Loaded { bytes, starts }
+    }
+
     /// The record that was asked for in this place of the list.
     ///
     /// # Errors

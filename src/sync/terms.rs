@@ -5,7 +5,7 @@ use outflow_connectors::contract::RateLimit;
 use super::acknowledge::Keeping;
 use super::backfill_record::Pace;
 use super::deliver::Shape;
-use super::diff::Delta;
+use super::delta::Delta;
 use super::examples::with_examples;
 use super::finish;
 use super::guards::{self, Volume};

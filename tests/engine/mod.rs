@@ -42,6 +42,7 @@ mod same_key;
 mod scenarios;
 #[cfg(debug_assertions)]
 mod slow_source;
+mod streaming;
 #[cfg(debug_assertions)]
 mod suspended;
 mod syncs;

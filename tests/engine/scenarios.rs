@@ -12,6 +12,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// Lines of the mapping's top level.
     mapping: &'static str,
+    /// More of the mapping's `delivery` block.
+    delivery: &'static str,
     fields: &'static str,
     /// What happens before the run: earlier runs, edits of the source and of the mapping.
     before: fn(&mut Lab),
@@ -30,6 +32,7 @@ const WITH_ABOUT: &str = "{firstname: name, score: score, plan: plan, about: abo
 const BLANK: Scenario = Scenario {
     name: "",
     mapping: "",
+    delivery: "",
     fields: FIELDS,
     before: |_| {},
     flags: &["--allow-changes", "--allow-deletes", "--allow-key-change"],
@@ -43,9 +46,17 @@ pub const ROWS: i64 = 60;
 /// Rows of a batch, and batches in flight.
 pub const BATCH: (usize, usize) = (5, 2);
 
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 12] = [
     Scenario { name: "first run", fields: WITH_ABOUT, ..BLANK },
     Scenario { name: "steady", keeps: true, before: |lab| edited(lab), ..BLANK },
+    Scenario {
+        name: "streaming",
+        mapping: "on_duplicate_key: first",
+        delivery: ", start: streaming",
+        keeps: true,
+        before: |lab| edited(lab),
+        ..BLANK
+    },
     Scenario {
         name: "mirror",
         mapping: "mode: mirror",
@@ -166,7 +177,9 @@ impl Scenario {
         ));
         let (rows, in_flight) = BATCH;
         lab.project = "spool_memory: 1KB".into();
-        lab.mapping = format!("delivery: {{batch_rows: {rows}, concurrency: {in_flight}}}\n{}", self.mapping);
+        let (delivery, mapping) = (self.delivery, self.mapping);
+        lab.mapping =
+            format!("delivery: {{batch_rows: {rows}, concurrency: {in_flight}{delivery}}}\n{mapping}");
         lab.fields = self.fields.into();
         lab.query = "select id, email, name, score, plan, about from people order by id".into();
         let server = serve(&mut lab);

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use crate::ledger::{Detail, KeyHash, Ledger, RecordHash, State, Tags};
 use crate::project::{Mode, OnDuplicateKey, OnNull};
-use crate::sync::diff::{Baseline, Delta, Differ};
+use crate::sync::delta::Delta;
+use crate::sync::diff::{Baseline, Differ};
 use crate::sync::heads::Class;
 use crate::sync::map::{Mapper, Scratch};
 use crate::sync::spec::{FieldSpec, FromSpec, MappingSpec};

@@ -1,0 +1,142 @@
+//! What a run sends: the plan, phase by phase.
+
+use std::mem::take;
+
+use outflow_connectors::contract::Session;
+use outflow_connectors::rehearsal::point;
+use tokio::task::block_in_place;
+
+use super::acknowledge::Keeping;
+use super::batch::Records;
+use super::context::Context;
+use super::deliver::Delivery;
+use super::delta::Delta;
+use super::event::{Event, SyncReport};
+use super::feed::{Batches, Feed};
+use super::finish;
+use super::gate::Gate;
+use super::inlet::Inlet;
+use super::journal::Journal;
+use super::known::Memory;
+use super::planned::{Item, Plan};
+use super::progress::{Ended, Progress, Watch};
+use super::run::Work;
+use super::state::OpenRun;
+use crate::error::{Error, Result};
+use crate::project::{Bound, Mode};
+
+/// What a delivery needs beside the work.
+pub struct Job<'a> {
+    pub delta: &'a Delta,
+    pub plan: &'a Plan,
+    pub memory: &'a Memory<'a>,
+    pub open: &'a OpenRun,
+    pub session: &'a dyn Session,
+}
+
+/// What a run has sent so far, while it read the source or after.
+pub struct Begun {
+    pub progress: Progress,
+    pub watch: Watch,
+    /// Identity and mapping are in the ledger.
+    is_announced: bool,
+}
+
+impl Begun {
+    pub fn new(max_rejected: Option<Bound>) -> Self {
+        Begun { progress: Progress::default(), watch: Watch::new(max_rejected), is_announced: false }
+    }
+}
+
+impl Work<'_> {
+    /// Writes what the ledger must know before anything is sent.
+    pub(super) fn before(&self, begun: &mut Begun) -> Result<()> {
+        if !begun.is_announced {
+            finish::before(self.ledger()?, &self.identity(), &self.mappings)?;
+            begun.is_announced = true;
+        }
+        Ok(())
+    }
+
+    /// Sends batches as this sync does.
+    pub(super) fn delivery<'a>(
+        &'a self,
+        (open, session): (&'a OpenRun, &'a dyn Session),
+        journal: &'a Journal,
+        (keeping, watch): (&'a Keeping, &'a Watch),
+    ) -> Result<Delivery<'a>> {
+        let Context { sync, observer, cancel, .. } = *self.context;
+        let shape = self.shape();
+        Ok(Delivery {
+            sync: &sync.name,
+            session,
+            ledger: self.ledger()?,
+            journal,
+            lease: &open.lease,
+            gate: Gate::new(shape.in_flight, shape.rate),
+            watch,
+            keeping,
+            shape,
+            observer,
+            cancel,
+        })
+    }
+
+    pub(super) async fn deliver(
+        &self,
+        job: Job<'_>,
+        begun: &mut Begun,
+        report: &mut SyncReport,
+    ) -> Result<()> {
+        let Job { delta, plan, memory, open, session } = job;
+        let ledger = self.ledger()?;
+        let keeping = self.keeping(open);
+        block_in_place(|| {
+            self.before(begun)?;
+            if self.context.options.full_refresh && self.context.sync.mode != Mode::Insert {
+                finish::mark_stale(ledger, &self.space())?;
+            }
+            finish::release(ledger, delta, plan, (memory, &open.run_id))
+        })?;
+        let cleared = finish::cleared_fields(self.context.sync, &self.resolved);
+        let records = Records { spool: &delta.spool, mapper: &delta.mapper, cleared: &cleared };
+        let Context { sync, observer, .. } = *self.context;
+        let changes = plan.changes() + begun.progress.settled;
+        observer.observe(&Event::Planned { sync: sync.name.clone(), changes });
+        let rules = self.rules();
+        let journal = Journal::open(ledger)?;
+        let delivery = self.delivery((open, session), &journal, (&keeping, &begun.watch))?;
+        let feed = Feed { delta, farewells: &plan.farewells, memory, rules: &rules };
+        let progress = &mut begun.progress;
+        for phase in &plan.phases {
+            if delivery.watch.has_ended() {
+                progress.counts.pending += phase.len;
+                continue;
+            }
+            // What a change waits for was sent in an earlier phase.
+            let before = progress.delivered.clone();
+            let is_blocked = |item: &Item| item.after.is_some_and(|key| !before.contains(&key));
+            let mut inlet =
+                Inlet::planned(records, Batches::new(feed.changes(phase), &delivery.shape, is_blocked));
+            delivery.send_all(&mut inlet, progress, &plan.awaited).await;
+            progress.counts.pending += inlet.left();
+        }
+        report.counts.add(&take(&mut progress.counts));
+        let (ended, absent) = (delivery.watch.ended(), progress.absent);
+        block_in_place(|| drop(journal));
+        point("run.delivered");
+        let ended = match (ended, session.finish().await) {
+            (Ended::Done, Err(error)) => Ended::Stopped(Error::destination(&error)),
+            (ended, _) => ended,
+        };
+        let complete = matches!(ended, Ended::Done);
+        point("run.session_done");
+        block_in_place(|| {
+            finish::invalid_rows(ledger, delta, &open.run_id, false)?;
+            point("run.invalid_stored");
+            let after = finish::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
+            after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
+        })?;
+        finish::conclude(report, ended, absent, plan.waiting)
+    }
+}
