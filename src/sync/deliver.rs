@@ -57,9 +57,10 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Batches made ready beside those in flight, so that a free place never waits for the disk.
+    /// Batches under way at once: as many as are in flight wait for the disk before and after it, so that a free place
+    /// never does.
     fn ready(&self) -> usize {
-        self.in_flight + self.in_flight.div_ceil(2)
+        2 * self.in_flight
     }
 }
 

@@ -7,5 +7,6 @@ mod help;
 mod portable;
 mod processes;
 mod quickstart;
+mod terminal;
 mod usage;
 mod world;

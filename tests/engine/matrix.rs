@@ -14,8 +14,8 @@ use crate::support::{Run, outflow_with};
 const REHEARSE: &str = "OUTFLOW_REHEARSE";
 /// Flags of the runs after an accident.
 const CLEAN: &[&str] = &["--allow-changes", "--allow-deletes", "--allow-key-change"];
-/// Batches that may be unsettled at once: those in flight, and half as many whose answers are just being stored.
-pub const UNSETTLED: usize = BATCH.1 + BATCH.1.div_ceil(2);
+/// Batches that may be unsettled at once: those in flight, and as many whose answers are just being stored.
+pub const UNSETTLED: usize = 2 * BATCH.1;
 const WORKERS: usize = 3;
 
 /// One accident: a scenario, and the point at whose n-th passing its run ends.
