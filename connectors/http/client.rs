@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
+use tower::util::MapResponseLayer;
 
 use super::exchange::{UNREACHABLE, exchange};
 use super::quota::{Quota, Wish};
@@ -53,6 +54,8 @@ struct Inner {
     authorization: Option<HeaderValue>,
     quota: Arc<Quota>,
     counts: Counts,
+    /// Connections opened so far.
+    opened: Arc<AtomicU64>,
     /// The host has answered before.
     reached: AtomicBool,
 }
@@ -82,10 +85,12 @@ impl HttpClient {
         };
         let quota = Quota::of(&setup.owner, &wish);
         let unshared = Limits { share: None, ..setup.limits.clone() };
-        let client = build(&setup)?;
+        let opened = Arc::<AtomicU64>::default();
+        let client = build(&setup, opened.clone())?;
         let counts = Counts::default();
         let reached = AtomicBool::new(false);
-        let inner = Arc::new(Inner { client, setup, unshared, authorization, quota, counts, reached });
+        let inner =
+            Arc::new(Inner { client, setup, unshared, authorization, quota, counts, opened, reached });
         Ok(HttpClient { inner, permission: None })
     }
 
@@ -134,16 +139,19 @@ impl HttpClient {
             let place = quota.place().await?;
             // What only reads keeps to no share: it asks little, and others may wait for it.
             let limits = if request.is_write() { &setup.limits } else { unshared };
-            quota.leave(limits, setup.policy.longest_wait).await?;
-            Ok(place)
+            Ok((place, quota.leave(limits, setup.policy.longest_wait).await?))
         };
-        let place = self.while_open(request, harmless, turn).await?;
+        let (place, entry) = self.while_open(request, harmless, turn).await?;
         if request.is_write() {
             self.permission()?.check()?;
         }
-        let left = Instant::now();
+        let (left, opened) = (Instant::now(), self.inner.opened.load(Relaxed));
         self.count(request, tried > 1);
         let answered = exchange(client, wire, setup.policy.timeout, setup.bearer.as_ref()).await;
+        // It waited for a connection first, which may take longer than the limiter's margin.
+        if self.inner.opened.load(Relaxed) != opened {
+            self.noted(quota.late(entry).await.map(drop));
+        }
         // What an answer says of limits is written down while the next request is on its way, but a refusal before it.
         let _place = Some(place).filter(|_| !answered.as_ref().is_ok_and(Answer::is_success));
         let result = match answered {
@@ -282,13 +290,17 @@ fn bearer(token: &SecretString) -> Result<HeaderValue, ConnectorError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one client through which everything is sent")]
-fn build(setup: &Setup) -> Result<reqwest::Client, ConnectorError> {
+fn build(setup: &Setup, opened: Arc<AtomicU64>) -> Result<reqwest::Client, ConnectorError> {
     let timeout = setup.policy.timeout;
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("outflow/", env!("CARGO_PKG_VERSION")))
         // Both would send requests that the layers above neither count nor limit.
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
+        .connector_layer(MapResponseLayer::new(move |connection| {
+            opened.fetch_add(1, Relaxed);
+            connection
+        }))
         .connect_timeout(timeout.min(Duration::from_secs(10)));
     if setup.base_url.is_loopback() {
         builder = builder.no_proxy();

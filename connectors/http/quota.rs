@@ -17,7 +17,6 @@ use crate::registry::{DailyCalls, Limits};
 
 /// A request that leaves so soon after it was entered is on time; what is left of the margin is the network's.
 const PUNCTUAL: Duration = Duration::from_millis(5);
-
 /// How often the time of one entry is put right at most: on a busy machine that is late, too, now and then.
 const PUT_RIGHT: usize = 20;
 
@@ -89,7 +88,7 @@ impl Quota {
     }
 
     /// Waits until one request may leave, and writes it down; it must leave at once.
-    pub(super) async fn leave(&self, limits: &Limits, longest: Duration) -> Result<(), ConnectorError> {
+    pub(super) async fn leave(&self, limits: &Limits, longest: Duration) -> Result<Entry, ConnectorError> {
         self.read.get_or_try_init(|| self.read_facts()).await?;
         let _turn = self.turns[usize::from(limits.share.is_some())].lock().await;
         loop {
@@ -113,14 +112,22 @@ impl Quota {
     }
 
     /// What is entered leaves at once, or its entry is put right: a busy machine may not come back to it soon.
-    async fn punctual(&self, mut entry: Entry) -> Result<(), ConnectorError> {
+    async fn punctual(&self, mut entry: Entry) -> Result<Entry, ConnectorError> {
         for _ in 0..PUT_RIGHT {
             if entry.all == 0 || self.book.now().saturating_sub(entry.at) <= PUNCTUAL {
                 break;
             }
+            entry = self.late(entry).await?;
+        }
+        Ok(entry)
+    }
+
+    /// An entry's request may have left later than was entered, by now at the latest.
+    pub(super) async fn late(&self, mut entry: Entry) -> Result<Entry, ConnectorError> {
+        if entry.all > 0 {
             entry.at = self.on_book(move |book, owner| book.postpone(owner, &entry)).await?;
         }
-        Ok(())
+        Ok(entry)
     }
 
     /// Follows an answer's headers; `took` is the time since its request left.
@@ -246,7 +253,6 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(3600);
-
     fn wish() -> Wish {
         Wish { rate: None, fixed: false, in_flight: 4, book: None }
     }

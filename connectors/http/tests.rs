@@ -21,6 +21,8 @@ use crate::registry::{DailyCalls, Limits};
 enum Act {
     /// These bytes, then the connection is closed.
     Say(&'static str),
+    /// The same bytes as [`OK`], but only after so many milliseconds.
+    Think(u64),
     /// Nothing, for as long as the client waits.
     Hang,
 }
@@ -64,6 +66,11 @@ async fn serve(acts: Vec<Act>) -> Server {
                     Act::Say(text) => {
                         let _ = stream.write_all(text.as_bytes()).await;
                         let _ = stream.shutdown().await;
+                    }
+                    Act::Think(millis) => {
+                        tokio::time::sleep(Duration::from_millis(millis)).await;
+                        let Act::Say(text) = OK else { return };
+                        let _ = stream.write_all(text.as_bytes()).await;
                     }
                     Act::Hang => tokio::time::sleep(Duration::from_secs(60)).await,
                 }
@@ -376,4 +383,16 @@ async fn a_write_belongs_to_a_session() {
     let client = without_session(&server.url, Limits::default(), POLICY);
     assert_eq!(client.send(&write(true)).await.unwrap_err().kind, Kind::Internal);
     assert_eq!(server.requests.load(SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_first_opens_a_connection_counts_from_its_answer() {
+    let server = serve(vec![Act::Think(300)]).await;
+    let requests = Some(RateLimit { requests: 1, per: Duration::from_millis(400) });
+    let client = client_with(&server.url, Limits { requests, ..Limits::default() });
+    client.send(&Request::get("/x")).await.unwrap();
+    let answered = std::time::Instant::now();
+    client.send(&Request::get("/x")).await.unwrap();
+    // The window, its margin, and the second answer's time.
+    assert!(answered.elapsed() >= Duration::from_millis(400 + 100 + 300 - 20), "{:?}", answered.elapsed());
 }
