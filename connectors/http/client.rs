@@ -122,7 +122,10 @@ impl HttpClient {
             let pause = pauses.next().filter(|_| tried < FIRST_CONTACT || !nobody_there);
             match policy.next(error, request.repeatable, pause) {
                 Next::Again(pause) => {
-                    let pause = async { Ok(tokio::time::sleep(pause).await) };
+                    let pause = async {
+                        tokio::time::sleep(pause).await;
+                        Ok(())
+                    };
                     self.while_open(request, lost.is_none(), pause).await?;
                 }
                 Next::Stop(error) => return Err(retry::after_loss(error, lost.as_deref())),

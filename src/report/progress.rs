@@ -54,9 +54,8 @@ impl Progress {
             }
             Event::Planned { sync, changes } => {
                 if let Some(bar) = bars.get(sync) {
-                    bar.set_style(style(
-                        "{spinner} {prefix}   {bar:30} {human_pos}/{human_len} delivered, {eta} left",
-                    ));
+                    let one = "{spinner} {prefix}   {bar:30} {human_pos}/{human_len} delivered{left}";
+                    bar.set_style(style(one).with_key("left", left));
                     bar.set_length(*changes);
                     bar.set_position(0);
                     // What was read tells nothing of how fast it is delivered.
@@ -66,7 +65,8 @@ impl Progress {
             Event::Bound { sync, by } => {
                 if let Some(bar) = bars.get(sync) {
                     // Two lines, so that a terminal of 80 columns shows all of it.
-                    let two = "{spinner} {prefix}   {wide_bar} {human_pos}/{human_len}\n  {rate}, {left} left; {msg}";
+                    let two =
+                        "{spinner} {prefix}   {wide_bar} {human_pos}/{human_len}\n  {rate}{left}; {msg}";
                     bar.set_style(style(two).with_key("rate", rate).with_key("left", left));
                     bar.set_message(format!("bound by {by}"));
                 }
@@ -120,11 +120,16 @@ fn log(event: &Event) {
 // What the two write cannot fail but with the terminal.
 
 fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
-    let _ = out.write_str(&speed(state.per_sec()));
+    let _ = match state.pos() {
+        0 => out.write_str("none so far"),
+        _ => out.write_str(&speed(state.per_sec())),
+    };
 }
 
 fn left(state: &ProgressState, out: &mut dyn std::fmt::Write) {
-    let _ = write!(out, "about {}", about(state.eta().as_secs_f64()));
+    if state.pos() > 0 {
+        let _ = write!(out, ", about {} left", about(state.eta().as_secs_f64()));
+    }
 }
 
 /// A template with a mistake falls back to the library's own.
