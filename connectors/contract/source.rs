@@ -24,7 +24,7 @@ pub struct FileQuery {
     pub format: Option<String>,
     /// Between the fields of a CSV file; `None` is a comma, and a tab in files that end in `.tsv`.
     pub delimiter: Option<char>,
-    /// The field that means null in a CSV file, quoted or not; `None` is the empty one.
+    /// The field that means null in a CSV file, quoted or not; `None` is the empty one that is not quoted.
     pub null_text: Option<String>,
     /// Positions of the columns whose cells will be looked at, sorted; the cells of all others may be given as null.
     /// `None` is every column.

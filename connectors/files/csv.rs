@@ -1,4 +1,5 @@
-//! CSV: a header, then rows of as many fields. Every value is a text; quotes do not change what a field means.
+//! CSV: a header, then rows of as many fields. Every value is a text. An empty field is null, and `""` an empty text;
+//! where the query names the field that means null, quotes do not change what a field means.
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -32,16 +33,23 @@ pub(super) fn columns(input: &Input, opened: &Opened) -> Result<Vec<Column>, Con
 pub(super) fn read(task: &Task<'_>, outlet: &Outlet) -> Result<(), ConnectorError> {
     let mut rows = Rows::open(task.input, task.opened)?;
     rows.advance()?;
-    let null = task.input.null_text.as_bytes();
+    let null = task.input.null_text.as_deref().map(str::as_bytes);
     let mut builder = RowBatchBuilder::new(task.schema.clone());
     while rows.advance()? {
         let (fields, columns) = (rows.row.len(), task.places.len());
         if fields != columns {
             return Err(rows.wrong(&format!("{fields} fields, and the header has {columns}")));
         }
+        if null.is_none() {
+            rows.look_for_quotes();
+        }
         let mut row = builder.block(1);
-        for (field, place) in rows.row.iter().zip(&task.places) {
-            let Some(place) = place.filter(|_| field != null) else { continue };
+        for (index, (field, place)) in rows.row.iter().zip(&task.places).enumerate() {
+            let is_null = match null {
+                Some(null) => field == null,
+                None => field.is_empty() && !rows.is_quoted(index),
+            };
+            let Some(place) = place.filter(|_| !is_null) else { continue };
             match std::str::from_utf8(field) {
                 Ok(text) => row.set(0, place, Cell::Text(text)),
                 Err(error) => {
@@ -65,18 +73,21 @@ struct Rows<'a> {
     input: &'a Input,
     reader: csv::Reader<Content>,
     row: csv::ByteRecord,
+    /// Whether each field of the row begins with a quote; empty where that was not looked for.
+    quoted: Vec<bool>,
 }
 
 impl<'a> Rows<'a> {
     fn open(input: &'a Input, opened: &Opened) -> Result<Self, ConnectorError> {
-        let content = Content { bytes: content::open(input, opened)?, given: 0, row: 0, end: END };
+        let bytes = content::open(input, opened)?;
+        let content = Content { bytes, given: 0, row: 0, kept: Vec::new(), end: END };
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .delimiter(input.delimiter)
             .buffer_capacity(1 << 16)
             .from_reader(content);
-        Ok(Rows { input, reader, row: csv::ByteRecord::new() })
+        Ok(Rows { input, reader, row: csv::ByteRecord::new(), quoted: Vec::new() })
     }
 
     /// Goes to the next row that is not empty; `false` after the last.
@@ -97,6 +108,22 @@ impl<'a> Rows<'a> {
             true => Ok(false),
             false => Err(self.wrong("a quote that begins in this row is never closed")),
         }
+    }
+
+    /// The parser takes quotes away, so the row is looked at as it stands in the file; only where it matters.
+    fn look_for_quotes(&mut self) {
+        self.quoted.clear();
+        if self.row.iter().any(<[u8]>::is_empty) {
+            let content = self.reader.get_ref();
+            let raw = content.kept_from(content.row, self.reader.position().byte());
+            if raw.contains(&b'"') {
+                quotes(raw, self.input.delimiter, &mut self.quoted);
+            }
+        }
+    }
+
+    fn is_quoted(&self, field: usize) -> bool {
+        self.quoted.get(field).is_some_and(|quoted| *quoted)
     }
 
     fn wrong(&self, problem: &str) -> ConnectorError {
@@ -130,6 +157,31 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Whether each field of a row begins with a quote, by the parser's rules: such a field ends at a delimiter or line end
+/// after a quote that stands alone, any other at the first one.
+fn quotes(row: &[u8], delimiter: u8, quoted: &mut Vec<bool>) {
+    let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let start = row.iter().position(|byte| !is_line_end(byte)).unwrap_or(row.len());
+    let mut rest = &row[start..];
+    loop {
+        let mut at = usize::from(rest.first() == Some(&b'"'));
+        quoted.push(at > 0);
+        while at > 0
+            && let Some(quote) = rest[at..].iter().position(|byte| *byte == b'"')
+        {
+            at += quote + 1;
+            if rest.get(at) != Some(&b'"') {
+                break;
+            }
+            at += 1;
+        }
+        match rest[at..].iter().position(|byte| *byte == delimiter || is_line_end(byte)) {
+            Some(end) if rest[at + end] == delimiter => rest = &rest[at + end + 1..],
+            _ => return,
+        }
+    }
+}
+
 /// Comes after the content, as a row of its own; within quotes that are open it becomes part of a field, which tells them.
 const END: &[u8] = b"\n\0end of outflow's input\0";
 
@@ -140,8 +192,19 @@ struct Content {
     given: u64,
     /// Where the row begins that the parser is at.
     row: u64,
+    /// The last bytes given, from that row's on.
+    kept: Vec<u8>,
     /// What is left of the end.
     end: &'static [u8],
+}
+
+impl Content {
+    /// Some of the bytes of the row that the parser is at.
+    fn kept_from(&self, start: u64, end: u64) -> &[u8] {
+        let first = self.given - self.kept.len() as u64;
+        let place = |at: u64| (at.saturating_sub(first) as usize).min(self.kept.len());
+        &self.kept[place(start)..place(end)]
+    }
 }
 
 impl Read for Content {
@@ -150,6 +213,9 @@ impl Read for Content {
             return Err(io::Error::other(TooLong));
         }
         let read = self.bytes.read(buffer)?;
+        let past = self.kept.len() - self.kept_from(self.row, self.given).len();
+        self.kept.drain(..past);
+        self.kept.extend_from_slice(&buffer[..read]);
         self.given += read as u64;
         if read == 0 { self.end.read(buffer) } else { Ok(read) }
     }

@@ -29,8 +29,8 @@ pub(super) struct Input {
     pub compression: Compression,
     /// Between the fields of a CSV file.
     pub delimiter: u8,
-    /// The field of a CSV file that means null.
-    pub null_text: String,
+    /// The field of a CSV file that means null, quoted or not; `None` is the empty one that is not quoted.
+    pub null_text: Option<String>,
 }
 
 /// The files a query names, sorted by name.
@@ -173,8 +173,7 @@ fn input(path: PathBuf, query: &FileQuery) -> Result<Input, ConnectorError> {
                 .hint("write one ASCII character, such as `;`, or `tab`")
         })?,
     };
-    let null_text = query.null_text.clone().unwrap_or_default();
-    Ok(Input { path, format, compression, delimiter, null_text })
+    Ok(Input { path, format, compression, delimiter, null_text: query.null_text.clone() })
 }
 
 fn can_delimit(byte: u8) -> bool {

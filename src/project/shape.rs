@@ -192,7 +192,12 @@ const SOURCE: Shape = Shape::Choice(
         key("model", Shape::Text, "`models/NAME.sql`."),
         key("query", Shape::Text, "SQL."),
         key("table", Shape::Text, "`table` or `schema.table`."),
-        key("file", Shape::Text, "A file of a `files` connection, or a glob like `customers/*.parquet`."),
+        key(
+            "file",
+            Shape::Text,
+            "A file of a `files` connection, or a glob like `customers/*.parquet`. Text that is cut off at the end of a row, or of CSV \
+             within its last field, looks whole: have it written under another name and renamed, or compressed.",
+        ),
         key(
             "format",
             Shape::Word(&["parquet", "csv", "jsonl"]),
@@ -207,7 +212,8 @@ const SOURCE: Shape = Shape::Choice(
         key(
             "null_text",
             Shape::Text,
-            "The field of CSV that means null, such as `\"\\N\"`, quoted there or not; unless set the empty one.",
+            "The field of CSV that means null, such as `\"\\N\"`, quoted there or not; unless set an empty field is null, and \
+             `\"\"` with its quotes an empty text.",
         ),
         required("primary_key", Shape::OneOrMore(&Shape::Text), "The column or columns that identify a row."),
         key("timezone", Shape::TimeZone, "The zone of times without one; UTC unless set."),

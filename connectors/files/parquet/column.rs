@@ -28,6 +28,12 @@ pub(super) fn fill(block: &mut Block<'_>, column: usize, array: &dyn Array, form
         DataType::BinaryView if form == Form::Text => {
             block.set_texts(column, array.as_binary_view().iter());
         }
+        DataType::FixedSizeBinary(_) if form == Form::Int96 => {
+            for (row, bytes) in array.as_fixed_size_binary().iter().enumerate() {
+                let Some((seconds, nanoseconds)) = bytes.and_then(int96) else { continue };
+                block.set_wall(row, column, seconds, nanoseconds);
+            }
+        }
         DataType::Int64 => integers::<Int64Type>(block, column, array),
         DataType::Int32 => integers::<Int32Type>(block, column, array),
         DataType::Int16 => integers::<Int16Type>(block, column, array),
@@ -195,6 +201,15 @@ pub(super) fn split(value: i64, unit: TimeUnit) -> (i64, u32) {
         TimeUnit::Nanosecond => (1_000_000_000, 1),
     };
     (value.div_euclid(per_second), (value.rem_euclid(per_second) * nanoseconds) as u32)
+}
+
+/// Seconds since 1970 and the nanoseconds after them; `None` where there are not 12 bytes.
+fn int96(bytes: &[u8]) -> Option<(i64, u32)> {
+    const JULIAN_1970: i64 = 2_440_588;
+    let (nanoseconds, day) = bytes.split_first_chunk()?;
+    let (nanoseconds, day) = (i64::from_le_bytes(*nanoseconds), i32::from_le_bytes(day.try_into().ok()?));
+    let (seconds, rest) = split(nanoseconds, TimeUnit::Nanosecond);
+    Some(((i64::from(day) - JULIAN_1970) * 86_400 + seconds, rest))
 }
 
 /// The text of a JSON column; text that is no JSON stays a text.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as PhysicalType};
 use parquet::errors::ParquetError;
@@ -14,12 +14,16 @@ use super::super::locate::Opened;
 use super::guarded;
 use crate::contract::ConnectorError;
 
+const INT96_BYTES: i32 = 12;
+
 /// How the bytes of a column are meant, where its decoded type doesn't say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Text,
     Json,
     Uuid,
+    /// Nanoseconds of a day in 8 bytes and the Julian day in 4, as Impala, Hive and older Spark write times.
+    Int96,
     /// As the decoded type says.
     Plain,
 }
@@ -51,7 +55,7 @@ impl Footer {
             let roots = first.parquet_schema().root_schema().get_fields();
             let columns = columns(roots, first.schema());
             let parquet_schema = plain_schema(first.parquet_schema(), &columns)?;
-            let arrow_schema = decoded_schema(first.schema(), roots, &columns);
+            let arrow_schema = decoded_schema(first.schema(), &columns);
             let options = ArrowReaderOptions::new()
                 .with_parquet_schema(Arc::new(parquet_schema))
                 .with_schema(Arc::new(arrow_schema));
@@ -136,32 +140,38 @@ fn form(root: &Type) -> Form {
         (PhysicalType::BYTE_ARRAY, Some(LogicalType::String | LogicalType::Enum), _)
         | (PhysicalType::BYTE_ARRAY, None, ConvertedType::UTF8 | ConvertedType::ENUM) => Form::Text,
         (PhysicalType::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Uuid), _) => Form::Uuid,
+        (PhysicalType::INT96, ..) => Form::Int96,
         _ => Form::Plain,
     }
 }
 
-/// The file's schema with texts as plain bytes.
+/// The file's schema with texts and the times of 96 bits as plain bytes, which are laid out in the same way.
 fn plain_schema(schema: &SchemaDescriptor, columns: &[FileColumn]) -> Result<SchemaDescriptor, ParquetError> {
     let mut fields = Vec::new();
     for (root, column) in schema.root_schema().get_fields().iter().zip(columns) {
+        let (kind, length) = match column.form {
+            Form::Text | Form::Json => (PhysicalType::BYTE_ARRAY, -1),
+            Form::Int96 => (PhysicalType::FIXED_LEN_BYTE_ARRAY, INT96_BYTES),
+            Form::Uuid | Form::Plain => {
+                fields.push(root.clone());
+                continue;
+            }
+        };
         let info = root.get_basic_info();
-        fields.push(match column.form {
-            Form::Text | Form::Json => Arc::new(
-                Type::primitive_type_builder(root.name(), PhysicalType::BYTE_ARRAY)
-                    .with_repetition(info.repetition())
-                    .with_id(info.has_id().then(|| info.id()))
-                    .build()?,
-            ),
-            Form::Uuid | Form::Plain => root.clone(),
-        });
+        let field = Type::primitive_type_builder(root.name(), kind)
+            .with_length(length)
+            .with_repetition(info.repetition())
+            .with_id(info.has_id().then(|| info.id()))
+            .build()?;
+        fields.push(Arc::new(field));
     }
     let root = Type::group_type_builder(schema.root_schema().name()).with_fields(fields).build()?;
     Ok(SchemaDescriptor::new(Arc::new(root)))
 }
 
 /// What the decoder shall make of each column.
-fn decoded_schema(schema: &Schema, roots: &[TypePtr], columns: &[FileColumn]) -> Schema {
-    let field = |((field, root), column): ((&Arc<Field>, &TypePtr), &FileColumn)| {
+fn decoded_schema(schema: &Schema, columns: &[FileColumn]) -> Schema {
+    let field = |(field, column): (&Arc<Field>, &FileColumn)| {
         let kind = match field.data_type() {
             DataType::Dictionary(_, values) => values.as_ref(),
             kind => kind,
@@ -170,18 +180,12 @@ fn decoded_schema(schema: &Schema, roots: &[TypePtr], columns: &[FileColumn]) ->
             (Form::Text | Form::Json, _) => DataType::BinaryView,
             (_, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) => DataType::BinaryView,
             (_, DataType::Binary | DataType::LargeBinary) => DataType::BinaryView,
-            // Nanoseconds since 1970 in 64 bits end in 2262; the type itself goes on.
-            (_, DataType::Timestamp(TimeUnit::Nanosecond, zone)) if is_int96(root) => {
-                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
-            }
+            // Nanoseconds since 1970 in 64 bits end in 2262; these times go on.
+            (Form::Int96, _) => DataType::FixedSizeBinary(INT96_BYTES),
             (_, kind) => kind.clone(),
         };
         Arc::new(field.as_ref().clone().with_data_type(kind))
     };
-    let fields = schema.fields().iter().zip(roots).zip(columns).map(field).collect::<Vec<_>>();
+    let fields = schema.fields().iter().zip(columns).map(field).collect::<Vec<_>>();
     Schema::new_with_metadata(fields, schema.metadata().clone())
-}
-
-fn is_int96(root: &Type) -> bool {
-    root.is_primitive() && root.get_physical_type() == PhysicalType::INT96
 }

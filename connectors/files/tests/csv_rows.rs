@@ -15,7 +15,7 @@ fn read(content: &[u8]) -> Result<Vec<Vec<String>>, ConnectorError> {
 }
 
 #[test]
-fn every_value_is_a_text_and_an_empty_one_null() {
+fn every_value_is_a_text_and_an_empty_one_without_quotes_null() {
     let rows = read(
         "\u{feff}id,\"na\"\"me\",note\r\n1,\"a, \"\"b\"\"\nc\",\r\n\r\n02,\"\", x \n€,é,NULL".as_bytes(),
     );
@@ -23,13 +23,16 @@ fn every_value_is_a_text_and_an_empty_one_null() {
         rows.unwrap(),
         [
             ["Text(\"1\")", "Text(\"a, \\\"b\\\"\\nc\")", "Null"],
-            ["Text(\"02\")", "Null", "Text(\" x \")"],
+            ["Text(\"02\")", "Text(\"\")", "Text(\" x \")"],
             ["Text(\"€\")", "Text(\"é\")", "Text(\"NULL\")"],
         ]
     );
     let options = FileQuery { delimiter: Some(';'), null_text: Some("\\N".into()), ..FileQuery::default() };
     let rows = read_as("a.csv", b"a;b\n\\N;\n\"\\N\";1,5\n", options);
     assert_eq!(rows.unwrap(), [["Null", "Text(\"\")"], ["Null", "Text(\"1,5\")"]]);
+    let always_quoted = FileQuery { null_text: Some(String::new()), ..FileQuery::default() };
+    let rows = read_as("a.csv", b"\"a\",\"b\"\n\"1\",\"\"\n", always_quoted);
+    assert_eq!(rows.unwrap(), [["Text(\"1\")", "Null"]]);
     let rows = read_as("a.tsv", b"a\tb\n1,5\t2\n", FileQuery::default());
     assert_eq!(rows.unwrap(), [["Text(\"1,5\")", "Text(\"2\")"]]);
     let query = FileQuery { format: Some("csv".into()), needed: Some(vec![1]), ..FileQuery::default() };
@@ -38,11 +41,37 @@ fn every_value_is_a_text_and_an_empty_one_null() {
 }
 
 #[test]
+fn an_empty_field_is_null_unless_it_is_quoted() {
+    for (row, expected) in [
+        ("\"\",,\"\"", ["Text(\"\")", "Null", "Text(\"\")"]),
+        (",\"\",", ["Null", "Text(\"\")", "Null"]),
+        ("\"a\"\",\"\"\nb\",\"\",", ["Text(\"a\\\",\\\"\\nb\")", "Text(\"\")", "Null"]),
+        ("a\"b,,\"\"", ["Text(\"a\\\"b\")", "Null", "Text(\"\")"]),
+        ("\"\"x,\"\"\"\",", ["Text(\"x\")", "Text(\"\\\"\")", "Null"]),
+    ] {
+        for end in ["", "\n", "\r\n", "\n\n"] {
+            for before in ["", "1,,3\n", "\r\n1,\"\",3\r\n\r\n"] {
+                let rows = read(format!("a,b,c\n{before}{row}{end}").as_bytes()).unwrap();
+                assert_eq!(rows.last().unwrap(), &expected, "{before:?} {row:?} {end:?}");
+            }
+        }
+    }
+    // Far into the file, and in rows that reach from one piece of it into the next.
+    let mut content = String::from("a,b\n");
+    let long = "x".repeat(50_000);
+    (0..40).for_each(|n| content += &format!("{n}{long},{}\n", if n % 3 == 0 { "" } else { "\"\"" }));
+    let rows = read(content.as_bytes()).unwrap();
+    let expected = (0..40).map(|n| if n % 3 == 0 { "Null" } else { "Text(\"\")" });
+    assert!(rows.iter().map(|row| &*row[1]).eq(expected));
+}
+
+#[test]
 fn what_does_not_fit_is_told_with_its_line() {
     for (content, words) in [
         (&b"a,b\n1,2\n3\n"[..], "line 3: 1 fields, and the header has 2"),
         (b"a,b\r\n1,2\r\n3,4,5\r\n", "line 3: 3 fields, and the header has 2"),
         (b"a,b\n\"1\n2\",3\n\n4\n", "line 5: 1 fields"),
+        (b"a,b\n1,2\n3", "line 3: 1 fields"),
         (b"a,b\n1,2\n3,\"open\n4,5\n", "line 3: a quote that begins in this row is never closed"),
         (b"a\n\"open", "line 2: a quote that begins in this row is never closed"),
         (b"\"a\n", "line 1: a quote that begins in this row is never closed"),
@@ -115,6 +144,13 @@ proptest! {
         let shown = |text: &String| if text.is_empty() { "Null".to_owned() } else { format!("Text({text:?})") };
         let expected: Vec<_> = texts.iter().map(|(a, b)| vec![shown(a), shown(b)]).collect();
         prop_assert_eq!(&read(&content).unwrap(), &expected);
+        let mut always = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+        always.write_record(["a", "b"]).unwrap();
+        for (a, b) in &texts {
+            always.write_record([a, b]).unwrap();
+        }
+        let all: Vec<_> = texts.iter().map(|(a, b)| vec![format!("Text({a:?})"), format!("Text({b:?})")]).collect();
+        prop_assert_eq!(&read(&always.into_inner().unwrap()).unwrap(), &all);
         let cut = usize::from(cut) % content.len();
         if let Ok(rows) = read(&content[..cut]) {
             prop_assert!(rows.len() <= expected.len());

@@ -96,6 +96,53 @@ fn times() {
 }
 
 #[test]
+fn times_of_96_bits_keep_every_nanosecond_in_every_year() {
+    use parquet::data_type::{Int96, Int96Type};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let at =
+        |day: u32, nanoseconds: u64| Int96::from(vec![nanoseconds as u32, (nanoseconds >> 32) as u32, day]);
+    let values = [
+        at(2_440_588, 0),
+        at(2_440_587, 86_399_999_999_999),
+        at(2_460_370, 1),
+        at(2_440_588 + 2_932_895, 123_456_789),
+        at(1_721_426, 0),
+        at(u32::MAX / 2, 0),
+    ];
+    for dictionary in [true, false] {
+        let schema = parquet::schema::parser::parse_message_type("message m { optional int96 c; }").unwrap();
+        let properties = WriterProperties::builder().set_dictionary_enabled(dictionary).build();
+        let file = std::fs::File::create(&path).unwrap();
+        let mut writer =
+            parquet::file::writer::SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties))
+                .unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int96Type>().write_batch(&values, Some(&[1, 1, 1, 0, 1, 1, 1]), None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+        let declared = shape(folder.path(), "a.parquet").unwrap().columns[0].declared.clone();
+        assert_eq!(declared, "Timestamp(ns)");
+        let (_, kept) = extract(folder.path(), "a.parquet").unwrap();
+        let column: Vec<String> = kept.rows().into_iter().map(|mut row| row.remove(0)).collect();
+        assert_eq!(
+            column,
+            [
+                "DateTime(1970-01-01T00:00:00)",
+                "DateTime(1969-12-31T23:59:59.999999999)",
+                "DateTime(2024-02-29T00:00:00.000000001)",
+                "Null",
+                "DateTime(9999-12-30T00:00:00.123456789)",
+                "DateTime(0001-01-01T00:00:00)",
+                "Malformed(\"a time outside the years -9999 to 9999\")",
+            ]
+        );
+    }
+}
+
+#[test]
 fn texts_and_bytes() {
     case(StringArray::from(vec![Some("a€"), None, Some("")]), &["Text(\"a€\")", "Null", "Text(\"\")"]);
     case(LargeStringArray::from(vec!["a"]), &["Text(\"a\")"]);
