@@ -162,3 +162,26 @@ fn a_run_to_files_that_ends_anywhere_is_made_good_by_the_next() {
         named().into_iter().filter(|name| name.starts_with(POINTS) && !struck.contains(name)).collect();
     assert!(never.is_empty(), "no run ended at these points: {never:?}");
 }
+
+#[test]
+fn a_file_that_breaks_off_or_holds_no_row_removes_nothing() {
+    let folder = changed();
+    let (source, out) = (folder.path().join("in/people.csv"), folder.out());
+    let written = || fs::read_dir(&out).unwrap().count();
+    let (whole, before) = (fs::read_to_string(&source).unwrap(), written());
+    let half = whole.lines().take(10).collect::<Vec<_>>().join("\n");
+    let broken = format!("{half}\n11");
+    for (text, code, error) in [
+        (&*broken, 1, "OF-SRC-001"),
+        ("", 1, "OF-SRC-001"),
+        ("id,name,about\n", 4, "OF-RUN-020"),
+        ("id,name\n1,x\n", 1, "OF-MAP-010"),
+    ] {
+        fs::write(&source, text).unwrap();
+        let run = folder.sync(None).ends(code).json();
+        let failed = if run["error"].is_object() { &run["error"] } else { &run["syncs"][0]["error"] };
+        assert_eq!((failed["code"].as_str(), written()), (Some(error), before), "{run:#}");
+    }
+    fs::write(&source, whole).unwrap();
+    folder.assert_made_good("whole again");
+}

@@ -40,6 +40,8 @@ fn a_glob_is_read_in_the_order_of_names() {
 fn what_cannot_be_read_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("sub.parquet")).unwrap();
+    let pipe = folder.path().join("pipe.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for (name, text) in
         [("a.xlsx", "x"), ("empty.parquet", ""), ("a.parquet.gz", "x"), ("text.parquet", "id\n1\n")]
     {
@@ -50,6 +52,7 @@ fn what_cannot_be_read_is_refused_by_name() {
         ("*.csv", "FILE_MISSING", "no file matches `*.csv`"),
         ("nowhere/*.csv", "FILE_MISSING", "no file matches"),
         ("sub.parquet", "FILE_MISSING", "is not a file"),
+        ("pipe.csv", "FILE_MISSING", "is not a file"),
         ("../a.parquet", "FILE_MISSING", "leaves the folder"),
         ("/etc/passwd", "FILE_MISSING", "leaves the folder"),
         ("a.xlsx", "FILE_FORMAT", "does not tell its format"),
