@@ -1,7 +1,7 @@
 //! The rows that the stream did not find unchanged, key by key against the ledger: what was added, changed or came
 //! twice, and which entries no row has.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use super::delta::Delta;
 use super::heads::Class;
@@ -217,28 +217,40 @@ pub fn judge_destinations(
     }
     let seqs = delta.seqs(groups.iter().flat_map(|(_, rows)| rows.iter().copied()).collect())?;
     for (hash, rows) in groups {
-        let size = rows.len();
-        let mut members = Vec::new();
+        debug_assert!(rows.len() > 1, "a group of one shares nothing");
+        // The ledger's row of this destination key, and whether it gave way before: known once one of the rows asks.
+        let mut unchanged: Option<(Option<KeyHash>, bool)> = None;
+        let mut kept: Option<Member> = None;
         for row in rows {
-            match seqs.get(&row) {
-                Some(&seq) if delta.heads.class(seq) == Class::Dropped => {}
-                Some(&seq) => members.push(Member::Head(seq)),
-                None => match holder(hash)? {
-                    Some(key) if delta.dropped_unchanged.contains(&key) => {}
-                    key => members.push(Member::Unchanged(key)),
-                },
+            let member = match seqs.binary_search_by_key(&row, |(row, _)| *row) {
+                Ok(at) => Member::Head(u64::from(seqs[at].1)),
+                Err(_) => {
+                    let (key, gone) = match unchanged {
+                        Some(known) => known,
+                        None => {
+                            let key = holder(hash)?;
+                            (key, key.is_some_and(|key| delta.dropped_unchanged.contains(&key)))
+                        }
+                    };
+                    unchanged = Some((key, gone));
+                    if gone {
+                        continue;
+                    }
+                    Member::Unchanged(key)
+                }
+            };
+            if matches!(member, Member::Head(seq) if delta.heads.class(seq) == Class::Dropped) {
+                continue;
             }
-        }
-        match policy {
-            OnDuplicateKey::First | OnDuplicateKey::Last if members.len() < 2 => {}
-            OnDuplicateKey::First => members.drain(1..).for_each(|member| delta.drop_member(member)),
-            OnDuplicateKey::Last => {
-                members.pop();
-                members.into_iter().for_each(|member| delta.drop_member(member));
-            }
-            OnDuplicateKey::Fail | OnDuplicateKey::Reject => {
-                debug_assert!(size > 1, "a group of one shares nothing");
-                members.into_iter().try_for_each(|member| delta.refuse_member(member))?;
+            match policy {
+                OnDuplicateKey::First if kept.is_none() => kept = Some(member),
+                OnDuplicateKey::First => delta.drop_member(member),
+                OnDuplicateKey::Last => {
+                    if let Some(before) = kept.replace(member) {
+                        delta.drop_member(before);
+                    }
+                }
+                OnDuplicateKey::Fail | OnDuplicateKey::Reject => delta.refuse_member(member)?,
             }
         }
     }
@@ -271,13 +283,16 @@ impl Delta {
         }
     }
 
-    /// Positions among the heads of those of `rows` that have one.
-    fn seqs(&self, rows: HashSet<u32>) -> Result<std::collections::HashMap<u32, u64>> {
-        let mut found = std::collections::HashMap::new();
+    /// Those of `rows` that have a head, sorted, each with its position among the heads.
+    fn seqs(&self, mut rows: Vec<u32>) -> Result<Vec<(u32, u32)>> {
+        rows.sort_unstable();
+        let mut found = Vec::new();
         for chunk in self.heads.chunks() {
             let heads = chunk?;
-            found.extend(heads.iter().filter(|c| rows.contains(&c.head.row)).map(|c| (c.head.row, c.seq)));
+            let wanted = heads.iter().filter(|c| rows.binary_search(&c.head.row).is_ok());
+            found.extend(wanted.map(|c| (c.head.row, c.seq as u32)));
         }
+        debug_assert!(found.is_sorted(), "heads come in the order of their rows");
         Ok(found)
     }
 }
