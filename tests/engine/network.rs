@@ -7,9 +7,9 @@ use super::matrix::each;
 use super::scenarios::{SCENARIOS, Scenario, serve};
 use crate::support::{Proxy, Trouble, outflow_with};
 
-/// How long outflow waits for an answer here, in milliseconds.
-const TIMEOUT: u64 = 400;
-const LATE: Duration = Duration::from_millis(3 * TIMEOUT / 2);
+/// How long outflow waits for an answer where answers are late.
+const PATIENCE: &str = "timeout:800";
+const LATE: Duration = Duration::from_millis(1200);
 
 const INSERTS: &str = "inserts after a crash";
 const TROUBLES: [Trouble; 5] = [
@@ -27,9 +27,9 @@ fn troubled(scenario: &Scenario, lab: &Lab, trouble: Trouble) {
     lab.base_url = format!("{}/hubspot", proxy.url);
     lab.write();
     let arguments: Vec<&str> = ["sync", "--format", "json"].iter().chain(scenario.flags).copied().collect();
-    let variables = [("OUTFLOW_REHEARSE", format!("timeout:{TIMEOUT}"))];
-    let variables = variables.each_ref().map(|(name, value)| (*name, &**value));
-    let run = outflow_with(lab.path(), &arguments, &variables);
+    let is_late = matches!(trouble, Trouble::SlowAnswer(_) | Trouble::SlowRequest(_));
+    let variables: &[_] = if is_late { &[("OUTFLOW_REHEARSE", PATIENCE)] } else { &[] };
+    let run = outflow_with(lab.path(), &arguments, variables);
     proxy.rest();
     let report = run.json()["syncs"][0].clone();
     println!("{} {trouble:?}: {} struck, exit {}, {report}", scenario.name, proxy.struck(), run.code);

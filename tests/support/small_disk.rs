@@ -10,15 +10,24 @@ pub struct SmallDisk {
 /// What fills it.
 const BALLAST: &str = ".ballast";
 
+/// A command of the superuser, which the user of a CI machine may call without a password.
+fn privileged(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", program]);
+    command
+}
+
 impl SmallDisk {
     /// Empty, of so many kilobytes. `None` where this user may not mount, which a test may be content with anywhere but
     /// in CI.
     pub fn over(folder: &Path, kilobytes: u64) -> Option<Self> {
         fs::create_dir_all(folder).unwrap();
-        let options = format!("size={kilobytes}k,mode=0700");
-        let mut mount = Command::new("mount");
-        let mounted = mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).output();
-        match mounted {
+        let (user, group) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        let options = format!("size={kilobytes}k,mode=0700,uid={user},gid={group}");
+        match privileged("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).output() {
             Ok(output) if output.status.success() => Some(SmallDisk { folder: folder.to_path_buf() }),
             refused if std::env::var_os("CI").is_none() => {
                 eprintln!("skipped: this user may not mount a disk ({refused:?})");
@@ -44,13 +53,13 @@ impl SmallDisk {
     /// Nobody can write to it any more, or can again.
     pub fn protect(&self, is_protected: bool) {
         let options = if is_protected { "remount,ro" } else { "remount,rw" };
-        let changed = Command::new("mount").args(["-o", options]).arg(&self.folder).output().unwrap();
+        let changed = privileged("mount").args(["-o", options]).arg(&self.folder).output().unwrap();
         assert!(changed.status.success(), "{changed:?}");
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.folder).output();
+        let _ = privileged("umount").arg("-l").arg(&self.folder).output();
     }
 }
