@@ -91,6 +91,8 @@ mod armed {
         if !sent.is_ok_and(|status| status.success()) {
             abort();
         }
+        // The signal may come to this thread last of all; it must not go on before.
+        std::thread::park_timeout(Duration::from_secs(5));
     }
 
     /// How long a lease is to last, where a test says so.
