@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::{Given, help};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::{Holdings, Ledger as File, Salt, State};
-use crate::project::Project;
+use crate::project::{Mode, Project};
 use crate::report::format::{bytes, plural, thousands};
 use crate::report::{Answer, Failure};
 
@@ -72,8 +72,8 @@ struct Import {
 impl Ledger {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
         match &self.command {
-            Command::Stats(named) => named.run(given, File::holdings),
-            Command::Verify(named) => named.run(given, File::verify),
+            Command::Stats(named) => named.run(given, "", File::holdings),
+            Command::Verify(named) => named.run(given, "whole; ", File::verify),
             Command::Forget(named) => named.forget(given),
             Command::Export(export) => export.run(given),
             Command::Import(import) => import.run(given),
@@ -85,6 +85,7 @@ impl Syncs {
     fn run(
         &self,
         given: &mut Given,
+        verdict: &str,
         look: impl Fn(&File) -> crate::error::Result<Holdings>,
     ) -> Result<Answer, Failure> {
         let project = given.project_offline()?;
@@ -97,7 +98,7 @@ impl Syncs {
                 continue;
             };
             let held = look(&ledger)?;
-            text.push_str(&line(name, &held));
+            text.push_str(&format!("{name}: {verdict}{}\n", described(&held)));
             found.push(body(name, &held));
         }
         Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), found.into())])))
@@ -117,10 +118,10 @@ fn body(name: &str, held: &Holdings) -> serde_json::Value {
     })
 }
 
-fn line(name: &str, held: &Holdings) -> String {
-    let mut line = format!("{name}: {}, {}", plural(held.entries, "row"), bytes(held.bytes));
+fn described(held: &Holdings) -> String {
+    let mut text = format!("{}, {}", plural(held.entries, "row"), bytes(held.bytes));
     if let Some(each) = held.bytes.checked_div(held.entries) {
-        line.push_str(&format!(" ({each} B a row)"));
+        text.push_str(&format!(" ({} B a row)", thousands(each)));
     }
     for (count, what) in [
         (held.log, "in the log"),
@@ -129,10 +130,10 @@ fn line(name: &str, held: &Holdings) -> String {
         (held.refused, "refused"),
     ] {
         if count > 0 {
-            line.push_str(&format!(", {} {what}", thousands(count)));
+            text.push_str(&format!(", {} {what}", thousands(count)));
         }
     }
-    line + "\n"
+    text
 }
 
 impl Export {
@@ -172,7 +173,7 @@ impl Import {
         let lease = State::open(&project.state)?.acquire(sync)?;
         let held = File::import(&path, &self.file, &lease, salt.as_ref())?;
         lease.release()?;
-        let text = format!("imported; {}", line(sync, &held));
+        let text = format!("{sync}: imported; {}\n", described(&held));
         Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), json!([body(sync, &held)]))])))
     }
 }
@@ -180,17 +181,21 @@ impl Import {
 impl One {
     fn forget(&self, given: &mut Given) -> Result<Answer, Failure> {
         let project = given.project_offline()?;
-        given.sync(&project, &self.sync)?;
+        let effect = match given.sync(&project, &self.sync)?.mode {
+            Mode::Upsert | Mode::Update => "the next run sends every row again",
+            Mode::Insert | Mode::Mirror | Mode::Audience => {
+                "the next run needs `--first-run` and sends every row again; objects whose rows vanish until then stay"
+            }
+        };
         if !given.global.yes {
-            let message =
-                format!("forgetting the ledger of `{}` makes the next run send every row again", self.sync);
+            let message = format!("once the ledger of `{}` is forgotten, {effect}", self.sync);
             return Err(Error::new("OF-CLI-008", ErrorKind::Usage, message)
                 .hint("if that is what you want, say it with `--yes`")
                 .into());
         }
         let gone = self.remove(&project)?;
         let text = match gone {
-            true => format!("{}: forgotten; the next run sends every row again\n", self.sync),
+            true => format!("{}: forgotten; {effect}\n", self.sync),
             false => format!("{}: no ledger yet\n", self.sync),
         };
         let body = json!([{"sync": self.sync, "forgotten": gone}]);

@@ -175,7 +175,10 @@ impl<T: Read> Read for Summed<T> {
 /// The ledger in an export, as a file beside the place it goes to.
 fn unpack(path: &Path, from: &Path) -> Result<(Header, NamedTempFile)> {
     let unreadable = |error: io::Error| disk(from, "read", &error);
-    let source = File::open(from).map_err(unreadable)?;
+    let source = File::open(from).map_err(|error| {
+        Error::new(EXPORT, ErrorKind::State, format!("`{}` cannot be read: {error}", from.display()))
+            .hint("name a file that `outflow ledger export` wrote; nothing was changed")
+    })?;
     let size = source.metadata().map_err(unreadable)?.len();
     let damaged = |what: &str| {
         Error::new(EXPORT, ErrorKind::State, format!("`{}` {what}", from.display()))

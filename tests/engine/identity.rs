@@ -25,9 +25,12 @@ fn a_ledger_is_counted_verified_and_forgotten() {
     for command in ["stats", "verify"] {
         let held = lab.run(&["ledger", command, "--format", "json"]).ends(0).json()["syncs"][0].clone();
         assert_eq!(counts(&held, ["entries", "unsettled", "refused"]), [3, 0, 0]);
+        assert_eq!(counts(&held, ["bytes_per_row"])[0], counts(&held, ["bytes"])[0] / 3);
     }
+    let told = lab.run(&["ledger", "verify"]).ends(0).stdout;
+    assert!(told.starts_with("people: whole; 3 rows, ") && told.contains(" B a row)"), "{told}");
     let asked = lab.run(&["ledger", "forget", "people"]).ends(2);
-    assert!(asked.stderr.contains("--yes"), "{asked:?}");
+    assert!(asked.stderr.contains("--yes") && !asked.stderr.contains("--first-run"), "{asked:?}");
     assert_eq!(counts(&lab.sync(0), ["unchanged"]), [3], "nothing was forgotten without a word");
     lab.run(&["ledger", "forget", "people", "--yes"]).ends(0);
     assert_eq!(counts(&lab.sync(0), ["added", "delivered"]), [3, 3]);
@@ -49,8 +52,19 @@ fn a_damaged_detail_is_found_by_verify() {
 fn a_missing_ledger_of_a_mirror_needs_a_word() {
     let lab = Lab::new(THREE).mapping("mode: mirror");
     lab.sync(0);
-    std::fs::remove_dir_all(lab.file(".outflow/ledger")).unwrap();
+    let told = lab.run(&["ledger", "forget", "people", "--yes"]).ends(0).stdout;
+    assert!(told.contains("`--first-run`"), "{told}");
     assert_eq!(lab.sync(4)["error"]["code"], "OF-RUN-012");
     assert_eq!(counts(&lab.sync_with(&["--first-run"], 0), ["added", "delivered"]), [3, 3]);
     lab.assert_mirrored();
+}
+
+#[test]
+fn an_import_names_the_file_that_is_not_there() {
+    let lab = Lab::new(THREE);
+    lab.sync(0);
+    let run = lab.run(&["ledger", "import", "people", "nowhere.ledger", "--yes"]).ends(1);
+    assert!(run.stderr.contains("`nowhere.ledger` cannot be read"), "{run:?}");
+    assert!(run.stderr.contains("ledger export") && !run.stderr.contains("state:"), "{run:?}");
+    lab.run(&["ledger", "verify"]).ends(0);
 }
