@@ -114,7 +114,7 @@ fn check_rows(conn: &Connection) -> Attempt<()> {
 /// No entry twice; no detail of an unknown key, unless its row is gone, and none gone whose key is live. Entries and
 /// details both come in the order of keys, so that one pass over them sees it. Returns the number of entries.
 fn check_entries(conn: &Connection) -> Attempt<u64> {
-    let mut details = Details { conn, held: VecDeque::new(), last: None };
+    let mut details = Details { conn, held: VecDeque::new(), last: None, over: false };
     let (mut last, mut entries) = (None, 0);
     let mut check = |key: KeyHash| {
         if last >= Some(key) {
@@ -139,6 +139,8 @@ struct Details<'a> {
     held: VecDeque<(KeyHash, bool)>,
     /// Of those read so far.
     last: Option<KeyHash>,
+    /// None follows those that are held.
+    over: bool,
 }
 
 impl Details<'_> {
@@ -157,9 +159,10 @@ impl Details<'_> {
     }
 
     fn peek(&mut self) -> Attempt<Option<(KeyHash, bool)>> {
-        if self.held.is_empty() {
+        if self.held.is_empty() && !self.over {
             self.held = detail::after(self.conn, self.last, 4096)?.into();
-            self.last = self.held.back().map(|(key, _)| *key).or(self.last);
+            self.last = self.held.back().map(|(key, _)| *key);
+            self.over = self.held.is_empty();
         }
         Ok(self.held.front().copied())
     }
