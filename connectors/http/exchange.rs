@@ -94,7 +94,11 @@ fn without_secret(body: Vec<u8>, secret: Option<&SecretString>) -> Vec<u8> {
     let Some(secret) = secret.map(ExposeSecret::expose_secret).filter(|s| s.len() >= SHORTEST_SECRET) else {
         return body;
     };
-    if !body.windows(secret.len()).any(|w| w == secret.as_bytes()) {
+    let is_repeated = match std::str::from_utf8(&body) {
+        Ok(text) => text.contains(secret),
+        Err(_) => body.windows(secret.len()).any(|w| w == secret.as_bytes()),
+    };
+    if !is_repeated {
         return body;
     }
     String::from_utf8_lossy(&body).replace(secret, "[secret]").into_bytes()

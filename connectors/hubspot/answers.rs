@@ -8,13 +8,14 @@
 //! An input named both as a result and as an error is unknown: it may have been written in part, so neither "applied"
 //! nor "refused without effect" is proven, and sending it again is safe.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::Range;
 
 use serde_json::Value as Json;
 
-use super::encode::{Inputs, fold};
+use super::encode::{Inputs, Sent, fold};
 use super::errors::{Refusal, refusal};
 use crate::contract::{Lookup, Outcome};
 
@@ -81,47 +82,69 @@ impl Seen {
     }
 }
 
-/// Inputs of a part by what an answer can name them by.
+/// Places in a part by a name; one that several inputs share names none of them.
+type Places<K> = HashMap<K, Option<usize>>;
+
+/// Inputs of a part by what an answer can name them by. Each list is made when it is first needed: most answers name
+/// all inputs in one way.
 struct Index<'a> {
     inputs: &'a Inputs,
     part: Range<usize>,
-    /// A value that several inputs share names none of them.
-    by_id: HashMap<&'a str, Option<usize>>,
-    /// Only those sent by record id: an upsert's `id` is a key, which may look like another object's record id.
-    by_record_id: HashMap<&'a str, Option<usize>>,
-    by_key: HashMap<&'a str, Option<usize>>,
-    by_folded_key: HashMap<String, Option<usize>>,
+    sent: &'a [Sent],
     key_name: Option<&'a str>,
+    by_id: OnceCell<Places<&'a str>>,
+    by_record_id: OnceCell<Places<&'a str>>,
+    by_key: OnceCell<Places<&'a str>>,
+    by_folded_key: OnceCell<Places<String>>,
 }
 
-fn put<K: Hash + Eq>(map: &mut HashMap<K, Option<usize>>, name: K, place: usize) {
-    map.entry(name).and_modify(|known| *known = None).or_insert(Some(place));
+fn places<K: Hash + Eq>(names: impl Iterator<Item = (usize, Option<K>)>) -> Places<K> {
+    let mut places = HashMap::new();
+    for (place, name) in names {
+        if let Some(name) = name {
+            places.entry(name).and_modify(|known| *known = None).or_insert(Some(place));
+        }
+    }
+    places
 }
 
 impl<'a> Index<'a> {
     fn new(inputs: &'a Inputs, part: Range<usize>) -> Self {
-        let sent = &inputs.sent()[part.clone()];
-        let mut index = Index {
+        Index {
             inputs,
+            sent: &inputs.sent()[part.clone()],
             part,
-            by_id: HashMap::with_capacity(sent.len()),
-            by_record_id: HashMap::new(),
-            by_key: HashMap::with_capacity(sent.len()),
-            by_folded_key: HashMap::with_capacity(sent.len()),
             key_name: inputs.key_name.as_deref(),
-        };
-        for (place, sent) in sent.iter().enumerate() {
-            if let Some(id) = sent.id() {
-                put(&mut index.by_id, id, place);
-            }
-            if let Some(id) = &sent.record_id {
-                put(&mut index.by_record_id, id.as_str(), place);
-            } else if let Some(key) = sent.key.as_deref().filter(|key| !key.is_empty()) {
-                put(&mut index.by_key, key, place);
-                put(&mut index.by_folded_key, fold(key), place);
-            }
+            by_id: OnceCell::new(),
+            by_record_id: OnceCell::new(),
+            by_key: OnceCell::new(),
+            by_folded_key: OnceCell::new(),
         }
-        index
+    }
+
+    fn names<K>(&self, name: impl Fn(&'a Sent) -> Option<K>) -> impl Iterator<Item = (usize, Option<K>)> {
+        self.sent.iter().map(name).enumerate()
+    }
+
+    fn of_id(&self, id: &str) -> Option<usize> {
+        let by_id = self.by_id.get_or_init(|| places(self.names(Sent::id)));
+        by_id.get(id).copied().flatten()
+    }
+
+    /// Only of those sent by record id: an upsert's `id` is a key, which may look like another object's record id.
+    fn of_record_id(&self, id: &str) -> Option<usize> {
+        let by_record_id =
+            self.by_record_id.get_or_init(|| places(self.names(|sent| sent.record_id.as_deref())));
+        by_record_id.get(id).copied().flatten()
+    }
+
+    fn of_key(&self, key: &str) -> Option<usize> {
+        let by_key = self.by_key.get_or_init(|| places(self.names(own_key)));
+        by_key.get(key).copied().flatten().or_else(|| {
+            let by_folded_key =
+                self.by_folded_key.get_or_init(|| places(self.names(|sent| own_key(sent).map(fold))));
+            by_folded_key.get(&fold(key)).copied().flatten()
+        })
     }
 
     fn of_trace(&self, id: &str) -> Option<usize> {
@@ -134,11 +157,7 @@ impl<'a> Index<'a> {
             return self.of_trace(trace);
         }
         let key = self.key_name.and_then(|name| text(result.get("properties")?, name));
-        let by_key = key.and_then(|key| {
-            let exact = self.by_key.get(key.as_str()).copied().flatten();
-            exact.or_else(|| self.by_folded_key.get(&fold(&key)).copied().flatten())
-        });
-        by_key.or_else(|| self.by_record_id.get(id).copied().flatten())
+        key.and_then(|key| self.of_key(&key)).or_else(|| self.of_record_id(id))
     }
 
     /// Errors name inputs by trace id, or by the ids that were sent.
@@ -149,8 +168,13 @@ impl<'a> Index<'a> {
             return traces.into_iter().filter_map(|trace| self.of_trace(trace)).collect();
         }
         let ids = strings(context, "ids").chain(strings(context, "id"));
-        ids.filter_map(|id| self.by_id.get(id).copied().flatten()).collect()
+        ids.filter_map(|id| self.of_id(id)).collect()
     }
+}
+
+/// The match key of an input that was not sent by record id.
+fn own_key(sent: &Sent) -> Option<&str> {
+    sent.key.as_deref().filter(|key| sent.record_id.is_none() && !key.is_empty())
 }
 
 /// What an answered batch read found under each key, in the keys' order.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::entry::{Detail, KeyHash, RecordHash};
 use super::fault::{Attempt, Fault, damaged};
@@ -97,11 +97,25 @@ pub(super) struct Writer<'a> {
     /// Where there are none, none needs to be deleted.
     any: bool,
     names: Names,
+    insert: CachedStatement<'a>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(conn: &'a Connection) -> Attempt<Self> {
-        Ok(Writer { conn, any: any(conn)?, names: Names::load(conn)? })
+        let insert = conn.prepare_cached(&format!(
+            "INSERT OR REPLACE INTO detail ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        ))?;
+        Ok(Writer { conn, any: any(conn)?, names: Names::load(conn)?, insert })
+    }
+
+    /// Puts or deletes the details of many keys, in the order of the table: rows that share a page come together.
+    pub(super) fn put_all(&mut self, mut details: Vec<(KeyHash, Option<Box<Detail>>)>) -> Attempt<()> {
+        // Stable, so that the newest of equal keys stays last.
+        details.sort_by_key(|(key, _)| *key);
+        details.into_iter().try_for_each(|(key, detail)| match detail {
+            Some(detail) => self.put(&key, &detail),
+            None => self.delete(&key),
+        })
     }
 
     fn get(&self, key: &KeyHash) -> Attempt<Option<Detail>> {
@@ -122,22 +136,18 @@ impl<'a> Writer<'a> {
         let record = detail.record.as_deref().map(compress).transpose()?;
         let fields = (!fields.is_empty()).then_some(fields);
         let sum = checksum(key, detail, fields.as_deref(), record.as_deref());
-        self.conn
-            .prepare_cached(&format!(
-                "INSERT OR REPLACE INTO detail ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-            ))?
-            .execute(params![
-                &key.0[..],
-                detail.gone,
-                detail.destination_hash as i64,
-                detail.key,
-                detail.remote_id,
-                detail.created,
-                detail.destination_key,
-                fields,
-                record,
-                sum
-            ])?;
+        self.insert.execute(params![
+            &key.0[..],
+            detail.gone,
+            detail.destination_hash as i64,
+            detail.key,
+            detail.remote_id,
+            detail.created,
+            detail.destination_key,
+            fields,
+            record,
+            sum
+        ])?;
         self.any = true;
         Ok(())
     }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::codec::Decoder;
 use super::detail;
 use super::dirty::{self, KeySet, dirty_sum};
-use super::entry::{BatchId, KeyHash, OpenIntent, RecordHash, Settled, Settlement};
+use super::entry::{BatchId, Detail, KeyHash, OpenIntent, RecordHash, Settled, Settlement};
 use super::fault::{Attempt, Fault, damaged};
 use super::intent::{Intent, read_entry};
 use super::packed::{self, Entry};
@@ -77,11 +77,12 @@ impl Ledger {
                 settled.push((batch, taken.take(batch.0, changes)?));
             }
             taken.log()?;
-            let proven = &taken.proven;
+            let Taken { details, proven, .. } = taken;
+            detail::Writer::new(tx)?.put_all(details)?;
             for (batch, without_effect) in &settled {
                 dirty.clean(tx, batch.0, |key| proven.contains(key) || without_effect.contains(key))?;
             }
-            dirty.clean_everywhere(tx, &taken.proven)
+            dirty.clean_everywhere(tx, &proven)
         })
     }
 
@@ -109,8 +110,8 @@ impl Ledger {
 /// What several batches came to, on its way into the tables.
 struct Taken<'a> {
     conn: &'a Connection,
-    details: detail::Writer<'a>,
     has_refusals: bool,
+    details: Vec<(KeyHash, Option<Box<Detail>>)>,
     /// Of the batch whose entries wait to be logged.
     run: String,
     logged: Vec<Entry>,
@@ -122,8 +123,8 @@ impl<'a> Taken<'a> {
     fn new(conn: &'a Connection) -> Attempt<Self> {
         Ok(Taken {
             conn,
-            details: detail::Writer::new(conn)?,
             has_refusals: refusals::any(conn)?,
+            details: Vec::new(),
             run: String::new(),
             logged: Vec::new(),
             proven: KeySet::default(),
@@ -154,9 +155,10 @@ impl<'a> Taken<'a> {
                     without_effect.insert(key);
                 }
                 Settlement::Unknown => {}
-                acknowledged => {
-                    let record = keep_detail(&mut self.details, &key, acknowledged)?;
+                result => {
+                    let (record, detail) = acknowledged(result);
                     self.logged.push(Entry { key, record });
+                    self.details.push((key, detail));
                     if self.has_refusals {
                         refusals::forget(self.conn, &key)?;
                     }
@@ -174,25 +176,17 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// Stores the detail that an acknowledgement leaves; returns what to log.
-fn keep_detail(
-    details: &mut detail::Writer<'_>,
-    key: &KeyHash,
-    acknowledged: Settlement,
-) -> Attempt<RecordHash> {
-    let (record, detail, gone) = match acknowledged {
+/// What an acknowledgement logs, and the detail it leaves.
+fn acknowledged(result: Settlement) -> (RecordHash, Option<Box<Detail>>) {
+    let (record, mut detail, gone) = match result {
         Settlement::Delivered { record, detail } => (record, detail, false),
         Settlement::Gone { detail } => (RecordHash::REMOVED, Some(detail), true),
         _ => (RecordHash::REMOVED, None, false),
     };
-    match detail {
-        Some(mut detail) => {
-            detail.gone = gone;
-            details.put(key, &detail)?;
-        }
-        None => details.delete(key)?,
+    if let Some(detail) = &mut detail {
+        detail.gone = gone;
     }
-    Ok(record)
+    (record, detail)
 }
 
 const SELECT: &str = "SELECT batch, run_id, verb, handle, n, keys, dirty, dirty_sum, data, sum FROM intent";

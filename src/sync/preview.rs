@@ -90,6 +90,9 @@ fn object(text: &str) -> Map<String, Json> {
 /// Bytes that a request spends on each record beside names and values.
 const OVERHEAD: u64 = 30;
 
+/// Bytes of a field beside its name and value, such as quotes: so many more than the spool spends.
+const PUNCTUATION: u64 = 4;
+
 /// Seconds a request is taken to last where nothing better is known.
 const LATENCY: f64 = 0.2;
 
@@ -104,7 +107,7 @@ pub fn forecast(
     capabilities: &Capabilities,
     daily: Option<u64>,
 ) -> Result<Forecast> {
-    let names = OVERHEAD + spec.fields.iter().map(|field| field.name.len() as u64).sum::<u64>();
+    let names = OVERHEAD + spec.fields.iter().map(|field| field.name.len() as u64 + PUNCTUATION).sum::<u64>();
     let mut forecast = Forecast::default();
     for phase in &plan.phases {
         let mut cutter = Cutter::new(shape);

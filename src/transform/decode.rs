@@ -58,8 +58,8 @@ fn length(input: &mut &[u8]) -> Option<usize> {
 mod tests {
     use outflow_connectors::contract::{Number, Value};
 
-    use super::super::encode::encode_value;
     use super::*;
+    use crate::transform::encode::encode_value;
 
     #[test]
     fn values_return_as_they_were_and_damage_is_seen() {
