@@ -166,7 +166,7 @@ fn tests_guards_and_delivery() {
             ),
             (
                 "delivery: {batch_rows: 0, batch_bytes: 4, rate: 15, start: streaming, send: changed}\n",
-                "mappings/m.yml:3:24: OF-CFG-006: `delivery.batch_rows` must be a whole number of at least 1, not `0`\nmappings/m.yml:3:40: OF-CFG-006: `delivery.batch_bytes` must be a size like `512kB` or `4MB`, not `4`\nmappings/m.yml:3:49: OF-CFG-006: `delivery.rate` must be a rate like `190/10s` or `15/s`, not `15`\nmappings/m.yml:3:60: OF-CFG-022: `delivery.start: streaming` cannot go with `on_duplicate_key` other than `first`, which needs all rows first\nmappings/m.yml:3:77: OF-CFG-007: `delivery.send: changed` is not supported by this version yet",
+                "mappings/m.yml:3:24: OF-CFG-006: `delivery.batch_rows` must be a whole number of at least 1, not `0`\nmappings/m.yml:3:40: OF-CFG-006: `delivery.batch_bytes` must be a size like `512kB` or `4MB`, not `4`\nmappings/m.yml:3:49: OF-CFG-006: `delivery.rate` must be a rate like `190/10s` or `15/s`, not `15`\nmappings/m.yml:3:60: OF-CFG-022: `delivery.start: streaming` cannot go with `on_duplicate_key` other than `first`, which needs all rows first (set `on_duplicate_key: first`, or leave `start` out)\nmappings/m.yml:3:77: OF-CFG-007: `delivery.send: changed` is not supported by this version yet",
             ),
             (
                 "sla: {finish_by: 8, timezone: Tokyo, max_age: soon}\n",
