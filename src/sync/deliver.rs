@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +12,6 @@ use outflow_connectors::contract::{
     ConnectorError, Handles, Kind, Outcome, RateLimit, RemoteHandle, Session, Submitted,
 };
 use outflow_connectors::rehearsal::point;
-use tokio::sync::Notify;
 use tokio::task::block_in_place;
 use tokio::time::Instant;
 
@@ -64,25 +62,13 @@ impl Shape {
     }
 }
 
-/// Rows under way up to which a batch that only waits to be settled keeps no other from being made ready.
-const SETTLING: u64 = 20_000;
-
 /// Time that all batches in flight get to settle after an interrupt.
 const SETTLE: Duration = Duration::from_secs(30);
-
-/// Batches that wait for their turn or their answer.
-#[derive(Default)]
-struct Waiting {
-    batches: AtomicUsize,
-    /// One of them has its answer.
-    answered: Notify,
-}
 
 impl Delivery<'_> {
     /// Sends all batches of the inlet. Counts of what was settled come back whatever happened; what the inlet still has
     /// afterwards was not sent. `awaited` are the keys that a later change waits for.
     pub async fn send_all(&self, inlet: &mut Inlet<'_>, progress: &mut Progress, awaited: &HashSet<KeyHash>) {
-        let waiting = Waiting::default();
         let mut flying = FuturesUnordered::new();
         let mut in_air = 0;
         let (mut open, mut stopping) = (true, false);
@@ -103,12 +89,11 @@ impl Delivery<'_> {
                     let event = Event::Settled { sync: self.sync.to_owned(), changes: progress.settled };
                     self.observer.observe(&event);
                 }
-                () = waiting.answered.notified() => {}
-                filled = inlet.fill(), if more && self.has_room(flying.len(), in_air, &waiting) => match filled {
+                filled = inlet.fill(), if more && flying.len() < self.shape.ready() => match filled {
                     Ok(()) => match inlet.take() {
                         Some(batch) => {
                             in_air += batch.items.len() as u64;
-                            flying.push(self.batch(batch, &waiting));
+                            flying.push(self.batch(batch));
                         }
                         None => open = false,
                     },
@@ -131,18 +116,8 @@ impl Delivery<'_> {
         progress.counts.add(&cut_off);
     }
 
-    /// Whether another batch may be made ready: those that only wait to be settled don't count while they are small.
-    fn has_room(&self, flying: usize, rows: u64, waiting: &Waiting) -> bool {
-        let ready = self.shape.ready();
-        flying < ready || (rows < SETTLING && waiting.batches.load(Ordering::Relaxed) < ready)
-    }
-
-    async fn batch(&self, batch: Batch<'_>, waiting: &Waiting) -> BatchEnd {
-        waiting.batches.fetch_add(1, Ordering::Relaxed);
-        let sent = self.send(&batch).await;
-        waiting.batches.fetch_sub(1, Ordering::Relaxed);
-        waiting.answered.notify_one();
-        match sent {
+    async fn batch(&self, batch: Batch<'_>) -> BatchEnd {
+        match self.send(&batch).await {
             Ok((id, answer)) => self.acknowledge(id, &batch, answer).await,
             // Nothing was sent: the intent did not become durable, or the lease is gone.
             Err(error) => {
