@@ -1,5 +1,6 @@
 //! What goes into the ledger and comes out of it.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use outflow_connectors::contract::Verb;
 use serde::{Deserialize, Serialize};
 
 /// First 128 bits of the salted SHA-256 of a key's canonical encoding.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub [u8; 16]);
 
 /// First 128 bits of the salted SHA-256 of key and record; all zero stands for "removed".
@@ -18,6 +19,21 @@ pub struct RecordHash(pub [u8; 16]);
 impl KeyHash {
     /// In bytes.
     pub const LENGTH: usize = 16;
+}
+
+impl Ord for KeyHash {
+    /// In the order of the bytes; as numbers they are compared at once.
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for KeyHash {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl RecordHash {
