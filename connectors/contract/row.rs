@@ -102,7 +102,7 @@ impl RowBatch {
     }
 
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        (0..self.len()).map(move |index| Row { batch: self, index })
+        self.slots.chunks_exact(self.schema.columns.len().max(1)).map(move |slots| Row { batch: self, slots })
     }
 }
 
@@ -176,7 +176,7 @@ pub enum Raw<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     batch: &'a RowBatch,
-    index: usize,
+    slots: &'a [Slot],
 }
 
 impl<'a> Row<'a> {
@@ -185,9 +185,10 @@ impl<'a> Row<'a> {
     }
 
     /// The cell of the column at this position; panics where the schema has no such column.
+    #[inline]
     pub fn cell(&self, column: usize) -> Cell<'a> {
         let arena = &self.batch.arena;
-        match self.batch.slots[self.index * self.batch.schema.columns.len() + column] {
+        match self.slots[column] {
             Slot::Null => Cell::Null,
             Slot::Bool(b) => Cell::Bool(b),
             Slot::Integer(i) => Cell::Integer(i),
@@ -207,7 +208,7 @@ impl<'a> Row<'a> {
     /// The cell without what [`Self::cell`] has to do for the sake of its types: no look at each byte of a text, no calendar.
     #[inline]
     pub fn raw(&self, column: usize) -> Raw<'a> {
-        match self.batch.slots[self.index * self.batch.schema.columns.len() + column] {
+        match self.slots[column] {
             Slot::Span { kind: Span::Text, at, len } => {
                 Raw::Text(&self.batch.arena[at as usize..(at + len) as usize])
             }

@@ -41,7 +41,8 @@ fn troubled(scenario: &Scenario, lab: &Lab, trouble: Trouble) {
     // The second of two creates is refused, and that answer is all that came: the objects are there, and the rows are
     // shown as refused because they are.
     if scenario.name == INSERTS && trouble == Trouble::SentTwice {
-        assert_eq!(counts(&report, ["rejected", "delivered"]), [40, 0], "{report:#}");
+        let [added, rejected, delivered] = counts(&report, ["added", "rejected", "delivered"]);
+        assert!(added >= 20 && rejected == added && delivered == 0, "{report:#}");
         lab.sync_with(scenario.flags, 3);
         assert!(lab.errors().iter().all(|error| error["code"] == "CONFLICT"));
         return scenario.assert_delivered(&lab);
