@@ -66,12 +66,13 @@ impl Chooser {
         }
         let is_full = self.lot.heads.len() >= self.batch_rows
             || self.lot.records.len() + record.len() > self.batch_bytes;
-        if is_full && !self.lot.heads.is_empty() {
-            if let Err(kept) = self.lots.try_send(take(&mut self.lot)) {
-                // It waits for its turn, and this row for the end of the extract.
-                self.lot = kept.into_inner();
-                return;
-            }
+        if is_full
+            && !self.lot.heads.is_empty()
+            && let Err(kept) = self.lots.try_send(take(&mut self.lot))
+        {
+            // It waits for its turn, and this row for the end of the extract.
+            self.lot = kept.into_inner();
+            return;
         }
         self.lot.heads.push((seq, *head));
         self.lot.records.extend_from_slice(record);
