@@ -13,7 +13,7 @@ use super::{Number, Value};
 pub enum ValueRef<'a> {
     Null,
     Boolean(bool),
-    /// The canonical text of a [`Number`](super::Number), integers included.
+    /// The canonical text of a [`Number`], integers included.
     Number(Cow<'a, str>),
     Text(&'a str),
     Date(civil::Date),

@@ -99,7 +99,7 @@ impl Mapper {
     }
 
     /// Whether a row's destination key can neither change nor be another row's, but with its primary key: the columns
-    /// are the same, and the destination compares their values as they are. See [`Scratch::is_mixed`] for the rest.
+    /// are the same, and the destination compares their values as they are. See [`Kinds::is_mixed`] for the rest.
     pub fn destination_is_key(&self) -> bool {
         self.spec.match_is_key()
             && self.fields.iter().all(|field| !field.is_matched || field.normaliser.is_none())
