@@ -203,7 +203,7 @@ impl<'a> Work<'a> {
                 if let Some(error) = held {
                     block_in_place(|| finish::invalid_rows(self.ledger()?, &delta, &open.run_id, false))?;
                     report.counts.pending += plan.changes();
-                    return Err(error);
+                    return Err(begun.told(error));
                 }
                 let job = Job { delta: &delta, plan: &plan, memory: &memory, open, session: &*session };
                 self.deliver(job, begun, report).await

@@ -46,6 +46,16 @@ impl Begun {
     pub fn new(max_rejected: Option<Bound>) -> Self {
         Begun { progress: Progress::default(), watch: Watch::new(max_rejected), is_announced: false }
     }
+
+    /// Why the rest is held: what left while the source was read is not called unsent.
+    pub fn told(&self, error: Error) -> Error {
+        match self.progress.counts.sent {
+            0 => error,
+            _ => {
+                Error { message: error.message.replace("nothing was sent", "nothing more was sent"), ..error }
+            }
+        }
+    }
 }
 
 impl Work<'_> {

@@ -108,6 +108,18 @@ fn a_destination_that_is_down_ends_the_run_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_guard_that_holds_the_rest_says_that_some_rows_have_left() {
+    let lab = lab(true);
+    lab.sync(0);
+    let mapping = lab.mapping.replace("key_change: false", "key_change: true");
+    let lab = lab.mapping(&mapping);
+    lab.sql("update more set id = id + 10000, email = 'other' || email");
+    let held = lab.report("sync", &[], 4);
+    assert!(counts(&held, ["delivered"]) > [0], "{held}");
+    assert!(held["error"]["message"].as_str().unwrap().contains("nothing more was sent"), "{held}");
+}
+
+#[test]
 fn what_needs_all_rows_first_is_refused_beside_it() {
     for (lines, what) in [
         ("mode: mirror\non_duplicate_key: first", "`mode: mirror`"),
