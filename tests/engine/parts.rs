@@ -152,11 +152,14 @@ fn a_run_to_files_that_ends_anywhere_is_made_good_by_the_next() {
     let struck: BTreeSet<String> = each(cells, |(prepare, point, n)| {
         let folder = prepare();
         let plan = format!("{point}:{n}");
-        assert_eq!(folder.sync(Some(&plan)).code, -1, "{plan} does not end the run");
+        // How many parts a crash leaves unsettled, and so how often they are looked at, is a matter of time.
+        let run = folder.sync(Some(&plan));
+        assert!([0, -1].contains(&run.code), "{plan}: {run:#?}");
         folder.assert_made_good(&plan);
-        point.clone()
+        (run.code == -1).then(|| point.clone())
     })
     .into_iter()
+    .flatten()
     .collect();
     let never: Vec<String> =
         named().into_iter().filter(|name| name.starts_with(POINTS) && !struck.contains(name)).collect();
