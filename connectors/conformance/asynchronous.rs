@@ -154,6 +154,7 @@ impl Destination for Asynchronous {
             deletes: DeleteKind::Hard,
             remote_ids: true,
             partial_answers: true,
+            associations: false,
         })
     }
 

@@ -39,6 +39,8 @@ pub struct Capabilities {
     pub remote_ids: bool,
     /// One record can be refused without its batch.
     pub partial_answers: bool,
+    /// Objects can be linked to others, see [`Association`](super::Association).
+    pub associations: bool,
 }
 
 impl Capabilities {

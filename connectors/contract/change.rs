@@ -17,9 +17,18 @@ pub enum Verb {
     Update,
     /// Remove the object, by remote id if there is one, else by destination key. What is absent counts as removed.
     Delete,
+    /// Put the object that has this destination key on the target's list. Never creates the object; what is on the list
+    /// counts as put there.
+    Join,
+    /// Take the object off the target's list, by remote id if there is one, else by destination key. What is not on the
+    /// list, or absent, counts as taken off.
+    Leave,
 }
 
 impl Verb {
+    pub const ALL: [Verb; 6] =
+        [Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete, Verb::Join, Verb::Leave];
+
     /// Whether doing it twice ends as doing it once.
     pub fn is_repeatable(self) -> bool {
         self != Verb::Create
@@ -33,6 +42,8 @@ impl fmt::Display for Verb {
             Verb::Upsert => "upsert",
             Verb::Update => "update",
             Verb::Delete => "delete",
+            Verb::Join => "join",
+            Verb::Leave => "leave",
         })
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::permission::Always;
-use super::{BatchSource, Capabilities, Catalog, ConnectorError, Permission, Receipt, Value};
+use super::{Association, BatchSource, Capabilities, Catalog, ConnectorError, Permission, Receipt, Value};
 
 /// The object of a destination that a sync writes, with the options of the mapping's `destination` block.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +16,10 @@ pub struct Target {
     pub object: String,
     /// Names of the destination fields in `match_on`, in order.
     pub match_on: Vec<String>,
-    /// All fields of the mapping, so that a session can ask for just these.
+    /// All fields of the mapping, so that a session can ask for just these; without those of `associations`.
     pub fields: Vec<String>,
+    /// Links to other objects that a change carries as fields.
+    pub associations: Vec<Association>,
     /// The connector's own keys of the `destination` block (`list`, `api`, ...).
     pub options: serde_json::Map<String, serde_json::Value>,
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a vendor, a mapping, a plan or the ledger.
 
+mod association;
 mod capability;
 mod catalog;
 mod change;
@@ -14,6 +15,7 @@ mod source;
 mod value;
 mod value_ref;
 
+pub use association::{Association, AssociationKind};
 pub use capability::{Capabilities, DeleteKind, RateLimit};
 pub use catalog::{Catalog, FieldType, Property};
 pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, Verb};

@@ -32,6 +32,7 @@ pub(super) fn capabilities() -> Capabilities {
         deletes: DeleteKind::Hard,
         remote_ids: false,
         partial_answers: false,
+        associations: false,
     }
 }
 

@@ -37,6 +37,7 @@ fn capabilities() -> Capabilities {
         deletes: DeleteKind::Hard,
         remote_ids: false,
         partial_answers: false,
+        associations: false,
     }
 }
 

@@ -177,12 +177,16 @@ fn own_key(sent: &Sent) -> Option<&str> {
     sent.key.as_deref().filter(|key| sent.record_id.is_none() && !key.is_empty())
 }
 
-/// What an answered batch read found under each key, in the keys' order.
-pub(super) fn lookups(keys: &[String], id_property: &str, answer: &Json) -> Vec<Lookup> {
+/// What an answered batch read found under each key, in the keys' order; without a property the keys are record ids.
+pub(super) fn lookups(keys: &[String], id_property: Option<&str>, answer: &Json) -> Vec<Lookup> {
     let mut found: HashMap<String, Vec<String>> = HashMap::new();
     let mut strays = false;
     for result in list(answer, "results") {
-        let key = result.get("properties").and_then(|p| text(p, id_property)).map(|k| fold(&k));
+        let key = match id_property {
+            Some(name) => result.get("properties").and_then(|properties| text(properties, name)),
+            None => text(result, "id"),
+        };
+        let key = key.map(|key| fold(&key));
         match (key, text(result, "id")) {
             (Some(key), Some(id)) => found.entry(key).or_default().push(id),
             _ => strays = true,
@@ -212,12 +216,12 @@ pub(super) fn archived(inputs: &Inputs, part: Range<usize>, answer: Option<&Json
     part.zip(outcomes).map(|(place, o)| if absent(&o) { gone(place) } else { o }).collect()
 }
 
-fn list<'a>(body: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
+pub(super) fn list<'a>(body: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
     body.get(name).and_then(Json::as_array).into_iter().flatten()
 }
 
 /// A text, or a number as text: ids come as either.
-fn text(object: &Json, name: &str) -> Option<String> {
+pub(super) fn text(object: &Json, name: &str) -> Option<String> {
     match object.get(name)? {
         Json::String(text) => Some(text.clone()),
         Json::Number(number) => Some(number.to_string()),
@@ -226,7 +230,7 @@ fn text(object: &Json, name: &str) -> Option<String> {
 }
 
 /// A list of texts, or a single one.
-fn strings<'a>(object: &'a Json, name: &str) -> impl Iterator<Item = &'a str> {
+pub(super) fn strings<'a>(object: &'a Json, name: &str) -> impl Iterator<Item = &'a str> {
     let value = object.get(name);
     let many = value.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
     many.chain(value.and_then(Json::as_str))

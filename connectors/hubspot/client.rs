@@ -34,6 +34,24 @@ impl ObjectType {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The type's id, where the name tells it.
+    pub(super) fn type_id(&self) -> Option<&str> {
+        let known = [
+            ("contacts", "0-1"),
+            ("companies", "0-2"),
+            ("deals", "0-3"),
+            ("tickets", "0-5"),
+            ("products", "0-7"),
+        ];
+        let is_id = self.0.split_once('-').is_some_and(|(kind, number)| {
+            [kind, number].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+        });
+        match is_id {
+            true => Some(&self.0),
+            false => known.iter().find(|(name, _)| *name == self.0).map(|(_, id)| *id),
+        }
+    }
 }
 
 /// The batch calls that write.
@@ -102,15 +120,20 @@ impl Client {
         self.http.send(&request).await
     }
 
-    /// The objects with these values of a unique property; a strongly consistent read, unlike search.
+    /// The objects with these values of a unique property, or with these record ids; a strongly consistent read, unlike
+    /// search.
     pub(super) async fn read(
         &self,
         object: &ObjectType,
-        id_property: &str,
+        id_property: Option<&str>,
         keys: &[String],
     ) -> Result<Json, ConnectorError> {
         let inputs: Vec<Json> = keys.iter().map(|key| json!({"id": key})).collect();
-        let body = json!({"inputs": inputs, "idProperty": id_property, "properties": [id_property]});
+        let properties: Vec<&str> = id_property.into_iter().collect();
+        let mut body = json!({"inputs": inputs, "properties": properties});
+        if let Some(name) = id_property {
+            body["idProperty"] = name.into();
+        }
         let path = format!("/crm/v3/objects/{}/batch/read", object.as_str());
         let answer = self.http.send(&Request::query(path, body.to_string().into_bytes())).await?;
         answer.json.ok_or_else(|| not_understood("a batch read was answered without a body"))
@@ -124,7 +147,7 @@ fn unknown_object(object: &ObjectType, error: ConnectorError) -> ConnectorError 
 }
 
 /// A read whose answer makes no sense.
-fn not_understood(what: &str) -> ConnectorError {
+pub(super) fn not_understood(what: &str) -> ConnectorError {
     ConnectorError::new(Kind::Unavailable, format!("HubSpot's answer was not understood: {what}"))
         .hint("check the connection's `base_url`")
         .retry(crate::contract::Retry::Never)

@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 
 use super::answers;
+use super::associations::Associations;
 use super::client::{BATCH, Call, Client, ObjectType};
 use super::config::Config;
 use super::encode::{self, Inputs};
 use super::errors;
+use super::lists::{self, List, ListSession};
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue,
     Handles, Kind, Lookup, Normaliser, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle, RunContext,
@@ -64,7 +66,7 @@ impl HubSpot {
 /// What HubSpot can do under these limits; the same for all its objects.
 pub(super) fn capabilities_of(limits: &Limits) -> Capabilities {
     Capabilities {
-        verbs: &[Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete],
+        verbs: &Verb::ALL,
         batch_rows: BATCH,
         batch_bytes: None,
         in_flight: limits.concurrency.unwrap_or(IN_FLIGHT).max(1),
@@ -72,7 +74,18 @@ pub(super) fn capabilities_of(limits: &Limits) -> Capabilities {
         deletes: DeleteKind::Archive,
         remote_ids: true,
         partial_answers: true,
+        associations: true,
     }
+}
+
+/// A list takes members, found by their match key, and no fields.
+fn no_fields(target: &Target) -> Result<(), ConnectorError> {
+    let Some(field) = target.fields.iter().find(|field| !target.match_on.contains(field)) else {
+        return Ok(());
+    };
+    let message = format!("a list takes members only, so `{field}` would not be sent");
+    let hint = "deliver the fields of the objects by a sync of their own, and take them out of this one";
+    Err(ConnectorError::new(Kind::Config, message).hint(hint))
 }
 
 /// The object and the key it is matched on, as far as they can be checked without a request.
@@ -94,7 +107,16 @@ fn checked(target: &Target) -> Result<ObjectType, ConnectorError> {
 impl Destination for HubSpot {
     fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError> {
         checked(target)?;
-        Ok(capabilities_of(&self.limits))
+        let all = capabilities_of(&self.limits);
+        Ok(match lists::of(target) {
+            Some(_) => Capabilities {
+                verbs: &[Verb::Join, Verb::Leave],
+                batch_rows: lists::MEMBERS,
+                associations: false,
+                ..all
+            },
+            None => Capabilities { verbs: &[Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete], ..all },
+        })
     }
 
     fn quota(&self) -> QuotaOwner {
@@ -129,6 +151,11 @@ impl Destination for HubSpot {
 
     async fn catalog(&self, target: &Target) -> Result<Catalog, ConnectorError> {
         let object = checked(target)?;
+        if let Some(name) = lists::of(target) {
+            no_fields(target)?;
+            List::find(&self.client, &object, &name).await?;
+        }
+        Associations::check(&self.client, &object, &target.associations).await?;
         let results = self.client.properties(&object).await?;
         Ok(super::properties::catalog(&object, &results))
     }
@@ -151,8 +178,8 @@ impl Destination for HubSpot {
         }
         for part in askable.chunks(BATCH) {
             let texts: Vec<String> = part.iter().map(|(.., text)| text.clone()).collect();
-            let answer = self.client.read(&object, &part[0].1, &texts).await?;
-            let lookups = answers::lookups(&texts, &part[0].1, &answer);
+            let answer = self.client.read(&object, Some(&part[0].1), &texts).await?;
+            let lookups = answers::lookups(&texts, Some(&part[0].1), &answer);
             for ((place, ..), lookup) in part.iter().zip(lookups) {
                 found[*place] = lookup;
             }
@@ -168,8 +195,13 @@ impl Destination for HubSpot {
             object = object.as_str(),
             "session opened"
         );
-        let http = self.client.http.permitted_by(context.permission);
-        Ok(Box::new(HubSpotSession { client: Client { http }, object }))
+        let client = Client { http: self.client.http.permitted_by(context.permission) };
+        if let Some(name) = lists::of(target) {
+            let list = List::find(&client, &object, &name).await?;
+            return Ok(Box::new(ListSession { client, object, list }));
+        }
+        let associations = Associations::open(&client, &object, &target.associations).await?;
+        Ok(Box::new(HubSpotSession { client, object, associations }))
     }
 
     fn traffic(&self) -> Traffic {
@@ -180,6 +212,7 @@ impl Destination for HubSpot {
 struct HubSpotSession {
     client: Client,
     object: ObjectType,
+    associations: Associations,
 }
 
 /// The outcomes of a batch while they come in; what stays empty was never sent.
@@ -200,26 +233,33 @@ impl Session for HubSpotSession {
         _handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
         let mut outcomes = Outcomes(vec![None; batch.len()]);
+        let links = self.associations.prepare(batch).await?;
         let mut verbs = Vec::with_capacity(batch.len());
         let name = format!("{:08x}", getrandom::u32().unwrap_or_default());
-        let (mut inputs, mut places) = (Inputs::new(name), Vec::with_capacity(batch.len()));
+        let mut inputs = Inputs::new(name).without(self.associations.fields());
+        let mut places = Vec::with_capacity(batch.len());
         batch.each(&mut |change| {
             let place = verbs.len();
             verbs.push(change.verb);
+            if let Some(refusal) = links.refusal(place) {
+                outcomes.0[place] = Some(refusal.clone());
+                return Ok(());
+            }
             match inputs.push(change) {
                 Ok(()) => places.push(place),
                 Err(outcome) => outcomes.0[place] = Some(outcome),
             }
             Ok(())
         })?;
-        let call = match verbs.first() {
-            Some(verb) if verbs.iter().all(|other| other == verb) => call_of(*verb),
-            _ => return Err(ConnectorError::new(Kind::Internal, "a batch must hold changes of one verb")),
+        let one = verbs.first().filter(|verb| verbs.iter().all(|other| other == *verb));
+        let Some(call) = one.and_then(|verb| call_of(*verb)) else {
+            return Err(ConnectorError::new(Kind::Internal, "a batch must hold changes of one verb"));
         };
         if call == Call::Archive {
             (inputs, places) = self.with_record_ids(&inputs, &places, &mut outcomes).await?;
         }
         self.send(call, (&inputs, &places), &mut outcomes).await?;
+        self.associations.make(&links, &mut outcomes.0).await;
         Ok(Submitted::Done(outcomes.receipt()?))
     }
 
@@ -237,12 +277,13 @@ impl Session for HubSpotSession {
     }
 }
 
-fn call_of(verb: Verb) -> Call {
+fn call_of(verb: Verb) -> Option<Call> {
     match verb {
-        Verb::Upsert => Call::Upsert,
-        Verb::Create => Call::Create,
-        Verb::Update => Call::Update,
-        Verb::Delete => Call::Archive,
+        Verb::Upsert => Some(Call::Upsert),
+        Verb::Create => Some(Call::Create),
+        Verb::Update => Some(Call::Update),
+        Verb::Delete => Some(Call::Archive),
+        Verb::Join | Verb::Leave => None,
     }
 }
 
@@ -287,7 +328,7 @@ impl HubSpotSession {
                 (None, key) => unknown.push((*place, key.clone().unwrap_or_default())),
             }
         }
-        let property = inputs.key_name.as_deref().unwrap_or_default();
+        let property = inputs.key_name.as_deref();
         for part in unknown.chunks(BATCH) {
             let keys: Vec<String> = part.iter().map(|(_, key)| key.clone()).collect();
             let answer = self.client.read(&self.object, property, &keys).await?;

@@ -17,6 +17,8 @@ pub(super) struct Inputs {
     sent: Vec<Sent>,
     /// The property that the inputs are matched on.
     pub(super) key_name: Option<String>,
+    /// Fields that are no properties.
+    left_out: Vec<String>,
 }
 
 /// What an answer can name an input by, beside its trace id.
@@ -41,6 +43,11 @@ impl Inputs {
     /// None yet; no other batch should have this name.
     pub(super) fn new(name: impl Into<String>) -> Self {
         Inputs { name: name.into(), ..Inputs::default() }
+    }
+
+    /// Without these fields.
+    pub(super) fn without(self, fields: Vec<String>) -> Self {
+        Inputs { left_out: fields, ..self }
     }
 
     /// The place that a trace id of this batch names.
@@ -121,7 +128,7 @@ impl Inputs {
         }
         if change.verb != Verb::Delete {
             out.extend_from_slice(b"\"properties\":{");
-            write_properties(change, key.filter(|_| sent.record_id.is_none()), out)?;
+            write_properties(change, key.filter(|_| sent.record_id.is_none()), &self.left_out, out)?;
             let _ = write!(out, "}},\"objectWriteTraceId\":\"{}-{}\"}}", self.name, self.sent.len());
         } else {
             out.pop();
@@ -136,9 +143,11 @@ impl Inputs {
 fn write_properties(
     change: ChangeRef<'_>,
     key: Option<&FieldRef<'_>>,
+    left_out: &[String],
     out: &mut Vec<u8>,
 ) -> Result<(), Outcome> {
     let fields = change.fields.iter().filter(|field| key.is_none_or(|key| key.name != field.name));
+    let fields = fields.filter(|field| left_out.iter().all(|name| name != field.name));
     for (position, field) in key.into_iter().chain(fields).enumerate() {
         if position > 0 {
             out.push(b',');

@@ -6,11 +6,14 @@
 //! `fixtures/http/hubspot`.
 
 mod answers;
+mod associations;
 mod client;
 mod config;
 mod connector;
 mod encode;
 mod errors;
+mod links;
+mod lists;
 mod playbook;
 mod properties;
 pub(crate) mod sandbox;
@@ -35,7 +38,7 @@ pub const CONNECTOR: Connector = Connector {
     destination: Some(|settings| Ok(Arc::new(HubSpot::new(settings)?) as Arc<dyn Destination>)),
     capabilities: Some(|| connector::capabilities_of(&Limits::default())),
     objects: &["contacts", "companies", "deals", "tickets", "products", "a type id (`2-1234567`)"],
-    options: &[],
+    options: &["list"],
     sandboxed: true,
     errors: playbook::ENTRIES,
 };

@@ -176,6 +176,12 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         "Nothing at first: it is tried again, now and in the next run. See HubSpot's status page if it stays.",
     ),
     entry(
+        "ASSOCIATION_TARGET_MISSING",
+        "The object that the row is to be linked to is not there; nothing of the row was sent.",
+        "Let the sync that makes the other objects run first (`depends_on`); the row is tried again by itself. If the value is \
+         wrong, mend it in the source.",
+    ),
+    entry(
         "INTERNAL_ERROR",
         "HubSpot failed to handle the row.",
         "Nothing at first: the row is tried again. See HubSpot's status page if it stays.",

@@ -82,6 +82,8 @@ pub struct VendorConfig {
     pub objects: Objects,
     pub limits: LimitsSpec,
     pub faults: Vec<FaultSpec>,
+    /// The vendor's own keys, judged by its emulator.
+    pub own: Map<String, Json>,
 }
 
 /// What all emulated accounts declare, by vendor.
@@ -117,14 +119,14 @@ impl SandboxConfig {
     /// # Errors
     /// A sentence that names the key at fault.
     pub fn add(&mut self, vendor: &str, block: &Json) -> Result<(), String> {
-        if !vendor::names().any(|name| name == vendor) {
+        let Some(emulator) = vendor::get(vendor) else {
             let known: Vec<_> = vendor::names().collect();
             return Err(format!("the sandbox has no `{vendor}`; it emulates {}", list(&known)));
-        }
+        };
         if block.is_null() {
             return Ok(());
         }
-        let added = parse_block(block)?;
+        let added = parse_block(block, emulator.keys)?;
         let config = self.vendors.entry(vendor.to_owned()).or_default();
         for (object, properties) in added.objects {
             let known = config.objects.entry(object.clone()).or_default();
@@ -138,6 +140,12 @@ impl SandboxConfig {
         agree(&mut config.limits.requests, added.limits.requests, "limits.requests")?;
         agree(&mut config.limits.daily_calls, added.limits.daily_calls, "limits.daily_calls")?;
         config.faults.extend(added.faults);
+        for (key, value) in added.own {
+            if config.own.get(&key).is_some_and(|earlier| *earlier != value) {
+                return Err(format!("`{key}` is set twice, and differently"));
+            }
+            config.own.insert(key, value);
+        }
         Ok(())
     }
 
@@ -159,10 +167,12 @@ fn agree<T: PartialEq>(known: &mut Option<T>, added: Option<T>, key: &str) -> Re
 
 const BLOCK_KEYS: [&str; 3] = ["objects", "limits", "faults"];
 
-fn parse_block(block: &Json) -> Result<VendorConfig, String> {
+fn parse_block(block: &Json, own: &[&str]) -> Result<VendorConfig, String> {
     let entries = object(block, "the `sandbox` block")?;
-    known_keys(entries, &BLOCK_KEYS, "")?;
-    let mut config = VendorConfig::default();
+    known_keys(entries, &[&BLOCK_KEYS, own].concat(), "")?;
+    let is_own = |(key, _): &(&String, &Json)| own.contains(&key.as_str());
+    let own = entries.iter().filter(is_own).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut config = VendorConfig { own, ..VendorConfig::default() };
     if let Some(objects) = entries.get("objects") {
         for (name, properties) in object(objects, "`objects`")? {
             let place = format!("objects.{name}");
@@ -271,11 +281,11 @@ fn parse_limits(limits: &Json) -> Result<LimitsSpec, String> {
     Ok(LimitsSpec { requests, daily_calls })
 }
 
-pub(super) fn object<'a>(value: &'a Json, place: &str) -> Result<&'a Map<String, Json>, String> {
+pub(crate) fn object<'a>(value: &'a Json, place: &str) -> Result<&'a Map<String, Json>, String> {
     value.as_object().ok_or_else(|| format!("{place} must be a block of keys and values"))
 }
 
-pub(super) fn known_keys(entries: &Map<String, Json>, known: &[&str], prefix: &str) -> Result<(), String> {
+pub(crate) fn known_keys(entries: &Map<String, Json>, known: &[&str], prefix: &str) -> Result<(), String> {
     match entries.keys().find(|key| !known.contains(&key.as_str())) {
         Some(key) => Err(format!("unknown key `{prefix}{key}`; known are {}", list(known))),
         None => Ok(()),
@@ -328,7 +338,10 @@ mod tests {
     #[test]
     fn a_mistake_is_named_with_its_place() {
         for (block, part) in [
-            (json!({"object": {}}), "unknown key `object`; known are `objects`, `limits`, `faults`"),
+            (
+                json!({"object": {}}),
+                "unknown key `object`; known are `objects`, `limits`, `faults`, `associations`",
+            ),
             (
                 json!({"objects": {"contacts": {"a": "nmber"}}}),
                 "`objects.contacts.a` has the unknown type `nmber`",

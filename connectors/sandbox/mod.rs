@@ -20,6 +20,7 @@ pub(crate) mod vendor;
 pub(crate) mod tests;
 
 pub use config::{LimitsSpec, Objects, PropertySpec, PropertyType, SandboxConfig, VendorConfig};
+pub(crate) use config::{known_keys, object};
 pub use faults::{FaultKind, FaultSpec};
 pub use server::Sandbox;
 pub use show::{reset, show};

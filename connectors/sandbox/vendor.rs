@@ -98,18 +98,28 @@ pub trait Vendor: Send + Sync {
     fn finish(&self, answer: &mut Answer, usage: &Usage);
 }
 
-type Make = fn(&VendorConfig) -> Result<Box<dyn Vendor>, String>;
+/// An emulator's line in the list.
+pub(crate) struct Emulator {
+    /// It stands under `/NAME`.
+    pub(crate) name: &'static str,
+    /// Keys of the `sandbox` block that are this vendor's own.
+    pub(crate) keys: &'static [&'static str],
+    pub(crate) make: fn(&VendorConfig) -> Result<Box<dyn Vendor>, String>,
+}
 
-/// The emulators, each under `/NAME`.
-const VENDORS: [(&str, Make); 1] = [("hubspot", crate::hubspot::sandbox::emulator)];
+const EMULATORS: [Emulator; 1] = [crate::hubspot::sandbox::EMULATOR];
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    VENDORS.iter().map(|(name, _)| *name)
+    EMULATORS.iter().map(|emulator| emulator.name)
+}
+
+pub(super) fn get(name: &str) -> Option<&'static Emulator> {
+    const { &EMULATORS }.iter().find(|emulator| emulator.name == name)
 }
 
 pub(super) fn make(name: &str, config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
-    match VENDORS.iter().find(|(known, _)| *known == name) {
-        Some((_, make)) => make(config),
+    match get(name) {
+        Some(emulator) => (emulator.make)(config),
         None => Err(format!("the sandbox has no `{name}`")),
     }
 }

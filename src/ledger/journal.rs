@@ -289,7 +289,7 @@ fn stored(intents: Vec<Intent>) -> Result<Vec<Stored>> {
 
 /// The verb of its name.
 pub(super) fn verb(name: &str) -> Attempt<Verb> {
-    [Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete]
+    Verb::ALL
         .into_iter()
         .find(|verb| verb.to_string() == name)
         .ok_or_else(|| Fault::Damaged(format!("`{name}` is not a verb")))

@@ -40,7 +40,8 @@ pub(super) fn read(
     fields
 }
 
-fn plain(name: &str, column: String, file: &File<'_>) -> Field {
+/// A text field from a column.
+pub(super) fn plain(name: &str, column: String, file: &File<'_>) -> Field {
     Field {
         name: name.to_owned(),
         from: FieldFrom::Column(column),
@@ -49,6 +50,7 @@ fn plain(name: &str, column: String, file: &File<'_>) -> Field {
         on_null: OnNull::Clear,
         diff: true,
         set: false,
+        association: None,
         location: file.location(Pos::START),
     }
 }
@@ -67,6 +69,7 @@ fn field(key: &Key, node: &Node, file: &File<'_>) -> Option<Field> {
         on_null: word(node.get("on_null")).unwrap_or(OnNull::Clear),
         diff: node.get("diff").and_then(Node::boolean).unwrap_or(true),
         set: node.get("set").and_then(Node::boolean).unwrap_or(false),
+        association: None,
         location,
     };
     contradictions(&field, node, file);

@@ -13,7 +13,7 @@ use super::queries::{self, Read};
 use super::shape::{self, DESTINATION_KEYS, DESTINATION_OPTIONS};
 use super::spec::*;
 use super::yaml::{Data, Node, Pos, shorten};
-use super::{check, codes, fields, units};
+use super::{associations, check, codes, fields, units};
 
 /// What a mapping can refer to; `None` where `outflow.yml` could not be read.
 pub(super) struct Surroundings<'a> {
@@ -48,7 +48,8 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
     contradictions(root, mode, file);
     let source = source(root.get("source"), file, around);
     let destination = destination(root.get("destination"), mode, file, around);
-    let fields = fields::read(root.get("fields"), destination.as_ref(), file);
+    let mut fields = fields::read(root.get("fields"), destination.as_ref(), file);
+    fields.extend(associations::read(root.get("associations"), mode, file));
     let name = root.get("sync").and_then(Node::text).map_or_else(|| stem(file.path), str::to_owned);
     if root.get("sync").is_none() && !check::is_name(&name) {
         let message = format!("the file's name `{}` cannot be the name of a sync", shorten(&name));
@@ -76,7 +77,7 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
         on_delete: on_delete(root, mode),
         delete_scope: word(root.get("delete_scope")).unwrap_or(DeleteScope::Delivered),
         on_duplicate_key: word(root.get("on_duplicate_key")).unwrap_or(OnDuplicateKey::Fail),
-        on_match_change: word(root.get("on_match_change")).unwrap_or(OnMatchChange::Update),
+        on_match_change: word(root.get("on_match_change")).unwrap_or(on_match_change(mode)),
         max_attempts: number(root.get("max_attempts")).unwrap_or(10),
         keep: word(root.get("ledger").and_then(|l| l.get("keep"))).unwrap_or(Keep::Fields),
         fields,
@@ -122,16 +123,23 @@ fn texts(node: Option<&Node>) -> Vec<(String, Pos)> {
 }
 
 fn on_delete(root: &Node, mode: Mode) -> OnDelete {
-    let default = if mode == Mode::Mirror { OnDelete::Delete } else { OnDelete::Ignore };
+    let default = match mode {
+        Mode::Mirror | Mode::Audience => OnDelete::Delete,
+        _ => OnDelete::Ignore,
+    };
     word(root.get("on_delete")).unwrap_or(default)
 }
 
+/// Another match key is another member of a list.
+fn on_match_change(mode: Mode) -> OnMatchChange {
+    if mode == Mode::Audience { OnMatchChange::Replace } else { OnMatchChange::Update }
+}
+
 fn contradictions(root: &Node, mode: Mode, file: &File<'_>) {
-    if mode == Mode::Audience {
-        let pos = root.get("mode").map_or(Pos::START, |n| n.pos);
-        file.unsupported(pos, "mode: audience");
-    }
     streaming(root, mode, file);
+    if mode == Mode::Audience {
+        return audience(root, file);
+    }
     let Some(node) = root.get("on_delete") else { return };
     let on_delete: Option<OnDelete> = word(Some(node));
     if mode == Mode::Mirror && matches!(on_delete, Some(OnDelete::Ignore | OnDelete::Clear)) {
@@ -140,6 +148,30 @@ fn contradictions(root: &Node, mode: Mode, file: &File<'_>) {
             format!("`mode: mirror` removes what vanished, but `on_delete` is {}", node.describe()),
         );
         file.report(node.pos, problem.hint("use `mode: upsert`, or `on_delete: delete` or `archive`"));
+    }
+}
+
+/// A list has members, and nothing else: what speaks of objects cannot go with it.
+fn audience(root: &Node, file: &File<'_>) {
+    let clash = |node: &Node, what: &str, hint: &str| {
+        let message = format!("`mode: audience` {what}");
+        file.report(node.pos, Diagnostic::error(codes::CONTRADICTION, message).hint(hint));
+    };
+    if let Some(node) = root.get("on_delete") {
+        let what =
+            "takes vanished rows off the list and leaves the objects alone, so `on_delete` has no meaning";
+        clash(node, what, "leave `on_delete` out");
+    }
+    let change = root.get("on_match_change");
+    if let Some(node) = change.filter(|node| node.text() == Some("update")) {
+        let what = "cannot go with `on_match_change: update`: another match key is another member";
+        clash(node, what, "leave `on_match_change` out, or set it to `replace` or `hold`");
+    }
+    if let Some(node) = root.get("associations") {
+        clash(node, "has no `associations`", "link the objects in a sync of their own");
+    }
+    if let Some(node) = root.get("delete_scope").filter(|node| node.text() == Some("created")) {
+        clash(node, "creates no objects, so `delete_scope: created` would spare all", "leave it out");
     }
 }
 
@@ -156,6 +188,7 @@ fn streaming(root: &Node, mode: Mode, file: &File<'_>) {
         (is_percent("max_delete").is_some(), "a guard in percent (`max_delete`)"),
         (is_percent("max_rejected").is_some(), "a guard in percent (`max_rejected`)"),
         (mode == Mode::Mirror, "`mode: mirror`"),
+        (mode == Mode::Audience, "`mode: audience`"),
         (policy != OnDuplicateKey::First, "`on_duplicate_key` other than `first`"),
     ];
     for (_, what) in found.into_iter().filter(|(is_there, _)| *is_there) {

@@ -1,5 +1,6 @@
 //! The user's files, read and validated: everything the engine needs to know before it touches a system.
 
+mod associations;
 mod check;
 pub mod codes;
 mod connections;

@@ -180,7 +180,7 @@ pub(super) const MAPPING: Shape = Shape::Block(&[
     key("delivery", DELIVERY, "How records are sent."),
     key("depends_on", Shape::OneOrMore(&Shape::Text), "Syncs that must have succeeded first."),
     key("sla", SLA, "When data must have arrived."),
-    later("associations"),
+    key("associations", Shape::List(&ASSOCIATION), "Links of each object to objects of another type."),
     later("deliver_within"),
     later("window"),
     later("priority"),
@@ -261,6 +261,23 @@ const FIELD: Shape = Shape::Choice(
         key("set", Shape::Bool, "`true`: a list whose order does not matter."),
     ],
     &["column", "template", "value"],
+);
+
+const ASSOCIATION: Shape = Shape::Choice(
+    &[
+        required("to", Shape::Text, "The other objects' type: `companies`, a type id."),
+        key(
+            "match_on",
+            Shape::Map(&Shape::Text),
+            "The other objects' property with unique values: source column.",
+        ),
+        key("id", Shape::Text, "The source column of the other objects' record ids."),
+        key("label", Shape::Text, "The link's name in the account; the ordinary link unless set."),
+        key("type", Shape::Integer(1), "The link's number, instead of `label`."),
+        key("many", Shape::Bool, "`true`: the column holds a JSON list."),
+        key("on_null", Shape::Word(&["clear", "skip", "error"]), "What a null does; `clear` unless set."),
+    ],
+    &["match_on", "id"],
 );
 
 const TEST_KEYS: &[Key] = &[

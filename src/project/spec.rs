@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use outflow_connectors::contract::{FieldType, Query};
+use outflow_connectors::contract::{Association, FieldType, Query};
 use outflow_connectors::registry::{Connector, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -99,6 +99,17 @@ pub struct DestinationSpec {
     pub location: Location,
 }
 
+impl DestinationSpec {
+    /// The object, and the list of it where members of one are kept.
+    pub fn of_what(&self) -> String {
+        match self.options.get("list") {
+            Some(Json::String(list)) => format!("{} on list {list}", self.object),
+            Some(list) => format!("{} on list {list}", self.object),
+            None => self.object.clone(),
+        }
+    }
+}
+
 /// One destination field.
 #[derive(Debug, Clone)]
 pub struct Field {
@@ -113,6 +124,8 @@ pub struct Field {
     pub diff: bool,
     /// A list whose order doesn't matter.
     pub set: bool,
+    /// The field is no property of the object: it names the objects to link it to.
+    pub association: Option<Association>,
     pub location: Location,
 }
 

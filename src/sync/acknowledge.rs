@@ -143,6 +143,11 @@ impl Keeping {
         Ok(detail)
     }
 
+    /// Rows are for objects that exist, and make none.
+    pub fn waits_for_objects(&self) -> bool {
+        matches!(self.mode, Mode::Update | Mode::Audience)
+    }
+
     fn refusal(
         &self,
         records: &Records<'_>,
@@ -160,7 +165,7 @@ impl Keeping {
         let same = before.filter(|r| r.record == item.record && r.mapping == self.mapping && !r.parked);
         let attempts = same.map_or(0, |r| r.attempts) + 1;
         let first_run = same.map_or(self.run_number, |r| r.first_run);
-        let absent = self.mode == Mode::Update && is_absent(&code);
+        let absent = self.waits_for_objects() && is_absent(&code);
         Ok(Refusal {
             key: item.key,
             key_text,
@@ -191,7 +196,7 @@ pub fn next_run(first_run: u64, attempts: u32, run_number: u64) -> u64 {
     first_run.saturating_add(wait).max(run_number + 1)
 }
 
-/// `mode: update` found no object: the row waits for one to appear and is nobody's fault.
+/// There is no such object. Where none is to be made, the row waits for one to appear and is nobody's fault.
 pub fn is_absent(code: &str) -> bool {
     code == "OBJECT_NOT_FOUND"
 }

@@ -26,7 +26,7 @@ use super::journal::Journal;
 use super::progress::{BatchEnd, Ended, Progress, Watch};
 use crate::error::Result;
 use crate::ledger::{BatchId, KeyHash, Lease, Ledger, Settled, Settlement};
-use crate::project::{Bound, Mode};
+use crate::project::Bound;
 
 /// What a delivery works with.
 pub struct Delivery<'a> {
@@ -167,7 +167,7 @@ impl Delivery<'_> {
     fn absent(&self, settled: &[Settled]) -> u64 {
         let absent =
             |s: &&Settled| matches!(&s.result, Settlement::Refused(refusal) if is_absent(&refusal.code));
-        if self.keeping.mode == Mode::Update { settled.iter().filter(absent).count() as u64 } else { 0 }
+        if self.keeping.waits_for_objects() { settled.iter().filter(absent).count() as u64 } else { 0 }
     }
 
     async fn record(&self, id: BatchId, batch: &Batch<'_>, outcomes: Vec<Outcome>) -> BatchEnd {

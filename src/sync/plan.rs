@@ -14,7 +14,7 @@ use super::spill::CHUNK;
 use super::waves::{Order, Waves};
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
-use crate::project::{Mode, OnMatchChange};
+use crate::project::OnMatchChange;
 
 /// Plans the whole delta; marks in it which candidates go with the others of their kind.
 ///
@@ -159,12 +159,12 @@ impl Planner<'_> {
                 self.push(item);
             }
             (OnMatchChange::Replace, _) => {
-                let verb = if self.rules.mode == Mode::Update { Verb::Update } else { Verb::Upsert };
+                let verb = self.rules.replacing();
                 let removes = self.rules.removes() && self.rules.lets_go_of(detail);
                 let taken = self.delta.destinations.contains(detail.destination_hash);
                 let mut item = Item { after, ..record(candidate, verb, None, known) };
                 if removes && !taken {
-                    let old = removal(candidate.head.key, detail, (Purpose::Replace, Verb::Delete));
+                    let old = removal(candidate.head.key, detail, (Purpose::Replace, self.rules.removing()));
                     self.plan.deletes += 1;
                     self.push(old);
                     // Acknowledging the record closes the key: the old object must be known to be gone by then.
@@ -254,7 +254,7 @@ impl Planner<'_> {
         if !contested || !self.rules.removes() {
             return Farewell::Remove;
         }
-        let item = removal(key, detail, (Purpose::Replace, Verb::Delete));
+        let item = removal(key, detail, (Purpose::Replace, self.rules.removing()));
         self.push(Item { refusal: refusal.cloned().map(Box::new), ..item });
         Farewell::RemoveFirst
     }
@@ -286,7 +286,7 @@ impl Planner<'_> {
                 destination_key: Some(intent.destination_key.clone()),
                 ..Detail::default()
             };
-            items.push(removal(key, &detail, (purpose, Verb::Delete)));
+            items.push(removal(key, &detail, (purpose, self.rules.removing())));
         }
         if items.is_empty() {
             return self.plan.forget_dirty.push(key);
@@ -379,9 +379,9 @@ fn stage(purpose: Purpose) -> u8 {
 fn verb_rank(verb: Verb) -> u8 {
     match verb {
         Verb::Update => 0,
-        Verb::Upsert => 1,
+        Verb::Upsert | Verb::Join => 1,
         Verb::Create => 2,
-        Verb::Delete => 3,
+        Verb::Delete | Verb::Leave => 3,
     }
 }
 

@@ -104,8 +104,23 @@ impl Rules {
         match self.mode {
             Mode::Insert => Verb::Create,
             Mode::Update => Verb::Update,
-            Mode::Upsert | Mode::Mirror | Mode::Audience => Verb::Upsert,
+            Mode::Upsert | Mode::Mirror => Verb::Upsert,
+            Mode::Audience => Verb::Join,
         }
+    }
+
+    /// How a row that now has another match key is sent.
+    pub fn replacing(&self) -> Verb {
+        match self.mode {
+            Mode::Update => Verb::Update,
+            Mode::Audience => Verb::Join,
+            _ => Verb::Upsert,
+        }
+    }
+
+    /// How an object is removed, or taken off its list.
+    pub fn removing(&self) -> Verb {
+        if self.mode == Mode::Audience { Verb::Leave } else { Verb::Delete }
     }
 
     /// Whether vanished rows have their objects removed.
@@ -127,7 +142,7 @@ impl Rules {
     pub fn farewell(&self) -> (Purpose, Verb) {
         match self.on_delete {
             OnDelete::Clear => (Purpose::Clear, Verb::Update),
-            _ => (Purpose::Remove, Verb::Delete),
+            _ => (Purpose::Remove, self.removing()),
         }
     }
 }

@@ -30,9 +30,15 @@ pub fn target(sync: &Sync) -> Target {
     Target {
         object: sync.destination.object.clone(),
         match_on: sync.destination.match_on.iter().map(|(field, _)| field.clone()).collect(),
-        fields: sync.fields.iter().map(|field| field.name.clone()).collect(),
+        fields: properties(sync).map(|field| field.name.clone()).collect(),
+        associations: sync.fields.iter().filter_map(|field| field.association.clone()).collect(),
         options: sync.destination.options.clone(),
     }
+}
+
+/// The fields that are properties of the object.
+fn properties(sync: &Sync) -> impl Iterator<Item = &Field> {
+    sync.fields.iter().filter(|field| field.association.is_none())
 }
 
 /// Asks both sides and holds the mapping against their answers.
@@ -85,16 +91,33 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
         Error::new("OF-RUN-003", ErrorKind::Config, message).at(sync.destination.location.clone())
     };
     let object = &sync.destination.object;
-    let needed: &[Verb] = match sync.mode {
-        Mode::Upsert | Mode::Mirror | Mode::Audience => &[Verb::Upsert],
-        Mode::Update => &[Verb::Update],
-        Mode::Insert => &[Verb::Create],
+    if sync.mode == Mode::Audience {
+        let lists = capabilities.supports(Verb::Join) && capabilities.supports(Verb::Leave);
+        let message = || {
+            let hint = "name the list with `destination.list`, or use another `mode`";
+            at(format!("`mode: audience` needs a list, and `{object}` here has none")).hint(hint)
+        };
+        return (!lists).then(message).into_iter().collect();
+    }
+    let needed = match sync.mode {
+        Mode::Update => Verb::Update,
+        Mode::Insert => Verb::Create,
+        _ => Verb::Upsert,
     };
-    let mut errors: Vec<Error> = needed
-        .iter()
-        .filter(|verb| !capabilities.supports(**verb))
-        .map(|verb| at(format!("`{object}` of this destination cannot {verb} records")))
-        .collect();
+    let mut errors = Vec::new();
+    if !capabilities.supports(needed) {
+        errors.push(match capabilities.supports(Verb::Join) {
+            true => at(format!("a list of `{object}` takes members only, not records"))
+                .hint("set `mode: audience`, or leave `destination.list` out"),
+            false => at(format!("`{object}` of this destination cannot {needed} records")),
+        });
+    }
+    if !capabilities.associations
+        && let Some(field) = sync.fields.iter().find(|field| field.association.is_some())
+    {
+        let message = format!("`{object}` of this destination cannot be linked to other objects");
+        errors.push(at(message).at(field.location.clone()).hint("take `associations` out of the mapping"));
+    }
     let removes = matches!(sync.on_delete, OnDelete::Delete | OnDelete::Archive);
     if removes && (capabilities.deletes == DeleteKind::None || !capabilities.supports(Verb::Delete)) {
         errors.push(at(format!(
@@ -114,7 +137,7 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
 
 /// Unknown, read-only and required fields, and a match key that isn't unique.
 pub fn against_catalog(sync: &Sync, catalog: &Catalog) -> Vec<Error> {
-    let mut errors: Vec<Error> = sync.fields.iter().filter_map(|field| field_error(field, catalog)).collect();
+    let mut errors: Vec<Error> = properties(sync).filter_map(|field| field_error(field, catalog)).collect();
     for (name, column) in &sync.destination.match_on {
         if catalog.get(name).is_some_and(|property| !property.unique) {
             let message =
@@ -131,7 +154,7 @@ pub fn against_catalog(sync: &Sync, catalog: &Catalog) -> Vec<Error> {
         }
     }
     let sent = |property: &Property| sync.fields.iter().any(|field| field.name == property.name);
-    if sync.mode != Mode::Update {
+    if !matches!(sync.mode, Mode::Update | Mode::Audience) {
         let missing: Vec<&str> = catalog
             .properties
             .iter()

@@ -145,7 +145,7 @@ impl<'a> Work<'a> {
             sync: sync.name.clone(),
             target: self.context.project.target.clone(),
             account: self.resolved.connected.account.to_string(),
-            object: sync.destination.object.clone(),
+            object: sync.destination.of_what(),
             match_on: self.resolved.target.match_on.clone(),
             primary_key: self.resolved.spec.key.clone(),
         }

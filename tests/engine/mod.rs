@@ -2,6 +2,7 @@
 //! need a build that has them.
 
 mod asynchronous;
+mod audience;
 mod backfill;
 mod backfill_stops;
 mod bad_source;
@@ -24,6 +25,7 @@ mod jobs;
 mod kill;
 mod lab;
 mod limits;
+mod linked;
 mod mapping;
 #[cfg(debug_assertions)]
 mod matrix;

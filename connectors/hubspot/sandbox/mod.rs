@@ -6,8 +6,10 @@
 //!
 //! Tokens: `invalid` is refused (401), `no-write-scope` may only read (403), any other is good.
 
+mod associations;
 mod batch;
 mod failure;
+mod lists;
 mod properties;
 mod read;
 #[cfg(test)]
@@ -21,7 +23,7 @@ use serde_json::{Map, Value as Json, json};
 
 use self::properties::{Catalogue, ObjectType};
 use crate::contract::RateLimit;
-use crate::sandbox::vendor::{Answer, Exhausted, Request, Usage, Vendor};
+use crate::sandbox::vendor::{Answer, Emulator, Exhausted, Request, Usage, Vendor};
 use crate::sandbox::{Object, State, VendorConfig};
 
 /// The account id of HubSpot's own examples.
@@ -29,16 +31,25 @@ const PORTAL: u64 = 62_515;
 /// Most inputs of a batch.
 const BATCH: usize = 100;
 
+pub(crate) const EMULATOR: Emulator =
+    Emulator { name: "hubspot", keys: &["associations", "lists"], make: emulator };
+
 /// The emulator of one portal.
 ///
 /// # Errors
 /// For a declaration that contradicts HubSpot's own properties.
-pub(crate) fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
-    Ok(Box::new(HubSpot { catalogue: Catalogue::new(&config.objects)? }))
+fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
+    let catalogue = Catalogue::new(&config.objects)?;
+    let labels = associations::labels(config.own.get("associations"), &catalogue)?;
+    let lists = lists::declared(config.own.get("lists"), &catalogue)?;
+    Ok(Box::new(HubSpot { catalogue, labels, lists }))
 }
 
 struct HubSpot {
     catalogue: Catalogue,
+    /// Links with names of the account's own.
+    labels: Vec<associations::Label>,
+    lists: Vec<lists::Declared>,
 }
 
 /// The path of a call on objects: `/crm/v3/objects/{type}/...`, or `/crm/objects/2026-03/{type}/...`.
@@ -90,7 +101,9 @@ impl Vendor for HubSpot {
 
     fn writes(&self, method: &Method, path: &str) -> bool {
         let route = Route::parse(&segments(path));
+        let reads_links = matches!(segments(path)[..], ["crm", "v4", "associations", _, _, "batch", "read"]);
         method != Method::GET
+            && !reads_links
             && !route.is_some_and(|route| matches!(route.rest[..], ["search"] | ["batch", "read"]))
     }
 
@@ -101,6 +114,18 @@ impl Vendor for HubSpot {
         let path = segments(&request.path);
         if let Some(route) = Route::parse(&path) {
             return self.objects(&route, request, state);
+        }
+        match path[..] {
+            ["crm", "v4", "associations", from, to, ref call @ ..] => {
+                let Some(ends) = self.catalogue.get(from).zip(self.catalogue.get(to)) else {
+                    return Ok(unknown_type(if self.catalogue.get(from).is_none() { from } else { to }));
+                };
+                return associations::answer(&self.labels, ends, call, request, state);
+            }
+            ["crm", "v3", "lists", ref call @ ..] => {
+                return lists::answer(&self.lists, &self.catalogue, call, request, state);
+            }
+            _ => {}
         }
         Ok(match (request.method.as_str(), path.as_slice()) {
             ("GET", ["account-info", "v3", "details"]) => account_details(),

@@ -341,6 +341,11 @@ impl ObjectType {
         Ok(())
     }
 
+    /// HubSpot's id of the type; a custom object's name is taken for it.
+    pub(super) fn type_id(&self) -> &str {
+        STANDARD.iter().find(|standard| standard.name == self.name).map_or(&self.name, |found| found.type_id)
+    }
+
     /// Names of the properties whose values are unique.
     pub(super) fn unique(&self) -> impl Iterator<Item = (&String, &Property)> {
         self.properties.iter().filter(|(_, property)| property.unique)

@@ -163,11 +163,11 @@ fn a_look_up_proves_absence_only_where_nothing_is_odd() {
     let keys = ["Ann@example.com".to_owned(), "bob@example.com".to_owned()];
     let found = Lookup::Found { remote_id: "501".to_owned() };
     let mut body = case.answer.json.unwrap();
-    assert_eq!(lookups(&keys, "email", &body), [found.clone(), Lookup::Absent]);
+    assert_eq!(lookups(&keys, Some("email"), &body), [found.clone(), Lookup::Absent]);
     let second = json!({"id": "9", "properties": {"email": "bobby@example.com"}});
     body["results"].as_array_mut().unwrap().push(second);
-    assert_eq!(lookups(&keys, "email", &body), [found, Lookup::Unclear]);
-    assert_eq!(lookups(&keys, "email", &json!({})), [Lookup::Unclear, Lookup::Unclear]);
+    assert_eq!(lookups(&keys, Some("email"), &body), [found, Lookup::Unclear]);
+    assert_eq!(lookups(&keys, Some("email"), &json!({})), [Lookup::Unclear, Lookup::Unclear]);
 }
 
 #[test]
