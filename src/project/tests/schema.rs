@@ -113,7 +113,9 @@ fn both_refuse_what_is_wrong() {
         ("/delivery/batch_bytes", Some(json!("4 XB"))),
         ("/sla/finish_by", Some(json!("8 o'clock"))),
         ("/tests", Some(json!([{"unique": "a", "not_null": "b"}]))),
-        ("/associations", Some(json!([]))),
+        ("/window", Some(json!("1h"))),
+        ("/associations", Some(json!([{"to": "companies"}]))),
+        ("/associations", Some(json!([{"to": "companies", "id": "a", "match_on": {"b": "c"}}]))),
     ] {
         let document = with(&yaml(MAPPING), pointer, value);
         assert!(!accepts(&mapping, &document), "{pointer}");

@@ -96,8 +96,8 @@ fn keys_and_fields() {
                 "mappings/m.yml:3:7: OF-CFG-006: `mode` must be one of `upsert`, `update`, `insert`, `mirror`, `audience`, not `upsrt` (did you mean `upsert`?)",
             ),
             (
-                "mode: audience\n",
-                "mappings/m.yml:3:7: OF-CFG-007: `mode: audience` is not supported by this version yet",
+                "mode: audience\non_delete: delete\n",
+                "mappings/m.yml:4:12: OF-CFG-022: `mode: audience` takes vanished rows off the list and leaves the objects alone, so `on_delete` has no meaning (leave `on_delete` out)",
             ),
             (
                 "mode: mirror\non_delete: ignore\n",
@@ -177,8 +177,8 @@ fn tests_guards_and_delivery() {
                 "mappings/m.yml:3:15: OF-CFG-006: `max_attempts` must be a whole number of at least 1, not `many`\nmappings/m.yml:4:16: OF-CFG-006: `ledger.keep` must be one of `hashes`, `fields`, `values`, not `all`",
             ),
             (
-                "associations: []\nwindow: 1h\npriority: 1\ndeliver_within: 1h\n",
-                "mappings/m.yml:3:1: OF-CFG-007: `associations` is not supported by this version yet\nmappings/m.yml:4:1: OF-CFG-007: `window` is not supported by this version yet\nmappings/m.yml:5:1: OF-CFG-007: `priority` is not supported by this version yet\nmappings/m.yml:6:1: OF-CFG-007: `deliver_within` is not supported by this version yet",
+                "associations: {}\nwindow: 1h\npriority: 1\ndeliver_within: 1h\n",
+                "mappings/m.yml:3:15: OF-CFG-006: `associations` must be a list, not a block of keys\nmappings/m.yml:4:1: OF-CFG-007: `window` is not supported by this version yet\nmappings/m.yml:5:1: OF-CFG-007: `priority` is not supported by this version yet\nmappings/m.yml:6:1: OF-CFG-007: `deliver_within` is not supported by this version yet",
             ),
             (
                 "depends_on: [n, m]\n",
