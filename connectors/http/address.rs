@@ -12,6 +12,8 @@ pub struct BaseUrl {
     /// Without a slash at the end.
     text: String,
     host: String,
+    /// Host and port, the port even where it is the scheme's own.
+    authority: String,
     loopback: bool,
     encrypted: bool,
 }
@@ -45,7 +47,9 @@ impl BaseUrl {
             ))
             .hint("use `https://`; plain `http://` is for this machine only (127.0.0.1, ::1, localhost)"));
         }
-        Ok(BaseUrl { text: url.as_str().trim_end_matches('/').to_owned(), host, loopback, encrypted })
+        let authority = format!("{host}:{}", url.port_or_known_default().unwrap_or_default());
+        let text = url.as_str().trim_end_matches('/').to_owned();
+        Ok(BaseUrl { text, host, authority, loopback, encrypted })
     }
 
     pub fn host(&self) -> &str {
@@ -54,6 +58,11 @@ impl BaseUrl {
 
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Host and port; where two addresses have the same one, one server's limits hold for both.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// It is this machine, which no proxy stands before.

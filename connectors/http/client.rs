@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::redirect;
-use secrecy::{ExposeSecret, SecretString};
-use tower::util::MapResponseLayer;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::exchange::{UNREACHABLE, exchange};
 use super::quota::{Quota, Wish};
-use super::request::{Answer, Request, Vendor};
+use super::request::{Answer, Request, Vendor, Verdict};
 use super::retry::{self, Next, Policy};
-use super::{BaseUrl, Observed};
+use super::secrets::Secrets;
+use super::token::{Token, Tokens};
+use super::transport;
+use super::{BaseUrl, Credentials, Observed};
 use crate::contract::{ConnectorError, Kind, Permission, QuotaOwner, RateLimit, Retry, Traffic};
 use crate::registry::Limits;
 use crate::rehearsal;
@@ -30,8 +30,7 @@ pub struct Setup {
     pub start_rate: Option<RateLimit>,
     /// Requests in flight where the user set nothing.
     pub in_flight: usize,
-    /// Sent as `Authorization: Bearer ...`.
-    pub bearer: Option<SecretString>,
+    pub credentials: Credentials,
     pub policy: Policy,
 }
 
@@ -46,14 +45,18 @@ pub struct HttpClient {
     permission: Option<Arc<dyn Permission>>,
 }
 
-struct Inner {
-    client: reqwest::Client,
-    setup: Setup,
+/// What all sessions of one connection share.
+pub(super) struct Inner {
+    pub(super) client: reqwest::Client,
+    pub(super) setup: Setup,
     /// The limits without a share.
-    unshared: Limits,
-    authorization: Option<HeaderValue>,
-    quota: Arc<Quota>,
-    counts: Counts,
+    pub(super) unshared: Limits,
+    /// Sent with every request.
+    headers: HeaderMap,
+    pub(super) tokens: Option<Tokens>,
+    pub(super) secrets: Secrets,
+    pub(super) quota: Arc<Quota>,
+    pub(super) counts: Counts,
     /// Connections opened so far.
     opened: Arc<AtomicU64>,
     /// The host has answered before.
@@ -61,11 +64,25 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct Counts {
+pub(super) struct Counts {
     writes: AtomicU64,
-    reads: AtomicU64,
+    pub(super) reads: AtomicU64,
     bytes: AtomicU64,
     retries: AtomicU64,
+}
+
+/// How an answer is judged before its HTTP status is.
+type Judge<'a> = &'a (dyn Fn(&Answer) -> Verdict + Sync);
+
+/// What is known of a request after some attempts.
+#[derive(Default)]
+struct Round {
+    tried: u32,
+    /// Why the answer of an attempt is not known; after that no refusal proves that there was no effect.
+    lost: Option<String>,
+    /// The token of the last attempt was refused, and may be replaced.
+    expired: bool,
+    renewed: bool,
 }
 
 impl HttpClient {
@@ -73,10 +90,9 @@ impl HttpClient {
     /// [`Kind::Config`] for credentials that cannot be a header, and for a machine without certificate authorities.
     pub fn new(mut setup: Setup) -> Result<Self, ConnectorError> {
         setup.policy.timeout = rehearsal::timeout().unwrap_or(setup.policy.timeout);
-        let authorization = match &setup.bearer {
-            Some(token) => Some(bearer(token)?),
-            None => None,
-        };
+        let secrets = Secrets::default();
+        let headers = setup.credentials.fixed_headers(&secrets)?;
+        let tokens = setup.credentials.as_grant().cloned().map(Tokens::new);
         let wish = Wish {
             rate: setup.limits.requests.or(setup.start_rate),
             fixed: setup.limits.requests.is_some(),
@@ -86,12 +102,22 @@ impl HttpClient {
         let quota = Quota::of(&setup.owner, &wish);
         let unshared = Limits { share: None, ..setup.limits.clone() };
         let opened = Arc::<AtomicU64>::default();
-        let client = build(&setup, opened.clone())?;
-        let counts = Counts::default();
-        let reached = AtomicBool::new(false);
-        let inner =
-            Arc::new(Inner { client, setup, unshared, authorization, quota, counts, opened, reached });
-        Ok(HttpClient { inner, permission: None })
+        let token_url = tokens.as_ref().map(|tokens| &tokens.grant.token_url);
+        let addresses: Vec<_> = std::iter::once(&setup.base_url).chain(token_url).collect();
+        let client = transport::build(&addresses, setup.policy.timeout, opened.clone())?;
+        let inner = Inner {
+            client,
+            unshared,
+            headers,
+            tokens,
+            secrets,
+            quota,
+            counts: Counts::default(),
+            opened,
+            reached: AtomicBool::new(false),
+            setup,
+        };
+        Ok(HttpClient { inner: Arc::new(inner), permission: None })
     }
 
     /// The same client for one session, whose writes leave only while they are permitted.
@@ -106,61 +132,85 @@ impl HttpClient {
     /// [`Kind::Ambiguous`] when a write may have had an effect; any other kind means that it had none.
     /// [`Kind::Revoked`] where its session may not write any more, or closes while it waits.
     pub async fn send(&self, request: &Request) -> Result<Answer, ConnectorError> {
+        let judge = self.inner.setup.vendor.judge;
+        let judge = |answer: &Answer| judge(answer).map_or(Verdict::ByStatus, Verdict::Failure);
+        self.send_judged(request, &judge).await
+    }
+
+    /// As [`Self::send`], with a reading of the answer that this request brings along instead of the vendor's. What it
+    /// calls a success is one, whatever its status and body.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_judged(&self, request: &Request, judge: Judge<'_>) -> Result<Answer, ConnectorError> {
         let policy = self.inner.setup.policy;
-        let mut pauses = policy.pauses();
-        let mut lost = None;
-        for tried in 1.. {
-            let error = match self.attempt(request, tried, lost.is_none()).await {
+        let (mut pauses, mut round) = (policy.pauses(), Round::default());
+        loop {
+            round.tried += 1;
+            let error = match self.attempt(request, judge, &mut round).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            if std::mem::take(&mut round.expired) && !std::mem::replace(&mut round.renewed, true) {
+                continue;
+            }
             if error.kind == Kind::Ambiguous {
-                lost.get_or_insert_with(|| error.message.clone());
+                round.lost.get_or_insert_with(|| error.message.clone());
             }
             let nobody_there =
                 error.code.as_deref() == Some(UNREACHABLE) && !self.inner.reached.load(Relaxed);
-            let pause = pauses.next().filter(|_| tried < FIRST_CONTACT || !nobody_there);
+            let pause = pauses.next().filter(|_| round.tried < FIRST_CONTACT || !nobody_there);
             match policy.next(error, request.repeatable, pause) {
                 Next::Again(pause) => {
                     let pause = async {
                         tokio::time::sleep(pause).await;
                         Ok(())
                     };
-                    self.while_open(request, lost.is_none(), pause).await?;
+                    self.while_open(request, &round, pause).await?;
                 }
-                Next::Stop(error) => return Err(retry::after_loss(error, lost.as_deref())),
+                Next::Stop(error) => return Err(retry::after_loss(error, round.lost.as_deref())),
             }
         }
-        Err(ConnectorError::new(Kind::Internal, "a request was tried too often"))
     }
 
-    /// `harmless`: no earlier attempt can have had an effect.
-    async fn attempt(&self, request: &Request, tried: u32, harmless: bool) -> Result<Answer, ConnectorError> {
+    async fn attempt(
+        &self,
+        request: &Request,
+        judge: Judge<'_>,
+        round: &mut Round,
+    ) -> Result<Answer, ConnectorError> {
         let Inner { client, setup, unshared, quota, .. } = &*self.inner;
-        let wire = self.wire(request)?;
         let turn = async {
             let place = quota.place().await?;
+            let token = self.inner.token().await?;
             // What only reads keeps to no share: it asks little, and others may wait for it.
             let limits = if request.is_write() { &setup.limits } else { unshared };
-            Ok((place, quota.leave(limits, setup.policy.longest_wait).await?))
+            Ok((place, token, quota.leave(limits, setup.policy.longest_wait).await?))
         };
-        let (place, entry) = self.while_open(request, harmless, turn).await?;
+        let (place, token, entry) = self.while_open(request, round, turn).await?;
+        let wire = self.wire(request, token.as_ref())?;
         if request.is_write() {
             self.permission()?.check()?;
         }
         let (left, opened) = (Instant::now(), self.inner.opened.load(Relaxed));
-        self.count(request, tried > 1);
-        let answered = exchange(client, wire, setup.policy.timeout, setup.bearer.as_ref()).await;
+        self.count(request, round.tried > 1);
+        let answered = exchange(client, wire, setup.policy.timeout, &self.inner.secrets).await;
         // It waited for a connection first, which may take longer than the limiter's margin.
         if self.inner.opened.load(Relaxed) != opened {
-            self.noted(quota.late(entry).await.map(drop));
+            self.inner.noted(quota.late(entry).await.map(drop));
         }
         // What an answer says of limits is written down while the next request is on its way, but a refusal before it.
         let _place = Some(place).filter(|_| !answered.as_ref().is_ok_and(Answer::is_success));
         let result = match answered {
-            Ok(answer) => self.verdict(request, answer, left.elapsed()).await,
+            Ok(answer) => self.verdict(request, answer, judge, left.elapsed()).await,
             Err(error) => Err(error),
         };
+        if let (Some(token), Some(tokens)) = (token, &self.inner.tokens) {
+            match &result {
+                Ok(_) => tokens.accepted(),
+                Err(error) => round.expired = is_expired(error) && tokens.refused(token.number),
+            }
+        }
         result.map_err(|error| {
             tracing::debug!(path = request.path, kind = ?error.kind, code = error.code, "attempt failed");
             retry::for_access(error, request).with("path", &request.path)
@@ -171,10 +221,10 @@ impl HttpClient {
     async fn while_open<T>(
         &self,
         request: &Request,
-        harmless: bool,
+        round: &Round,
         wait: impl Future<Output = Result<T, ConnectorError>>,
     ) -> Result<T, ConnectorError> {
-        if !request.is_write() || !harmless {
+        if !request.is_write() || round.lost.is_some() {
             return wait.await;
         }
         let permission = self.permission()?;
@@ -193,15 +243,18 @@ impl HttpClient {
         })
     }
 
-    fn wire(&self, request: &Request) -> Result<reqwest::Request, ConnectorError> {
-        let Inner { client, setup, authorization, .. } = &*self.inner;
+    fn wire(&self, request: &Request, token: Option<&Token>) -> Result<reqwest::Request, ConnectorError> {
+        let Inner { client, setup, headers, .. } = &*self.inner;
         let url = format!("{}{}", setup.base_url, request.path);
         let mut builder = client.request(request.method.clone(), url).header(ACCEPT, "application/json");
-        if let Some(value) = authorization {
-            builder = builder.header(AUTHORIZATION, value.clone());
-        }
         if let Some(body) = &request.body {
-            builder = builder.header(CONTENT_TYPE, "application/json").body(body.clone());
+            let json = HeaderValue::from_static("application/json");
+            builder = builder.header(CONTENT_TYPE, json).body(body.clone());
+        }
+        // Credentials come last: no request of its own may speak as somebody else.
+        builder = builder.headers(request.headers.clone()).headers(headers.clone());
+        if let Some(token) = token {
+            builder = builder.header(AUTHORIZATION, token.header.clone());
         }
         builder.build().map_err(|e| {
             ConnectorError::new(Kind::Internal, "a request could not be built").source(e.without_url())
@@ -213,6 +266,7 @@ impl HttpClient {
         &self,
         request: &Request,
         answer: Answer,
+        judge: Judge<'_>,
         took: Duration,
     ) -> Result<Answer, ConnectorError> {
         let Inner { setup, quota, .. } = &*self.inner;
@@ -220,24 +274,20 @@ impl HttpClient {
         tracing::debug!(method = %request.method, path = request.path, status = answer.status, id, "answered");
         self.inner.reached.store(true, Relaxed);
         let observed: Observed = (setup.vendor.observe)(&answer.headers);
-        self.noted(quota.observe(&observed, &setup.limits, took).await);
-        let error = (setup.vendor.judge)(&answer).or_else(|| retry::by_status(setup.vendor.title, &answer));
+        self.inner.noted(quota.observe(&observed, &setup.limits, took).await);
+        let error = match judge(&answer) {
+            Verdict::Success => None,
+            Verdict::Failure(error) => Some(error),
+            Verdict::ByStatus => retry::by_status(setup.vendor.title, &answer),
+        };
         let Some(error) = error else { return Ok(answer) };
-        self.noted(match (error.kind, error.retry) {
+        self.inner.noted(match (error.kind, error.retry) {
             (Kind::RateLimited, Retry::After(wait)) => quota.refused(Some(wait)).await,
             (Kind::RateLimited, _) => quota.refused(None).await,
             (Kind::Quota, _) => quota.left(0, &setup.limits).await,
             _ => Ok(()),
         });
         Err(error.with("status", answer.status).with("request id", id))
-    }
-
-    /// What an answer says of the limits could not be written down. The answer counts all the same; the next request
-    /// finds the book as broken.
-    fn noted(&self, result: Result<(), ConnectorError>) {
-        if let Err(error) = result {
-            tracing::warn!(%error, "what the vendor says of its limits was not kept");
-        }
     }
 
     fn count(&self, request: &Request, again: bool) {
@@ -266,7 +316,7 @@ impl HttpClient {
 
     /// The account's day begins at midnight of this IANA time zone; UTC until it is known.
     pub async fn set_zone(&self, name: &str) {
-        self.noted(self.inner.quota.zone(name).await);
+        self.inner.noted(self.inner.quota.zone(name).await);
     }
 
     /// Requests a day that the user allows this account's owner; `None` where that is not limited, or not known yet.
@@ -283,38 +333,18 @@ impl HttpClient {
     }
 }
 
-fn bearer(token: &SecretString) -> Result<HeaderValue, ConnectorError> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(|_| {
-        ConnectorError::new(Kind::Config, "the token holds characters that no token can have")
-            .hint("look for a line break or a quote copied along with it")
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
+impl Inner {
+    /// What an answer says of the limits could not be written down. The answer counts all the same; the next request
+    /// finds the book as broken.
+    pub(super) fn noted(&self, result: Result<(), ConnectorError>) {
+        if let Err(error) = result {
+            tracing::warn!(%error, "what the vendor says of its limits was not kept");
+        }
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one client through which everything is sent")]
-fn build(setup: &Setup, opened: Arc<AtomicU64>) -> Result<reqwest::Client, ConnectorError> {
-    let timeout = setup.policy.timeout;
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("outflow/", env!("CARGO_PKG_VERSION")))
-        // Both would send requests that the layers above neither count nor limit.
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connector_layer(MapResponseLayer::new(move |connection| {
-            opened.fetch_add(1, Relaxed);
-            connection
-        }))
-        .connect_timeout(timeout.min(Duration::from_secs(10)));
-    if setup.base_url.is_loopback() {
-        builder = builder.no_proxy();
-    }
-    if !setup.base_url.is_encrypted() {
-        // A machine without certificate authorities can still talk to itself.
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build().map_err(|e| {
-        ConnectorError::new(Kind::Config, "the TLS client could not be set up")
-            .hint("install the system's certificate authorities (package `ca-certificates`)")
-            .source(e.without_url())
-    })
+/// Whether another token may help: the vendor's own code says so, or the status does.
+fn is_expired(error: &ConnectorError) -> bool {
+    let is_401 = || error.context.iter().any(|(name, value)| *name == "status" && value == "401");
+    error.kind == Kind::Auth && (error.code.as_deref().is_some_and(|c| c.starts_with("EXPIRED")) || is_401())
 }

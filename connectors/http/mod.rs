@@ -4,32 +4,37 @@
 //!
 //! 1. **retry**: 429, 408, 5xx, lost answers and failed connections, each only where a repeat is safe;
 //! 2. **concurrency**: at most so many requests of one quota owner at once;
-//! 3. **rate**: an exact sliding window and a daily budget per quota owner, taken for every attempt, a retry's too,
+//! 3. **credentials**: fixed headers, or the token of an OAuth grant, renewed by one request however many wait for it;
+//! 4. **rate**: an exact sliding window and a daily budget per quota owner, taken for every attempt, a retry's too,
 //!    as the last thing before the bytes leave; written down in a [`QuotaBook`], which processes can share;
-//! 4. **timeout**: per attempt, from the connection to the last byte of the answer.
+//! 5. **timeout**: per attempt, from the connection to the last byte of the answer.
 
 mod address;
 mod bisect;
 mod book;
 mod client;
+mod credentials;
 mod day;
 mod exchange;
 mod limiter;
 mod quota;
+mod renewal;
 mod request;
 mod retry;
+mod secrets;
 #[cfg(test)]
 mod tests;
+mod token;
+mod transport;
 pub mod window;
-#[cfg(test)]
-mod window_tests;
 
 pub use address::BaseUrl;
 pub use bisect::{bisect, default_budget};
 pub use book::{Ask, Facts, Memory, News, QuotaBook, Taken};
 pub use client::{HttpClient, Setup};
+pub use credentials::{ClientAuth, Credentials, Grant, GrantKind};
 pub use day::{Day, Spent};
-pub use request::{Access, Answer, Observed, Request, Vendor};
+pub use request::{Access, Answer, Observed, Request, Vendor, Verdict};
 pub use retry::Policy;
 
 /// Makes aws-lc-rs the TLS provider of this process; a later call changes nothing.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value as Json;
 
 use crate::contract::ConnectorError;
@@ -21,7 +21,8 @@ pub struct Request {
     pub method: Method,
     /// Begins with `/`; already escaped.
     pub path: String,
-    /// JSON text.
+    /// Beside the credentials; a body without a `Content-Type` is JSON.
+    pub headers: HeaderMap,
     pub body: Option<Vec<u8>>,
     pub access: Access,
     /// Doing it twice ends as doing it once, so it may be sent again when its answer was lost.
@@ -30,29 +31,28 @@ pub struct Request {
 
 impl Request {
     pub fn get(path: impl Into<String>) -> Self {
-        Request { method: Method::GET, path: path.into(), body: None, access: Access::Read, repeatable: true }
+        Self::new(Method::GET, path, None, Access::Read)
     }
 
-    /// A `POST` that only reads.
+    /// A `POST` of JSON that only reads.
     pub fn query(path: impl Into<String>, body: Vec<u8>) -> Self {
-        Request {
-            method: Method::POST,
-            path: path.into(),
-            body: Some(body),
-            access: Access::Read,
-            repeatable: true,
-        }
+        Self::new(Method::POST, path, Some(body), Access::Read)
     }
 
-    /// A `POST` that writes; `repeatable` as in [`Request::repeatable`].
+    /// A `POST` of JSON that writes; `repeatable` as in [`Request::repeatable`].
     pub fn write(path: impl Into<String>, body: Vec<u8>, repeatable: bool) -> Self {
-        Request {
-            method: Method::POST,
-            path: path.into(),
-            body: Some(body),
-            access: Access::Write,
-            repeatable,
-        }
+        Request { repeatable, ..Self::new(Method::POST, path, Some(body), Access::Write) }
+    }
+
+    fn new(method: Method, path: impl Into<String>, body: Option<Vec<u8>>, access: Access) -> Self {
+        Request { method, path: path.into(), headers: HeaderMap::new(), body, access, repeatable: true }
+    }
+
+    /// With a body of another type than JSON.
+    #[must_use]
+    pub fn content_type(mut self, value: HeaderValue) -> Self {
+        self.headers.insert(CONTENT_TYPE, value);
+        self
     }
 
     pub(super) fn is_write(&self) -> bool {
@@ -67,10 +67,23 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, where it is JSON.
     pub json: Option<Json>,
+    /// The beginning of the body where it is not, at most [`Answer::PLAIN`] bytes of it.
+    pub plain: Option<String>,
     pub body_is_empty: bool,
 }
 
 impl Answer {
+    /// So much is kept of a body that is not JSON, in bytes.
+    pub const PLAIN: usize = 64 * 1024;
+
+    /// An answer as it is read: `body` without secrets.
+    pub(super) fn read(status: u16, headers: HeaderMap, body: &[u8]) -> Self {
+        let json = serde_json::from_slice(body).ok();
+        let start = &body[..body.len().min(Self::PLAIN)];
+        let plain = (json.is_none() && !body.is_empty()).then(|| String::from_utf8_lossy(start).into_owned());
+        Answer { status, headers, json, plain, body_is_empty: body.is_empty() }
+    }
+
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -110,6 +123,15 @@ pub struct Observed {
     pub daily_limit: Option<u64>,
     /// Requests left today.
     pub daily_remaining: Option<u64>,
+}
+
+/// What an answer means.
+#[derive(Debug)]
+pub enum Verdict {
+    Success,
+    Failure(ConnectorError),
+    /// As its HTTP status says.
+    ByStatus,
 }
 
 /// What a vendor's module knows about answers. Its functions are pure.

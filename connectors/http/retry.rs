@@ -162,7 +162,7 @@ mod tests {
         if let Some(text) = retry_after {
             headers.insert("retry-after", text.parse().unwrap());
         }
-        Answer { status, headers, json: Some(json!({})), body_is_empty: false }
+        Answer { status, headers, json: Some(json!({})), plain: None, body_is_empty: false }
     }
 
     #[test]

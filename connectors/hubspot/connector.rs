@@ -17,7 +17,7 @@ use crate::contract::{
     Handles, Kind, Lookup, Normaliser, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle, RunContext,
     Session, Submitted, Target, Traffic, Value, Verb,
 };
-use crate::http::{HttpClient, Policy, Setup, bisect, default_budget};
+use crate::http::{Credentials, HttpClient, Policy, Setup, bisect, default_budget};
 use crate::registry::{Limits, Settings};
 
 /// The lowest tier's limit, until the vendor's headers name the account's own.
@@ -52,7 +52,7 @@ impl HubSpot {
             start_rate: Some(START_RATE),
             in_flight: IN_FLIGHT,
             base_url: config.base_url,
-            bearer: Some(config.token),
+            credentials: Credentials::bearer(config.token),
             policy,
         };
         let http = HttpClient::new(setup).map_err(|mut error| {

@@ -40,6 +40,7 @@ fn fixture(name: &str) -> Case {
         status: response["status"].as_u64().unwrap() as u16,
         headers,
         json: body.is_object().then(|| body.clone()),
+        plain: body.as_str().filter(|text| !text.is_empty()).map(str::to_owned),
         body_is_empty: body == "",
     };
     Case { request: case["request"]["body"].clone(), answer }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::book::MemoryLog;
-use super::window::{self, Lane, Log, Rules};
 use crate::contract::RateLimit;
+use crate::http::book::MemoryLog;
+use crate::http::window::{self, Lane, Log, Rules};
 
 fn rate(requests: u32, millis: u64) -> RateLimit {
     RateLimit { requests, per: Duration::from_millis(millis) }

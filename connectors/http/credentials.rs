@@ -1,0 +1,268 @@
+//! As whom a client speaks.
+
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::BaseUrl;
+use super::secrets::Secrets;
+use crate::contract::{ConnectorError, Kind};
+
+/// What a client shows with every request. `Debug` prints no secret.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    authorization: Authorization,
+    headers: Vec<(String, SecretString)>,
+}
+
+/// What stands in the header `Authorization`.
+#[derive(Debug, Clone, Default)]
+enum Authorization {
+    #[default]
+    None,
+    Bearer(SecretString),
+    Basic(String, SecretString),
+    Grant(Grant),
+}
+
+/// An OAuth 2 grant (RFC 6749): the token is asked for when it is needed, renewed ahead of its end, and once more when
+/// the API refuses it.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    pub token_url: BaseUrl,
+    pub kind: GrantKind,
+    pub client_id: String,
+    pub client_secret: SecretString,
+    pub scope: Option<String>,
+    pub client_auth: ClientAuth,
+}
+
+#[derive(Debug, Clone)]
+pub enum GrantKind {
+    ClientCredentials,
+    /// A server may replace the refresh token with each answer; the new one is used for as long as the process lives.
+    RefreshToken(SecretString),
+}
+
+/// How the client's id and secret are sent to the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// As fields of the form.
+    Form,
+    /// As HTTP basic authentication.
+    Basic,
+}
+
+impl Credentials {
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// `Authorization: Bearer ...`
+    pub fn bearer(token: SecretString) -> Self {
+        Credentials { authorization: Authorization::Bearer(token), ..Self::default() }
+    }
+
+    /// HTTP basic authentication.
+    pub fn basic(user: impl Into<String>, password: SecretString) -> Self {
+        Credentials { authorization: Authorization::Basic(user.into(), password), ..Self::default() }
+    }
+
+    /// A token from an OAuth server.
+    pub fn grant(grant: Grant) -> Self {
+        Credentials { authorization: Authorization::Grant(grant), ..Self::default() }
+    }
+
+    /// With a secret header beside, such as an API key.
+    #[must_use]
+    pub fn with_header(mut self, name: impl Into<String>, value: SecretString) -> Self {
+        self.headers.push((name.into(), value));
+        self
+    }
+
+    pub(super) fn as_grant(&self) -> Option<&Grant> {
+        match &self.authorization {
+            Authorization::Grant(grant) => Some(grant),
+            _ => None,
+        }
+    }
+
+    /// The headers that never change; each value becomes one of the `secrets`.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for what cannot be a header.
+    pub(super) fn fixed_headers(&self, secrets: &Secrets) -> Result<HeaderMap, ConnectorError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| {
+                ConnectorError::new(Kind::Config, format!("`{name}` is not the name of a header"))
+                    .hint("a header's name has letters, digits and hyphens")
+            })?;
+            secrets.add(value);
+            headers.insert(parsed, sensitive(value, &format!("the header `{name}`"))?);
+        }
+        let authorization = match &self.authorization {
+            Authorization::None => None,
+            Authorization::Bearer(token) => Some(bearer(token, secrets)?),
+            Authorization::Basic(user, password) => Some(basic(user, password, secrets)?),
+            Authorization::Grant(grant) => {
+                secrets.add(&grant.client_secret);
+                if let GrantKind::RefreshToken(token) = &grant.kind {
+                    secrets.add(token);
+                }
+                None
+            }
+        };
+        headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
+        Ok(headers)
+    }
+}
+
+/// `Bearer ...`; the token becomes one of the `secrets`.
+pub(super) fn bearer(token: &SecretString, secrets: &Secrets) -> Result<HeaderValue, ConnectorError> {
+    secrets.add(token);
+    sensitive(&SecretString::from(format!("Bearer {}", token.expose_secret())), "the token")
+}
+
+/// `Basic ...`; the password and what it is encoded to become `secrets`.
+pub(super) fn basic(
+    user: &str,
+    password: &SecretString,
+    secrets: &Secrets,
+) -> Result<HeaderValue, ConnectorError> {
+    let refuse = |what: &str| {
+        ConnectorError::new(Kind::Config, format!("the user name or password {what}"))
+            .hint("look for a line break or a colon copied along with it")
+    };
+    if user.contains(':') {
+        return Err(refuse("cannot be sent: a user name has no colon"));
+    }
+    secrets.add(password);
+    let encoded = SecretString::from(format!("Basic {}", base64(user, password)));
+    secrets.add(&encoded);
+    sensitive(&encoded, "the password")
+}
+
+fn base64(user: &str, password: &SecretString) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let plain = SecretString::from(format!("{user}:{}", password.expose_secret()));
+    let mut encoded = String::new();
+    for part in plain.expose_secret().as_bytes().chunks(3) {
+        let bits =
+            part.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63];
+            encoded.push(if place <= part.len() { char::from(digit) } else { '=' });
+        }
+    }
+    encoded
+}
+
+fn sensitive(value: &SecretString, what: &str) -> Result<HeaderValue, ConnectorError> {
+    let mut value = HeaderValue::try_from(value.expose_secret()).map_err(|_| {
+        ConnectorError::new(Kind::Config, format!("{what} holds characters that cannot be sent"))
+            .hint("look for a line break or a quote copied along with it")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl Grant {
+    /// The form of a token request; with the refresh token now in force, where the grant has one.
+    pub(super) fn form(&self, refresh_token: Option<&SecretString>) -> SecretString {
+        let mut fields = Vec::new();
+        match refresh_token {
+            Some(token) => {
+                fields.extend([("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())]);
+            }
+            None => fields.push(("grant_type", "client_credentials")),
+        }
+        if self.client_auth == ClientAuth::Form {
+            fields.extend([
+                ("client_id", self.client_id.as_str()),
+                ("client_secret", self.client_secret.expose_secret()),
+            ]);
+        }
+        fields.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
+        SecretString::from(encode(&fields))
+    }
+}
+
+/// `application/x-www-form-urlencoded`.
+fn encode(fields: &[(&str, &str)]) -> String {
+    // The query of an address is written in the same way.
+    let mut url = Url::parse("form:").ok();
+    if let Some(url) = &mut url {
+        url.query_pairs_mut().extend_pairs(fields);
+    }
+    url.as_ref().and_then(Url::query).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    #[test]
+    fn every_kind_of_fixed_credentials_is_a_header_that_is_not_shown() {
+        let secrets = Secrets::default();
+        for (credentials, name, value) in [
+            (Credentials::bearer(secret("tok-123456")), "authorization", "Bearer tok-123456"),
+            (Credentials::basic("user", secret("passw0rd!")), "authorization", "Basic dXNlcjpwYXNzdzByZCE="),
+            (Credentials::basic("ab", secret("c")), "authorization", "Basic YWI6Yw=="),
+            (Credentials::none().with_header("X-Api-Key", secret("key-abcdef")), "x-api-key", "key-abcdef"),
+        ] {
+            let headers = credentials.fixed_headers(&secrets).unwrap();
+            assert_eq!((headers.len(), &headers[name]), (1, &HeaderValue::from_str(value).unwrap()));
+            assert!(headers[name].is_sensitive());
+            let shown = format!("{credentials:?} {headers:?} {secrets:?}");
+            for part in ["tok-123456", "passw0rd", "dXNlcj", "key-abcdef"] {
+                assert!(!shown.contains(part), "{shown}");
+            }
+        }
+        let echo = "tok-123456 passw0rd! dXNlcjpwYXNzdzByZCE= key-abcdef".to_owned().into_bytes();
+        assert_eq!(secrets.cut(echo), b"[secret] [secret] [secret] [secret]");
+        assert!(Credentials::none().fixed_headers(&secrets).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_a_header_is_said_without_the_secret() {
+        for credentials in [
+            Credentials::bearer(secret("abc\ndef")),
+            Credentials::basic("a:b", secret("abc\ndef")),
+            Credentials::none().with_header("X Key", secret("abc\ndef")),
+            Credentials::none().with_header("X-Key", secret("abc\ndef")),
+        ] {
+            let error = credentials.fixed_headers(&Secrets::default()).unwrap_err();
+            assert_eq!(error.kind, Kind::Config);
+            assert!(error.hint.is_some() && !format!("{error:?}").contains("def"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_grant_is_a_form() {
+        let mut grant = Grant {
+            token_url: BaseUrl::parse("https://login.example/token", "crm").unwrap(),
+            kind: GrantKind::ClientCredentials,
+            client_id: "id 1".to_owned(),
+            client_secret: secret("s&=cret"),
+            scope: Some("a b".to_owned()),
+            client_auth: ClientAuth::Form,
+        };
+        assert_eq!(
+            grant.form(None).expose_secret(),
+            "grant_type=client_credentials&client_id=id+1&client_secret=s%26%3Dcret&scope=a+b"
+        );
+        grant.client_auth = ClientAuth::Basic;
+        grant.scope = None;
+        let token = secret("r/1+2");
+        assert_eq!(
+            grant.form(Some(&token)).expose_secret(),
+            "grant_type=refresh_token&refresh_token=r%2F1%2B2"
+        );
+        assert!(!format!("{grant:?}").contains("cret\""));
+    }
+}

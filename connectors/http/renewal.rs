@@ -1,0 +1,110 @@
+//! Asks for the access token of a grant, through the same transport and under the same limits as everything else.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use reqwest::Method;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::client::Inner;
+use super::credentials::{self, ClientAuth, Grant};
+use super::exchange::{address, exchange};
+use super::token::{self, Token, Tokens};
+use crate::contract::{ConnectorError, Kind, Retry};
+
+impl Inner {
+    /// The token to send now; `None` where the credentials are no grant. However many wait for a new one, one request
+    /// asks for it, and goes on when whoever began it is cancelled: a refresh token may be good for one use only.
+    pub(super) async fn token(self: &Arc<Self>) -> Result<Option<Token>, ConnectorError> {
+        let Some(tokens) = &self.tokens else { return Ok(None) };
+        if let Some(token) = tokens.current() {
+            return Ok(Some(token));
+        }
+        let inner = self.clone();
+        let asked = tokio::spawn(async move {
+            let Some(tokens) = &inner.tokens else { return Ok(None) };
+            let mut refresh_token = tokens.flight.lock().await;
+            match tokens.current() {
+                Some(token) => Ok(Some(token)),
+                None => inner.renew(tokens, &mut refresh_token).await.map(Some),
+            }
+        });
+        asked.await.map_err(|error| {
+            ConnectorError::new(Kind::Internal, "the renewal of the access token stopped").source(error)
+        })?
+    }
+
+    async fn renew(
+        &self,
+        tokens: &Tokens,
+        refresh_token: &mut Option<SecretString>,
+    ) -> Result<Token, ConnectorError> {
+        let wire = self.token_request(&tokens.grant, refresh_token.as_ref())?;
+        let host = address(wire.url());
+        if tokens.grant.token_url.authority() == self.setup.base_url.authority() {
+            self.quota.leave(&self.unshared, self.setup.policy.longest_wait).await?;
+        }
+        self.counts.reads.fetch_add(1, Relaxed);
+        let asked = Instant::now();
+        let answer = exchange(&self.client, wire, self.setup.policy.timeout, &self.secrets).await;
+        // Nothing of the request that waits for the token has left.
+        let answer = answer.map_err(|error| match error.kind {
+            Kind::Ambiguous => ConnectorError { kind: Kind::Unavailable, ..error },
+            _ => error,
+        })?;
+        tracing::debug!(%host, status = answer.status, "token request answered");
+        let granted = match token::granted(&answer, &host) {
+            Ok(granted) => granted,
+            Err(error) => return Err(self.throttled(tokens, error).await),
+        };
+        let header = credentials::bearer(&granted.access_token, &self.secrets)?;
+        if let Some(next) = granted.refresh_token
+            && refresh_token.as_ref().is_some_and(|old| old.expose_secret() != next.expose_secret())
+        {
+            self.secrets.add(&next);
+            *refresh_token = Some(next);
+            tracing::warn!(
+                %host,
+                "the server replaced the refresh token; the new one serves this run but cannot be stored: \
+                 if the next run is refused, authorise the app anew"
+            );
+        }
+        Ok(tokens.renewed(header, asked, granted.lives))
+    }
+
+    /// A refusal for the rate counts for all that go to the same host.
+    async fn throttled(&self, tokens: &Tokens, error: ConnectorError) -> ConnectorError {
+        if error.kind == Kind::RateLimited
+            && tokens.grant.token_url.authority() == self.setup.base_url.authority()
+        {
+            let asked = match error.retry {
+                Retry::After(wait) => Some(wait),
+                _ => None,
+            };
+            self.noted(self.quota.refused(asked).await);
+        }
+        error
+    }
+
+    fn token_request(
+        &self,
+        grant: &Grant,
+        refresh_token: Option<&SecretString>,
+    ) -> Result<reqwest::Request, ConnectorError> {
+        let mut builder = self
+            .client
+            .request(Method::POST, grant.token_url.as_str())
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+            .body(grant.form(refresh_token).expose_secret().to_owned());
+        if grant.client_auth == ClientAuth::Basic {
+            let value = credentials::basic(&grant.client_id, &grant.client_secret, &self.secrets)?;
+            builder = builder.header(AUTHORIZATION, value);
+        }
+        builder.build().map_err(|e| {
+            ConnectorError::new(Kind::Internal, "a token request could not be built").source(e.without_url())
+        })
+    }
+}
