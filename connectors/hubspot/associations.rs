@@ -14,6 +14,7 @@ use super::client::{BATCH, Client, ObjectType, not_understood};
 use super::links::{Made, Prepared, Wanted, unconfirmed};
 use crate::contract::{Association, AssociationKind, BatchSource, ConnectorError, Kind, Lookup, Outcome};
 use crate::http::Request;
+use crate::rehearsal::point;
 
 /// Inputs of one call.
 const INPUTS: usize = 1000;
@@ -165,7 +166,9 @@ impl Associations {
     pub(super) async fn make(&self, prepared: &Prepared, outcomes: &mut [Option<Outcome>]) {
         for (index, link) in self.links.iter().enumerate() {
             let made = Made::of(prepared, index, outcomes);
+            point("links.make");
             let mut failed = self.create(link, &made.pairs()).await;
+            point("links.made");
             if link.association.exclusive {
                 failed.extend(self.take_away(link, &made).await);
             }

@@ -117,6 +117,10 @@ impl Office {
     }
 }
 
+/// Points that only a sync with links passes.
+#[cfg(debug_assertions)]
+pub const POINTS: [&str; 2] = ["links.make", "links.made"];
+
 /// HubSpot's number of the ordinary link, and the sandbox's of the named one.
 const ORDINARY: u64 = 279;
 const BILLING: u64 = 1;
@@ -217,5 +221,22 @@ fn what_cannot_be_linked_is_said_before_anything_is_sent() {
         assert!(said.contains(word), "{associations}: {said}");
         assert!(said.contains(code), "{associations}: {said}");
         assert!(said.contains("mappings/people.yml"), "{associations}: {said}");
+    }
+}
+
+/// The object is written, its links are not, or only some: nothing of it counts as delivered.
+#[cfg(debug_assertions)]
+#[test]
+fn a_run_that_ends_between_an_object_and_its_links_is_made_good_by_the_next() {
+    for plan in POINTS.iter().flat_map(|point| [1, 2].map(|n| format!("{point}:{n}"))) {
+        let office = Office::new(&format!("{SEVERAL}mode: mirror\n"));
+        office.sync("companies", 0);
+        let variables = [("OUTFLOW_REHEARSE", plan.as_str())];
+        let run = crate::support::outflow_with(office.folder.path(), &["sync", "people", "-q"], &variables);
+        assert_eq!(run.code, -1, "{plan}: {run:#?}");
+        assert_eq!(counts(&office.sync("people", 0), ["delivered", "unchanged"]), [3, 0], "{plan}");
+        let ada = of([("acme", ORDINARY), ("beta", BILLING), ("ceta", BILLING)]);
+        assert_eq!(office.links()["Ada"], ada, "{plan}");
+        assert_eq!(counts(&office.sync("people", 0), ["unchanged", "requests"]), [3, 0], "{plan}");
     }
 }
