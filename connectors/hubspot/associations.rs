@@ -290,10 +290,14 @@ impl Link {
         Outcome::Rejected { code: MISSING.to_owned(), field: Some(field.clone()), message }
     }
 
-    /// Whether a link that is there is one of this kind.
+    /// Whether a link that is there is one of this kind. A link with a name of the account's own is no ordinary one:
+    /// taking the ordinary one away would take the named one along.
     fn is_of_kind(&self, to: &Json) -> bool {
-        let Some(spec) = &self.spec else { return true };
-        list(to, "associationTypes").any(|kind| Spec::read(kind).is_some_and(|kind| kind == *spec))
+        let mut kinds = list(to, "associationTypes").filter_map(Spec::read);
+        match &self.spec {
+            Some(spec) => kinds.any(|kind| kind == *spec),
+            None => kinds.all(|kind| kind.category == "HUBSPOT_DEFINED"),
+        }
     }
 }
 

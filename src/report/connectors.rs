@@ -89,7 +89,9 @@ fn cells(connector: &Connector) -> [String; 7] {
 
 fn verbs(capabilities: &Capabilities) -> Vec<String> {
     let all = [Verb::Create, Verb::Upsert, Verb::Update];
-    all.into_iter().filter(|verb| capabilities.supports(*verb)).map(|verb| verb.to_string()).collect()
+    let records = all.into_iter().filter(|verb| capabilities.supports(*verb)).map(|verb| verb.to_string());
+    let members = capabilities.supports(Verb::Join).then(|| "audience".to_owned());
+    records.chain(members).collect()
 }
 
 fn removal(capabilities: &Capabilities) -> String {
@@ -126,6 +128,7 @@ fn object(connector: &Connector) -> Json {
             "removes": removal(&c),
             "remote_ids": c.remote_ids,
             "partial_answers": c.partial_answers,
+            "associations": c.associations,
         })
     });
     json!({

@@ -3,6 +3,7 @@
 mod bad_input;
 mod codes;
 mod commands;
+mod guides;
 mod help;
 mod portable;
 mod processes;

@@ -1,0 +1,57 @@
+//! The files that a guide shows make a project that runs.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use crate::support::outflow;
+
+/// Writes each block that begins with "```yaml PATH" to that path.
+fn project(guide: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(guide)).unwrap();
+    let blocks = text.split("\n```yaml ").skip(1);
+    for block in blocks {
+        let (path, rest) = block.split_once('\n').unwrap();
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, rest.split("\n```").next().unwrap()).unwrap();
+    }
+    folder
+}
+
+#[track_caller]
+fn run(folder: &Path, arguments: &[&str]) -> Json {
+    outflow(folder, &[arguments, &["--format", "json"]].concat()).ends(0).json()
+}
+
+#[test]
+fn the_guide_to_hubspot_runs() {
+    let project = project("docs/hubspot.md");
+    let folder = project.path();
+    let warehouse = Connection::open(folder.join("warehouse.db")).unwrap();
+    warehouse
+        .execute_batch(
+            "create table companies (company_id text, name text); create table people
+               (person_id int, email text, name text, revenue real, company_id text, pays_for text);
+             insert into companies values ('acme', 'Acme'), ('beta', 'Beta');
+             insert into people values (1, 'ada@x.io', 'Ada', 250, 'acme', '[\"acme\", \"beta\"]'),
+               (2, 'bob@x.io', 'Bob', 20, 'beta', null), (3, 'cyd@x.io', 'Cyd', 100, null, null)",
+        )
+        .unwrap();
+    run(folder, &["check", "--connect"]);
+    let report = run(folder, &["sync"]);
+    let delivered: Vec<_> = report["syncs"].as_array().unwrap().iter().map(|s| &s["delivered"]).collect();
+    assert_eq!(delivered, [2, 3, 2], "{report:#}");
+    let shown = run(folder, &["sandbox", "show"]);
+    let kept = |object: &str| shown["objects"]["hubspot"][object].as_array().map_or(0, Vec::len);
+    let objects = ["companies", "contacts", "associations/contacts/companies", "lists/1"];
+    assert_eq!(objects.map(kept), [2, 3, 2, 2]);
+
+    warehouse.execute("update people set revenue = 1 where person_id = 3", []).unwrap();
+    let report = run(folder, &["sync", "--select", "best_customers"]);
+    assert_eq!((&report["syncs"][0]["removed"], &report["syncs"][0]["delivered"]), (&1.into(), &1.into()));
+}
