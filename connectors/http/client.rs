@@ -182,10 +182,14 @@ impl HttpClient {
         let Inner { client, setup, unshared, quota, .. } = &*self.inner;
         let turn = async {
             let place = quota.place().await?;
-            let token = self.inner.token().await?;
+            let early = self.inner.token().await?;
             // What only reads keeps to no share: it asks little, and others may wait for it.
             let limits = if request.is_write() { &setup.limits } else { unshared };
-            Ok((place, token, quota.leave(limits, setup.policy.longest_wait).await?))
+            let entry = quota.leave(limits, setup.policy.longest_wait).await?;
+            // The turn may have been long in coming.
+            let token = self.inner.token().await?;
+            let renewed = token.as_ref().map(|token| token.number) != early.map(|token| token.number);
+            Ok((place, token, if renewed { quota.late(entry).await? } else { entry }))
         };
         let (place, token, entry) = self.while_open(request, round, turn).await?;
         let wire = self.wire(request, token.as_ref())?;

@@ -1,71 +1,128 @@
 //! Settings of a HubSpot connection.
 
-use secrecy::SecretString;
-use serde_json::Value as Json;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 use crate::contract::{ConnectorError, Kind, QuotaOwner};
-use crate::http::BaseUrl;
+use crate::http::{BaseUrl, ClientAuth, Credentials, Grant, GrantKind};
 use crate::registry::{Setting, Settings};
 
 const API: &str = "https://api.hubapi.com";
 
-pub(super) const SETTINGS: &[Setting] = &[Setting {
-    name: "token",
-    required: true,
-    secret: true,
-    help: "access token of a private app, with `crm.objects.<object>.read` and `.write`",
-}];
+/// Where tokens are granted, below the API's own address
+/// (<https://developers.hubspot.com/docs/api-reference/auth-oauth-v1/tokens>).
+const TOKEN_PATH: &str = "/oauth/v1/token";
 
-/// Where and as whom to speak; its `Debug` cannot print the token.
+/// What a connection takes; exactly one of both.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "token",
+        required: false,
+        secret: true,
+        help: "access token of a private app, with `crm.objects.<object>.read` and `.write`; this or `auth`",
+    },
+    Setting {
+        name: "auth",
+        required: false,
+        secret: true,
+        help: "an OAuth app: `{method: refresh_token, client_id: .., client_secret: .., refresh_token: ..}`; \
+               this or `token`",
+    },
+];
+
+/// Where and as whom to speak; its `Debug` cannot print a secret.
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) connection: String,
-    pub(super) token: SecretString,
+    pub(super) credentials: Credentials,
     pub(super) base_url: BaseUrl,
+    pub(super) owner: QuotaOwner,
     pub(super) sandbox: bool,
 }
 
 impl Config {
     /// # Errors
-    /// [`Kind::Config`] for a missing token, an unknown setting or a bad address.
+    /// [`Kind::Config`] for missing credentials or two of them, an unknown setting or a bad address.
     pub(super) fn read(settings: &Settings) -> Result<Self, ConnectorError> {
         let connection = &settings.connection;
-        let refuse = |what: String| {
-            ConnectorError::new(Kind::Config, format!("connection `{connection}` (hubspot): {what}"))
+        let refuse = |what: &str, hint: &str| {
+            let message = format!("connection `{connection}` (hubspot): {what}");
+            ConnectorError::new(Kind::Config, message).hint(hint)
         };
-        if let Some(name) = settings.values.keys().find(|n| *n != "token") {
-            return Err(match name.as_str() {
-                "auth" => refuse("`auth` is not supported yet".to_owned())
-                    .hint("create a private app in HubSpot and set its access token as `token`"),
-                _ => refuse(format!("unknown setting `{name}`"))
-                    .hint("it takes `token`, `base_url` and `limits`"),
-            });
+        if let Some(name) = settings.values.keys().find(|name| !matches!(name.as_str(), "token" | "auth")) {
+            let hint = "it takes `token` or `auth`, `base_url` and `limits`";
+            return Err(refuse(&format!("unknown setting `{name}`"), hint));
         }
-        let token = match settings.values.get("token") {
-            Some(Json::String(text)) if !text.trim().is_empty() => SecretString::from(text.trim()),
-            Some(Json::String(_)) => return Err(refuse("`token` is empty".to_owned()).hint(TOKEN_HINT)),
-            Some(_) => return Err(refuse("`token` must be a text".to_owned()).hint(TOKEN_HINT)),
-            None => return Err(refuse("`token` is missing".to_owned()).hint(TOKEN_HINT)),
-        };
         let base_url = BaseUrl::parse(settings.base_url.as_deref().unwrap_or(API), connection)?;
-        Ok(Config { connection: connection.clone(), token, base_url, sandbox: settings.sandbox })
-    }
-
-    /// One owner per token and host: only these are known before the first request, and limits are per app.
-    pub(super) fn owner(&self) -> QuotaOwner {
-        use secrecy::ExposeSecret;
-        let mut hash = Sha256::new();
-        hash.update(self.base_url.as_str());
-        hash.update([0]);
-        hash.update(self.token.expose_secret());
-        let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        QuotaOwner(format!("hubspot:{hex}"))
+        let (credentials, app) = match (settings.values.get("token"), settings.values.get("auth")) {
+            (Some(_), Some(_)) => {
+                let what = "both `token` and `auth` are set";
+                return Err(refuse(what, "keep `token` for a private app, or `auth` for an OAuth app"));
+            }
+            (None, None) => return Err(refuse("`token` is missing", TOKEN_HINT)),
+            (Some(token), None) => {
+                let token = text("token", Some(token)).map_err(|what| refuse(&what, TOKEN_HINT))?;
+                (Credentials::bearer(SecretString::from(token)), token.to_owned())
+            }
+            (None, Some(auth)) => {
+                let grant = grant(auth, &base_url).map_err(|what| refuse(&what, AUTH_HINT))?;
+                let app = grant.client_id.clone();
+                (Credentials::grant(grant), app)
+            }
+        };
+        let owner = owner(&base_url, &SecretString::from(app));
+        Ok(Config { connection: connection.clone(), credentials, base_url, owner, sandbox: settings.sandbox })
     }
 }
 
-const TOKEN_HINT: &str =
-    "set it as `token: \"${HUBSPOT_TOKEN}\"` and give the variable a private app's access token";
+/// One owner per app and host: only these are known before the first request, and limits are per app. A private app
+/// is known by its token.
+fn owner(base_url: &BaseUrl, app: &SecretString) -> QuotaOwner {
+    let mut hash = Sha256::new();
+    hash.update(base_url.as_str());
+    hash.update([0]);
+    hash.update(app.expose_secret());
+    let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    QuotaOwner(format!("hubspot:{hex}"))
+}
+
+/// Reads the block `auth`.
+fn grant(auth: &Json, base_url: &BaseUrl) -> Result<Grant, String> {
+    const KEYS: [&str; 4] = ["method", "client_id", "client_secret", "refresh_token"];
+    let block: &Map<String, Json> = auth.as_object().ok_or("`auth` must be a block of settings")?;
+    if let Some(name) = block.keys().find(|name| !KEYS.contains(&name.as_str())) {
+        return Err(format!("unknown setting `auth.{name}`"));
+    }
+    let field = |name: &str| text(&format!("auth.{name}"), block.get(name)).map(str::to_owned);
+    match field("method")?.as_str() {
+        "refresh_token" => Ok(Grant {
+            token_url: BaseUrl::parse(&format!("{base_url}{TOKEN_PATH}"), "auth")
+                .map_err(|error| error.message)?,
+            kind: GrantKind::RefreshToken(SecretString::from(field("refresh_token")?)),
+            client_id: field("client_id")?,
+            client_secret: SecretString::from(field("client_secret")?),
+            scope: None,
+            client_auth: ClientAuth::Form,
+        }),
+        other => Err(format!("`auth.method` is `{other}`, but HubSpot knows `refresh_token` only")),
+    }
+}
+
+fn text<'a>(name: &str, value: Option<&'a Json>) -> Result<&'a str, String> {
+    match value {
+        Some(Json::String(text)) if !text.trim().is_empty() => Ok(text.trim()),
+        Some(Json::String(_)) => Err(format!("`{name}` is empty")),
+        Some(_) => Err(format!("`{name}` must be a text")),
+        None => Err(format!("`{name}` is missing")),
+    }
+}
+
+const TOKEN_HINT: &str = "set it as `token: \"${HUBSPOT_TOKEN}\"` and give the variable a private app's access token; \
+                          an OAuth app takes `auth` instead";
+
+const AUTH_HINT: &str = "write `auth: {method: refresh_token, client_id: \"${HUBSPOT_CLIENT_ID}\", \
+                         client_secret: \"${HUBSPOT_CLIENT_SECRET}\", refresh_token: \"${HUBSPOT_REFRESH_TOKEN}\"}`";
 
 #[cfg(test)]
 mod tests {
@@ -84,24 +141,55 @@ mod tests {
         }
     }
 
+    fn auth() -> Json {
+        json!({"method": "refresh_token", "client_id": "app-1", "client_secret": "cs-secret",
+               "refresh_token": "rt-secret"})
+    }
+
     #[test]
     fn reads_a_token_and_never_shows_it() {
         let config = Config::read(&settings(json!({"token": " pat-secret\n"}))).unwrap();
         assert_eq!(config.base_url.as_str(), API);
         assert!(!format!("{config:?}").contains("pat-secret"));
-        let owner = config.owner().0;
-        assert!(owner.starts_with("hubspot:") && !owner.contains("secret"), "{owner}");
+        assert!(config.owner.0.starts_with("hubspot:") && !config.owner.0.contains("secret"));
         let other = Config::read(&settings(json!({"token": "pat-other"}))).unwrap();
-        assert_ne!(other.owner(), config.owner());
+        assert_ne!(other.owner, config.owner);
+    }
+
+    #[test]
+    fn reads_an_oauth_app_whose_limits_are_its_own_whatever_its_tokens() {
+        let config = Config::read(&settings(json!({"auth": auth()}))).unwrap();
+        let shown = format!("{config:?}");
+        assert!(shown.contains("https://api.hubapi.com/oauth/v1/token"), "{shown}");
+        assert!(!shown.contains("cs-secret") && !shown.contains("rt-secret"), "{shown}");
+        let with = |key: &str| {
+            let mut auth = auth();
+            auth[key] = "another".into();
+            Config::read(&settings(json!({"auth": auth}))).unwrap().owner
+        };
+        assert_eq!(with("refresh_token"), config.owner);
+        assert_ne!(with("client_id"), config.owner);
     }
 
     #[test]
     fn says_what_is_wrong_and_where() {
+        let without = |key: &str| {
+            let mut auth = auth();
+            auth.as_object_mut().unwrap().remove(key);
+            json!({"auth": auth})
+        };
         for (values, word) in [
-            (json!({}), "missing"),
+            (json!({}), "`token` is missing"),
             (json!({"token": " "}), "empty"),
             (json!({"token": 7}), "text"),
-            (json!({"token": "x", "auth": {}}), "`auth` is not supported"),
+            (json!({"token": "x", "auth": auth()}), "both `token` and `auth`"),
+            (json!({"auth": "x"}), "block"),
+            (json!({"auth": {"method": "password"}}), "`password`"),
+            (json!({"auth": {"method": "refresh_token", "secret": "x"}}), "`auth.secret`"),
+            (without("method"), "`auth.method` is missing"),
+            (without("client_id"), "`auth.client_id` is missing"),
+            (without("client_secret"), "`auth.client_secret` is missing"),
+            (without("refresh_token"), "`auth.refresh_token` is missing"),
             (json!({"token": "x", "tokn": "y"}), "`tokn`"),
         ] {
             let error = Config::read(&settings(values)).unwrap_err();

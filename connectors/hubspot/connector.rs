@@ -17,7 +17,7 @@ use crate::contract::{
     Handles, Kind, Lookup, Normaliser, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle, RunContext,
     Session, Submitted, Target, Traffic, Value, Verb,
 };
-use crate::http::{Credentials, HttpClient, Policy, Setup, bisect, default_budget};
+use crate::http::{HttpClient, Policy, Setup, bisect, default_budget};
 use crate::registry::{Limits, Settings};
 
 /// The lowest tier's limit, until the vendor's headers name the account's own.
@@ -47,12 +47,12 @@ impl HubSpot {
         let config = Config::read(settings)?;
         let setup = Setup {
             vendor: errors::VENDOR,
-            owner: config.owner(),
+            owner: config.owner,
             limits: settings.limits.clone(),
             start_rate: Some(START_RATE),
             in_flight: IN_FLIGHT,
             base_url: config.base_url,
-            credentials: Credentials::bearer(config.token),
+            credentials: config.credentials,
             policy,
         };
         let http = HttpClient::new(setup).map_err(|mut error| {

@@ -39,11 +39,12 @@ pub(super) fn judge(answer: &Answer) -> Option<ConnectorError> {
                 .code("MIGRATION_IN_PROGRESS")
                 .retry(Retry::After(answer.retry_after().unwrap_or(MIGRATION)))
         }
-        (401, _) | (_, Some("INVALID_AUTHENTICATION" | "EXPIRED_AUTHENTICATION")) => {
-            ConnectorError::new(Kind::Auth, format!("HubSpot refused the token: {said}"))
-                .code("INVALID_AUTHENTICATION")
-                .hint("check the connection's `token`: a private app's access token of this account")
-        }
+        (401, _) | (_, Some("INVALID_AUTHENTICATION" | "EXPIRED_AUTHENTICATION")) => ConnectorError::new(
+            Kind::Auth,
+            format!("HubSpot refused the token: {said}"),
+        )
+        .code("INVALID_AUTHENTICATION")
+        .hint("check the connection's `token` (a private app's access token of this account) or its `auth`"),
         (403, _) | (_, Some("MISSING_SCOPES")) => forbidden(body, &said),
         (400..=499, Some(_)) if answer.status != 408 => refused(body),
         _ => return None,

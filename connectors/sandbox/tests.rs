@@ -13,7 +13,7 @@ const READ: &str = "/hubspot/crm/v3/objects/contacts/batch/read";
 
 /// A running sandbox and a raw client of it.
 pub(crate) struct Rig {
-    sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     client: reqwest::Client,
 }
 
@@ -47,6 +47,20 @@ impl Rig {
 
     pub(crate) async fn post(&self, path: &str, body: &Json) -> (u16, Json) {
         self.try_post(path, body).await.unwrap()
+    }
+
+    /// A `POST` of a form, without credentials.
+    pub(crate) async fn form(&self, path: &str, form: &str) -> (u16, Json) {
+        let request = self.client.post(format!("{}{path}", self.sandbox.url())).body(form.to_owned());
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    pub(crate) async fn get_as(&self, token: &str, path: &str) -> (u16, Json) {
+        let request = self.client.get(format!("{}{path}", self.sandbox.url())).bearer_auth(token);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     async fn stats(&self) -> Json {

@@ -30,8 +30,8 @@ pub(super) fn read(block: &Node, registry: Registry, root: &Path, file: &File<'_
     connections
 }
 
-/// Settings of the interface that no connector of this version may have yet.
-const LATER_SETTINGS: &[&str] = &["auth"];
+/// A key whose name has one of these parts holds a secret.
+const SECRET_WORDS: [&str; 6] = ["token", "secret", "password", "passphrase", "private_key", "api_key"];
 
 struct Reader<'a> {
     registry: Registry,
@@ -104,25 +104,21 @@ impl Reader<'_> {
             if common || known.contains(&key.name.as_str()) {
                 continue;
             }
-            if LATER_SETTINGS.contains(&key.name.as_str()) {
-                self.file.unsupported(key.pos, &join(path, &key.name));
-            } else {
-                let all: Vec<&str> =
-                    known.iter().copied().chain(CONNECTION_KEYS.iter().map(|k| k.name)).collect();
-                self.file.unknown_key(key.pos, &key.name, path, &all);
-            }
+            let all: Vec<&str> =
+                known.iter().copied().chain(CONNECTION_KEYS.iter().map(|k| k.name)).collect();
+            self.file.unknown_key(key.pos, &key.name, path, &all);
         }
     }
 
     fn required_settings(&self, connector: &Connector, node: &Node, path: &str) {
-        for setting in connector.settings.iter().filter(|s| s.required) {
+        for setting in connector.settings.iter().filter(|s| s.required || s.secret) {
             match node.get(setting.name) {
-                None => self.file.missing(node.pos, setting.name, path),
+                None if setting.required => self.file.missing(node.pos, setting.name, path),
                 Some(value) if value.text().is_some_and(|t| t.trim().is_empty()) => {
                     let message = format!("`{}` is empty", join(path, setting.name));
                     self.file.error(value.pos, codes::MISSING_KEY, message);
                 }
-                Some(_) => {}
+                _ => {}
             }
         }
     }
@@ -138,18 +134,32 @@ impl Reader<'_> {
                 self.file.error(value.pos, codes::WRONG_VALUE, format!("`{path}` has no value"));
                 continue;
             }
-            if setting.secret && !sandboxed && is_plain(value) {
-                let message = format!("`{path}` stands in this file in plain text");
-                let problem = Diagnostic::warning(codes::PLAIN_SECRET, message);
-                self.file.report(
-                    value.pos,
-                    problem.hint("write `${NAME}` and set NAME in the environment or in `.env`"),
-                );
+            if setting.secret && !sandboxed {
+                self.no_plain_secret(value, &path);
             }
             self.no_plain_http(value, &path);
             values.insert(setting.name.to_owned(), self.json(setting.name, value));
         }
         values
+    }
+
+    /// A secret setting may be a block, as `auth` is, of which some keys are secret.
+    fn no_plain_secret(&self, value: &Node, path: &str) {
+        for (key, inner) in value.entries() {
+            let name = key.name.to_lowercase();
+            let holds = SECRET_WORDS.iter().any(|word| name.contains(word));
+            if holds {
+                self.no_plain_secret(inner, &join(path, &key.name));
+            }
+        }
+        if is_plain(value) {
+            let message = format!("`{path}` stands in this file in plain text");
+            let problem = Diagnostic::warning(codes::PLAIN_SECRET, message);
+            self.file.report(
+                value.pos,
+                problem.hint("write `${NAME}` and set NAME in the environment or in `.env`"),
+            );
+        }
     }
 
     fn json(&self, name: &str, value: &Node) -> Json {

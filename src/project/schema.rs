@@ -144,6 +144,7 @@ fn sandbox() -> Json {
             "objects": {"additionalProperties": {"type": "object", "additionalProperties": property}},
             "limits": {"type": "object"},
             "faults": {"type": "array", "items": {"type": "object"}},
+            "oauth": {"type": "object"},
         },
         "additionalProperties": false,
     })

@@ -164,19 +164,6 @@ fn a_state_folder_that_cannot_be_made() {
 }
 
 #[test]
-fn settings_of_later_versions_say_so() {
-    let world = World::new();
-    world.edit(
-        "outflow.yml",
-        "    base_url: sandbox",
-        "    base_url: sandbox\n    auth: {method: refresh_token}",
-    );
-    let run = world.run(&["check"]).ends(1);
-    let expected = "`connections.marketing.auth` is not supported by this version yet";
-    assert!(run.stderr.contains("OF-CFG-007") && run.stderr.contains(expected), "{run:#?}");
-}
-
-#[test]
 fn a_wrong_token() {
     let world = World::new();
     let run = world.run_with(&["sync", "--format", "json"], &[("HUBSPOT_TOKEN", "invalid")]).ends(1).json();

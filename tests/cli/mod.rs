@@ -5,6 +5,7 @@ mod codes;
 mod commands;
 mod guides;
 mod help;
+mod oauth;
 mod portable;
 mod processes;
 mod quickstart;

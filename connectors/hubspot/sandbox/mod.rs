@@ -4,17 +4,21 @@
 //! Where both are silent, the choice is ours and strict: a batch that names one object twice is refused, results come in
 //! another order than the inputs, unknown keys of an input are refused, and only text is taken as a property's value.
 //!
-//! Tokens: `invalid` is refused (401), `no-write-scope` may only read (403), any other is good.
+//! Tokens: `invalid` is refused (401), `no-write-scope` may only read (403), one that the token endpoint granted is good
+//! until its end, any other is good.
 
 mod associations;
 mod batch;
 mod failure;
 mod lists;
+mod oauth;
 mod properties;
 mod read;
 #[cfg(test)]
 mod tests;
 mod validate;
+
+use std::time::Duration;
 
 use axum::http::{Method, StatusCode, header};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
@@ -42,7 +46,8 @@ fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
     let catalogue = Catalogue::new(&config.objects)?;
     let labels = associations::labels(config.own.get("associations"), &catalogue)?;
     let lists = lists::declared(config.own.get("lists"), &catalogue)?;
-    Ok(Box::new(HubSpot { catalogue, labels, lists }))
+    let token_life = config.token_life.unwrap_or(oauth::USUAL_LIFE);
+    Ok(Box::new(HubSpot { catalogue, labels, lists, token_life }))
 }
 
 struct HubSpot {
@@ -50,6 +55,7 @@ struct HubSpot {
     /// Links with names of the account's own.
     labels: Vec<associations::Label>,
     lists: Vec<lists::Declared>,
+    token_life: Duration,
 }
 
 /// The path of a call on objects: `/crm/v3/objects/{type}/...`, or `/crm/objects/2026-03/{type}/...`.
@@ -92,26 +98,31 @@ impl Vendor for HubSpot {
 
     /// Those of a Professional account.
     fn limits(&self) -> (RateLimit, u64) {
-        (RateLimit { requests: 190, per: std::time::Duration::from_secs(10) }, 625_000)
+        (RateLimit { requests: 190, per: Duration::from_secs(10) }, 625_000)
     }
 
     fn narrow_window(&self) -> Option<(RateLimit, fn(&str) -> bool)> {
-        Some((RateLimit { requests: 5, per: std::time::Duration::from_secs(1) }, is_search))
+        Some((RateLimit { requests: 5, per: Duration::from_secs(1) }, is_search))
     }
 
     fn writes(&self, method: &Method, path: &str) -> bool {
-        let route = Route::parse(&segments(path));
-        let reads_links = matches!(segments(path)[..], ["crm", "v4", "associations", _, _, "batch", "read"]);
+        let path = segments(path);
+        let route = Route::parse(&path);
+        let reads_links = matches!(path[..], ["crm", "v4", "associations", _, _, "batch", "read"]);
         method != Method::GET
             && !reads_links
+            && !oauth::is_token_path(&path)
             && !route.is_some_and(|route| matches!(route.rest[..], ["search"] | ["batch", "read"]))
     }
 
     fn answer(&self, request: &Request, usage: &Usage, state: &State<'_>) -> rusqlite::Result<Answer> {
+        let path = segments(&request.path);
+        if oauth::is_token_path(&path) {
+            return Ok(oauth::grant(request, self.token_life));
+        }
         if let Some(refusal) = self.authorize(request) {
             return Ok(refusal);
         }
-        let path = segments(&request.path);
         if let Some(route) = Route::parse(&path) {
             return self.objects(&route, request, state);
         }
@@ -206,6 +217,11 @@ impl HubSpot {
                 StatusCode::UNAUTHORIZED,
                 "INVALID_AUTHENTICATION",
                 "The access token is invalid or expired.",
+            )),
+            token if oauth::is_over(token) => Some(error(
+                StatusCode::UNAUTHORIZED,
+                "EXPIRED_AUTHENTICATION",
+                "The OAuth token used to make this call expired.",
             )),
             "no-write-scope" if self.writes(&request.method, &request.path) => {
                 let scope = match Route::parse(&segments(&request.path)) {
