@@ -269,13 +269,27 @@ fn apply(
     }
     let object = keep(kind, found, values, now, state)?;
     let mut result = show(kind, &object, None);
-    if matches!(call, Call::Upsert(_)) {
-        result["new"] = created.into();
+    match call {
+        Call::Create => {}
+        Call::Update(_) => show_changed(kind, &properties, &mut result["properties"]),
+        Call::Upsert(_) => result["new"] = created.into(),
     }
     if let Some(trace) = &input.trace {
         result["objectWriteTraceId"] = trace.as_str().into();
     }
     Ok(Ok(result))
+}
+
+/// Leaves of all properties what an update answers with, as recorded: what was sent, a cleared one as an empty text, and
+/// what HubSpot itself keeps, of which a contact shows only when it was changed.
+fn show_changed(kind: &ObjectType, sent: &BTreeMap<String, String>, shown: &mut Json) {
+    let kept: &[&str] = match kind.name.as_str() {
+        "contacts" => &[kind.modified_property],
+        _ => &[kind.created_property, kind.modified_property, "hs_object_id"],
+    };
+    let names = sent.keys().map(String::as_str).chain(kept.iter().copied());
+    let value = |name: &str| shown.get(name).cloned().unwrap_or_else(|| "".into());
+    *shown = names.map(|name| (name.to_owned(), value(name))).collect::<Map<_, _>>().into();
 }
 
 /// Whether another object holds one of the unique values.

@@ -15,7 +15,7 @@ use crate::hubspot::errors::{VENDOR, judge, refusal};
 use crate::hubspot::playbook;
 
 /// The inputs of a fixture's request, matched on this property.
-fn inputs(request: &Json, key: &str) -> Inputs {
+pub(super) fn inputs(request: &Json, key: &str) -> Inputs {
     let text = |json: &Json, name: &str| json.get(name).and_then(Json::as_str).map(str::to_owned);
     let mut inputs = Inputs::new("row");
     for input in request["inputs"].as_array().unwrap() {

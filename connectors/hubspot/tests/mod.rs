@@ -3,6 +3,7 @@
 mod answers;
 mod conformance;
 mod emulator;
+mod recorded;
 mod session;
 
 use std::time::Duration;
@@ -31,19 +32,23 @@ fn fixture(name: &str) -> Case {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     let case: Json = serde_json::from_str(&text).unwrap();
     let response = &case["response"];
-    let headers = response["headers"].as_object().unwrap().iter();
+    let answer = answer_of(&response["status"], &response["headers"], &response["body"]);
+    Case { request: case["request"]["body"].clone(), answer }
+}
+
+/// An answer as fixtures write it; an empty text is an empty body.
+fn answer_of(status: &Json, headers: &Json, body: &Json) -> Answer {
+    let headers = headers.as_object().into_iter().flatten();
     let headers: HeaderMap = headers
         .map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_str(v.as_str().unwrap()).unwrap()))
         .collect();
-    let body = &response["body"];
-    let answer = Answer {
-        status: response["status"].as_u64().unwrap() as u16,
+    Answer {
+        status: status.as_u64().unwrap() as u16,
         headers,
         json: body.is_object().then(|| body.clone()),
         plain: body.as_str().filter(|text| !text.is_empty()).map(str::to_owned),
         body_is_empty: body == "",
-    };
-    Case { request: case["request"]["body"].clone(), answer }
+    }
 }
 
 /// A connection of the token `pat-test`, with short pauses and three attempts.
