@@ -71,7 +71,8 @@ class Objects(Sandbox):
         shown = answer.model.results[0]
         self.assertEqual(shown.id, model.id)
         own = self.kept(kind, shown, {kind.unique: key, **after})
-        own["properties"] = {name: own["properties"][name] for name in shown.properties}
+        own["properties"] = {name: values.get(name, own["properties"][name]) for name in shown.properties}
+        self.assertLessEqual(set(values), set(shown.properties))
         self.holds_batch(answer, [own])
         self.reads_as(kind, {key: after}, {key: shown})
 
