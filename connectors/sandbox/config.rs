@@ -1,7 +1,6 @@
 //! What the emulated accounts hold, allow and break: the `sandbox:` block of a connection.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
@@ -85,8 +84,6 @@ pub struct VendorConfig {
     pub faults: Vec<FaultSpec>,
     /// The vendor's own keys, judged by its emulator.
     pub own: Map<String, Json>,
-    /// How long an OAuth token lives; unset means as long as the vendor's.
-    pub token_life: Option<Duration>,
 }
 
 /// What all emulated accounts declare, by vendor.
@@ -142,7 +139,6 @@ impl SandboxConfig {
         }
         agree(&mut config.limits.requests, added.limits.requests, "limits.requests")?;
         agree(&mut config.limits.daily_calls, added.limits.daily_calls, "limits.daily_calls")?;
-        agree(&mut config.token_life, added.token_life, "oauth.expires_in")?;
         config.faults.extend(added.faults);
         for (key, value) in added.own {
             if config.own.get(&key).is_some_and(|earlier| *earlier != value) {
@@ -169,7 +165,7 @@ fn agree<T: PartialEq>(known: &mut Option<T>, added: Option<T>, key: &str) -> Re
     }
 }
 
-const BLOCK_KEYS: [&str; 4] = ["objects", "limits", "faults", "oauth"];
+const BLOCK_KEYS: [&str; 3] = ["objects", "limits", "faults"];
 
 fn parse_block(block: &Json, own: &[&str]) -> Result<VendorConfig, String> {
     let entries = object(block, "the `sandbox` block")?;
@@ -188,9 +184,6 @@ fn parse_block(block: &Json, own: &[&str]) -> Result<VendorConfig, String> {
     }
     if let Some(limits) = entries.get("limits") {
         config.limits = parse_limits(limits)?;
-    }
-    if let Some(oauth) = entries.get("oauth") {
-        config.token_life = Some(parse_token_life(oauth)?);
     }
     if let Some(faults) = entries.get("faults") {
         let Json::Array(faults) = faults else { return Err("`faults` must be a list".into()) };
@@ -288,15 +281,6 @@ fn parse_limits(limits: &Json) -> Result<LimitsSpec, String> {
     Ok(LimitsSpec { requests, daily_calls })
 }
 
-fn parse_token_life(oauth: &Json) -> Result<Duration, String> {
-    let entries = object(oauth, "`oauth`")?;
-    known_keys(entries, &["expires_in"], "oauth.")?;
-    let seconds = entries.get("expires_in").and_then(Json::as_u64);
-    seconds
-        .map(Duration::from_secs)
-        .ok_or_else(|| "`oauth.expires_in` must be a number of seconds".to_owned())
-}
-
 pub(crate) fn object<'a>(value: &'a Json, place: &str) -> Result<&'a Map<String, Json>, String> {
     value.as_object().ok_or_else(|| format!("{place} must be a block of keys and values"))
 }
@@ -352,7 +336,7 @@ mod tests {
     #[test]
     fn a_mistake_is_named_with_its_place() {
         for (block, part) in [
-            (json!({"object": {}}), "unknown key `object`; known are `objects`, `limits`, `faults`, `oauth`"),
+            (json!({"object": {}}), "unknown key `object`; known are `objects`, `limits`, `faults`, `assoc"),
             (
                 json!({"objects": {"contacts": {"a": "nmber"}}}),
                 "`objects.contacts.a` has the unknown type `nmber`",
@@ -368,7 +352,6 @@ mod tests {
             (json!({"limits": {"requests": "0/s"}}), "must look like `190/10s`"),
             (json!({"limits": {"requests": "5/1ä"}}), "must look like `190/10s`"),
             (json!({"limits": {"daily_calls": -1}}), "`limits.daily_calls` must be a whole number"),
-            (json!({"oauth": {"expires_in": "soon"}}), "`oauth.expires_in` must be"),
             (json!({"faults": {}}), "`faults` must be a list"),
             (json!({"faults": [{"do": "explode"}]}), "`faults[0].do`"),
         ] {

@@ -7,6 +7,7 @@
 //! Tokens: `invalid` is refused (401), `no-write-scope` may only read (403), one that the token endpoint granted is good
 //! until its end, any other is good.
 
+mod account;
 mod associations;
 mod batch;
 mod failure;
@@ -21,7 +22,7 @@ mod validate;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode, header};
-use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
 
@@ -36,7 +37,7 @@ const PORTAL: u64 = 62_515;
 const BATCH: usize = 100;
 
 pub(crate) const EMULATOR: Emulator =
-    Emulator { name: "hubspot", keys: &["associations", "lists"], make: emulator };
+    Emulator { name: "hubspot", keys: &["associations", "lists", "oauth"], make: emulator };
 
 /// The emulator of one portal.
 ///
@@ -46,7 +47,7 @@ fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
     let catalogue = Catalogue::new(&config.objects)?;
     let labels = associations::labels(config.own.get("associations"), &catalogue)?;
     let lists = lists::declared(config.own.get("lists"), &catalogue)?;
-    let token_life = config.token_life.unwrap_or(oauth::USUAL_LIFE);
+    let token_life = oauth::life(config.own.get("oauth"))?;
     Ok(Box::new(HubSpot { catalogue, labels, lists, token_life }))
 }
 
@@ -139,8 +140,8 @@ impl Vendor for HubSpot {
             _ => {}
         }
         Ok(match (request.method.as_str(), path.as_slice()) {
-            ("GET", ["account-info", "v3", "details"]) => account_details(),
-            ("GET", ["account-info", "v3", "api-usage", "daily", "private-apps"]) => daily_usage(usage),
+            ("GET", ["account-info", "v3", "details"]) => account::details(),
+            ("GET", ["account-info", "v3", "api-usage", "daily", "private-apps"]) => account::usage(usage),
             ("GET", ["crm", "v3", "properties", object]) => match self.catalogue.get(object) {
                 Some(kind) => {
                     let results: Vec<_> = kind.properties.iter().map(|(name, p)| p.describe(name)).collect();
@@ -301,29 +302,6 @@ fn rate_limit(word: &str, policy: &str) -> Json {
 
 fn unknown_type(object: &str) -> Answer {
     invalid(&format!("Unable to infer object type from: {object}"))
-}
-
-fn account_details() -> Answer {
-    Answer::new(
-        StatusCode::OK,
-        json!({
-            "portalId": PORTAL, "accountType": "DEVELOPER_TEST", "timeZone": "UTC", "companyCurrency": "USD",
-            "additionalCurrencies": [], "utcOffset": "+00:00", "utcOffsetMilliseconds": 0,
-            "uiDomain": "app.hubspot.com", "dataHostingLocation": "na1",
-        }),
-    )
-}
-
-fn daily_usage(usage: &Usage) -> Answer {
-    let now = Timestamp::now();
-    let midnight = now.to_zoned(TimeZone::UTC).start_of_day().and_then(|day| day.checked_add(1.day()));
-    let resets = midnight.map(|day| day.timestamp()).unwrap_or(now);
-    let result = json!({
-        "name": "private-apps-api-calls-daily", "usageLimit": usage.daily,
-        "currentUsage": usage.daily - usage.daily_remaining.min(usage.daily),
-        "resetsAt": format(resets), "collectedAt": format(now), "fetchStatus": "SUCCESS",
-    });
-    Answer::new(StatusCode::OK, json!({"results": [result]}))
 }
 
 fn format(time: Timestamp) -> String {

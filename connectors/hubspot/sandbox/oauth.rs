@@ -11,9 +11,21 @@ use serde_json::{Value as Json, json};
 
 use super::PORTAL;
 use crate::sandbox::vendor::{Answer, Request};
+use crate::sandbox::{known_keys, object};
 
 /// How long HubSpot's own tokens live.
-pub(super) const USUAL_LIFE: Duration = Duration::from_secs(1800);
+const USUAL_LIFE: Duration = Duration::from_secs(1800);
+
+/// `oauth: {expires_in: 60}`: how long granted tokens live, in seconds.
+pub(super) fn life(declared: Option<&Json>) -> Result<Duration, String> {
+    let Some(declared) = declared else { return Ok(USUAL_LIFE) };
+    let entries = object(declared, "`oauth`")?;
+    known_keys(entries, &["expires_in"], "oauth.")?;
+    let seconds = entries.get("expires_in").and_then(Json::as_u64);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| "`oauth.expires_in` must be a number of seconds".to_owned())
+}
 
 /// A granted token holds its end, so that it ends in every process that serves the same account.
 const PREFIX: &str = "oauth-";
@@ -112,5 +124,14 @@ mod tests {
         assert_eq!(code, 400, "JSON is no form");
         let stats = rig.sandbox.stats();
         assert_eq!((&stats["requests"]["reads"], &stats["requests"]["writes"]), (&json!(6), &json!(0)));
+    }
+
+    #[test]
+    fn a_life_that_is_no_number_is_refused() {
+        assert_eq!(life(None), Ok(USUAL_LIFE));
+        assert!(
+            life(Some(&json!({"expires_in": "soon"}))).unwrap_err().contains("`oauth.expires_in` must be")
+        );
+        assert!(life(Some(&json!({"expire": 1}))).unwrap_err().contains("`oauth.expire`"));
     }
 }
