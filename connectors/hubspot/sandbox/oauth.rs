@@ -88,8 +88,10 @@ fn form(body: &[u8]) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::sandbox::tests::Rig;
     use serde_json::json;
+
+    use super::*;
+    use crate::sandbox::tests::Rig;
 
     const GOOD: &str = "grant_type=refresh_token&client_id=app&client_secret=s%26t&refresh_token=rt";
 
