@@ -86,13 +86,13 @@ def changed_byte(path, request, status, answer, memory):
 @lie
 def archived_shown(path, request, status, answer, memory):
     """An object that was archived is still there for those who read it."""
-    if path.endswith("/batch/archive"):
+    if "/objects/" in path and path.endswith("/batch/archive"):
         memory.setdefault("archived", set()).update(one["id"] for one in request["inputs"])
         return None
     gone = memory.get("archived", set())
     for shown in results(answer):
         memory[shown["id"]] = shown
-    if "/batch/read" in path and status == 207:
+    if "/objects/" in path and path.endswith("/batch/read") and status == 207:
         asked = answer["errors"][0]["context"]["ids"]
         unique = request.get("idProperty")
         found = [memory[i] for i in gone if i in memory and (i in asked or memory[i]["properties"].get(unique) in asked)]
@@ -140,6 +140,19 @@ def plain_refusal(path, request, status, answer, memory):
     """A refusal for the token, the scope or a conflict looks like one for a bad value."""
     if status in (401, 403, 409):
         return 400, {**answer, "category": "VALIDATION_ERROR"}
+
+
+@lie
+def lost_link(path, request, status, answer, memory):
+    """One link of an object is not there for those who read it."""
+    if "/associations/" in path and path.endswith("/batch/read") and results_of_links(answer):
+        linked = results_of_links(answer)[-1]
+        del linked["to"][-1]
+        return status, answer
+
+
+def results_of_links(answer):
+    return [one for one in answer["results"] if len(one["to"]) > 1]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -14,12 +14,17 @@ import uuid
 import hubspot
 import urllib3
 from hubspot.crm import contacts as c
+from hubspot.crm import lists as l
 from hubspot.crm import objects as o
 from hubspot.crm import properties as p
+from hubspot.crm.associations import v4 as a
+from hubspot.crm.associations.v4 import schema as s
 
 UTC = datetime.timezone.utc
 RUN = f"{time.time_ns():x}"
 BASE = sys.argv[1].rstrip("/") if len(sys.argv) == 2 else sys.exit("usage: hubspot_client.py BASE_URL")
+
+REFUSED = tuple(package.ApiException for package in (a, c, l, o, p, s))
 
 sent = []
 transport = urllib3.PoolManager.request
@@ -133,7 +138,8 @@ class Answer:
         test = self.test
         test.assertEqual(fields(self.model), expected, self.place)
         body = json.loads(self.text) if self.text else None
-        test.assertEqual(without(body, newer), wire(self.model), f"{self.place}: the client's model lost something")
+        lost = f"{self.place}: the client's model lost something"
+        test.assertEqual(without(body, newer), without(wire(self.model)), lost)
         return self
 
     def is_empty(self):
@@ -141,12 +147,21 @@ class Answer:
         self.test.assertEqual((self.model, self.text), (None, ""), self.place)
 
 
-def without(body, names):
+def without(body, names=()):
+    """The body without these names, and without nulls, which a model does not tell from what is unset."""
     if isinstance(body, list):
         return [without(one, names) for one in body]
     if isinstance(body, dict):
-        return {name: without(value, names) for name, value in body.items() if name not in names}
+        kept = {name: value for name, value in body.items() if name not in names and value is not None}
+        return {name: without(value, names) for name, value in kept.items()}
     return body
+
+
+def place(result):
+    """Where a result stands in a sorted batch: by its ids, in the names of the wire or in the client's."""
+    named = {name.replace("_", "").lower(): value for name, value in result.items()}
+    ids = [named.get(name) for name in ("id", "from", "to", "fromobjectid", "toobjectid")]
+    return [int(one["id"] if isinstance(one, dict) else one) for one in ids if one and not isinstance(one, list)]
 
 
 class Sandbox(unittest.TestCase):
@@ -168,7 +183,7 @@ class Sandbox(unittest.TestCase):
         try:
             model, got, headers = getattr(call.__self__, f"{call.__name__}_with_http_info")(*args, **kwargs)
             text = api.last_response.data
-        except (c.ApiException, o.ApiException, p.ApiException) as error:
+        except REFUSED as error:
             got, text, headers = error.status, error.body, error.headers
             model = json.loads(text)
         self.assertEqual(got, status, f"{place}: {text[:500]}")
@@ -221,14 +236,14 @@ class Sandbox(unittest.TestCase):
         by_key.holds(expected[0])
 
     def holds_batch(self, answer, results, errors=None):
-        order = lambda one: int(one["id"])
-        answer.model.results.sort(key=lambda model: int(model.id))
+        """Asserts a batch's answer, with these results in any order."""
+        answer.model.results.sort(key=lambda model: place(wire(model)))
         body = json.loads(answer.text)
-        body["results"].sort(key=order)
+        body["results"].sort(key=place)
         answer.text = json.dumps(body)
         failed = {"errors": errors, "num_errors": len(errors)} if errors else {}
         answer.holds({"status": "COMPLETE", "started_at": Lately(), "completed_at": Lately(),
-                      "results": sorted(results, key=order), **failed})
+                      "results": sorted(results, key=place), **failed})
         self.assertLessEqual(answer.model.started_at, answer.model.completed_at)
 
     def written(self, kind, answer, rows, new=None, known=None):

@@ -216,6 +216,6 @@ function take(type, method, unique, { input, meets, kept }, results, path) {
 }
 
 module.exports = {
-  Client, NUMBER_TEXT, UUID, absence, absent, address, byEmail, byKey, call, complete, invalid, match, problem, readBack, refusal, row,
+  Client, NUMBER_TEXT, TIME, UUID, absence, absent, address, byEmail, byKey, call, complete, each, invalid, match, problem, readBack, refusal, row,
   run, shown, traffic, typeOf, write,
 };
