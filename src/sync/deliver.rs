@@ -52,6 +52,8 @@ pub struct Shape {
     /// The mapping's own `delivery.rate`.
     pub rate: Option<RateLimit>,
     pub max_rejected: Option<Bound>,
+    /// Links of each record to others: a batch of records takes so many requests more.
+    pub links: usize,
 }
 
 impl Shape {

@@ -187,6 +187,7 @@ mod tests {
             in_flight: 1,
             rate: None,
             max_rejected: None,
+            links: 0,
         };
         let cut = |sizes: &[usize], shape: Shape| {
             let mut cutter = Cutter::new(&shape);

@@ -112,7 +112,8 @@ pub fn forecast(
     for phase in &plan.phases {
         let mut cutter = Cutter::new(shape);
         let mut add = |in_spool: Option<u64>| {
-            forecast.requests += u64::from(cutter.cuts(in_spool.map_or(64, |bytes| bytes as usize)));
+            let batches = u64::from(cutter.cuts(in_spool.map_or(64, |bytes| bytes as usize)));
+            forecast.requests += batches * if in_spool.is_some() { 1 + shape.links as u64 } else { 1 };
             forecast.bytes += in_spool.map_or(OVERHEAD, |bytes| bytes + names);
         };
         match &phase.items {

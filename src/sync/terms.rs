@@ -47,6 +47,7 @@ impl Work<'_> {
             in_flight: most(capabilities.in_flight, delivery.concurrency),
             rate: slower(delivery.rate, self.context.options.backfill.as_ref().map(|asked| asked.pace)),
             max_rejected: self.context.sync.guards.max_rejected,
+            links: self.resolved.target.associations.len(),
         }
     }
 

@@ -43,6 +43,8 @@ fn the_guide_to_hubspot_runs() {
         )
         .unwrap();
     run(folder, &["check", "--connect"]);
+    let preview = run(folder, &["diff", "people"]);
+    assert_eq!(preview["syncs"][0]["forecast"]["requests"], 3, "the objects, and their links of two kinds");
     let report = run(folder, &["sync"]);
     let delivered: Vec<_> = report["syncs"].as_array().unwrap().iter().map(|s| &s["delivered"]).collect();
     assert_eq!(delivered, [2, 3, 2], "{report:#}");
