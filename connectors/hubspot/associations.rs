@@ -74,6 +74,9 @@ impl Associations {
         associations: &[Association],
     ) -> Result<(), ConnectorError> {
         for link in Self::open(client, from, associations).await?.links {
+            if link.spec.is_none() {
+                kinds(client, from, &link.to).await?;
+            }
             let Some(name) = &link.association.match_on else { continue };
             let results = client.properties(&link.to).await?;
             let catalog = super::properties::catalog(&link.to, &results);
@@ -312,12 +315,8 @@ impl Spec {
     }
 }
 
-/// The kind of link that a mapping names, among those that these objects can have.
-async fn spec(
-    client: &Client,
-    (from, to): (&ObjectType, &ObjectType),
-    kind: &AssociationKind,
-) -> Result<Option<Spec>, ConnectorError> {
+/// The kinds of links that these objects can have.
+async fn kinds(client: &Client, from: &ObjectType, to: &ObjectType) -> Result<Json, ConnectorError> {
     let path = format!("/crm/v4/associations/{}/{}/labels", from.as_str(), to.as_str());
     let answer = client.http.send(&Request::get(path)).await.map_err(|error| match error.kind {
         Kind::Rejected | Kind::Config => {
@@ -327,10 +326,19 @@ async fn spec(
         }
         _ => error,
     })?;
-    let body = answer.json.ok_or_else(|| not_understood("the kinds of links have no body"))?;
+    answer.json.ok_or_else(|| not_understood("the kinds of links have no body"))
+}
+
+/// The kind of link that a mapping names.
+async fn spec(
+    client: &Client,
+    (from, to): (&ObjectType, &ObjectType),
+    kind: &AssociationKind,
+) -> Result<Option<Spec>, ConnectorError> {
     if *kind == AssociationKind::Default {
         return Ok(None);
     }
+    let body = kinds(client, from, to).await?;
     let is_meant = |known: &&Json| match kind {
         AssociationKind::Label(label) => text(known, "label").as_deref() == Some(label),
         AssociationKind::Type(number) => {
