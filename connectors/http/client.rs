@@ -181,7 +181,7 @@ impl HttpClient {
     ) -> Result<Answer, ConnectorError> {
         let Inner { client, setup, unshared, quota, .. } = &*self.inner;
         let turn = async {
-            let place = quota.place().await?;
+            let place = quota.concurrency.place().await?;
             let early = self.inner.token().await?;
             // What only reads keeps to no share: it asks little, and others may wait for it.
             let limits = if request.is_write() { &setup.limits } else { unshared };
@@ -204,11 +204,22 @@ impl HttpClient {
             self.inner.noted(quota.late(entry).await.map(drop));
         }
         // What an answer says of limits is written down while the next request is on its way, but a refusal before it.
-        let _place = Some(place).filter(|_| !answered.as_ref().is_ok_and(Answer::is_success));
+        let place = match answered.as_ref().is_ok_and(Answer::is_success) {
+            true => {
+                place.answered(left.elapsed());
+                None
+            }
+            false => Some(place),
+        };
         let result = match answered {
             Ok(answer) => self.verdict(request, answer, judge, left.elapsed()).await,
             Err(error) => Err(error),
         };
+        if let (Some(place), Err(error)) = (&place, &result)
+            && is_overload(error)
+        {
+            place.overloaded();
+        }
         if let (Some(token), Some(tokens)) = (token, &self.inner.tokens) {
             match &result {
                 Ok(_) => tokens.accepted(),
@@ -349,6 +360,15 @@ impl Inner {
 
 /// Whether another token may help: the vendor's own code says so, or the status does.
 fn is_expired(error: &ConnectorError) -> bool {
-    let is_401 = || error.context.iter().any(|(name, value)| *name == "status" && value == "401");
-    error.kind == Kind::Auth && (error.code.as_deref().is_some_and(|c| c.starts_with("EXPIRED")) || is_401())
+    let says_so = error.code.as_deref().is_some_and(|code| code.starts_with("EXPIRED"));
+    error.kind == Kind::Auth && (says_so || has_status(error, "401"))
+}
+
+/// Whether the other side had too much to do.
+fn is_overload(error: &ConnectorError) -> bool {
+    error.kind == Kind::RateLimited || has_status(error, "503")
+}
+
+fn has_status(error: &ConnectorError, status: &str) -> bool {
+    error.context.iter().any(|(name, value)| *name == "status" && value == status)
 }

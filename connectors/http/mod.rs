@@ -3,7 +3,7 @@
 //! Every request goes through these layers, from the outside in:
 //!
 //! 1. **retry**: 429, 408, 5xx, lost answers and failed connections, each only where a repeat is safe;
-//! 2. **concurrency**: at most so many requests of one quota owner at once;
+//! 2. **concurrency**: at most so many requests of one quota owner at once, fewer for a while after 429 and 503;
 //! 3. **credentials**: fixed headers, or the token of an OAuth grant, renewed by one request however many wait for it;
 //! 4. **rate**: an exact sliding window and a daily budget per quota owner, taken for every attempt, a retry's too,
 //!    as the last thing before the bytes leave; written down in a [`QuotaBook`], which processes can share;
@@ -13,6 +13,7 @@ mod address;
 mod bisect;
 mod book;
 mod client;
+mod concurrency;
 mod credentials;
 mod day;
 mod exchange;

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::OnceCell;
 
 use super::book::{Ask, Facts, Memory, News, QuotaBook, Taken};
+use super::concurrency::Concurrency;
 use super::day::{Day, Spent};
 use super::limiter::Limiter;
 use super::request::Observed;
@@ -28,8 +29,7 @@ pub(super) struct Quota {
     limiter: Limiter,
     /// Waiting is first come, first served: for all, and for the background among itself.
     turns: [tokio::sync::Mutex<()>; 2],
-    gate: Semaphore,
-    places: Mutex<usize>,
+    pub(super) concurrency: Concurrency,
     read: OnceCell<()>,
     facts: Mutex<Facts>,
     /// As it was at the last request that left.
@@ -54,37 +54,21 @@ impl Quota {
         let mut owners = lock(OWNERS.get_or_init(Mutex::default));
         let quota = owners.entry(owner.clone()).or_insert_with(|| Arc::new(Quota::new(owner, wish))).clone();
         quota.limiter.narrow(wish.rate, wish.fixed);
-        quota.shrink(wish.in_flight);
+        quota.concurrency.narrow(wish.in_flight);
         quota
     }
 
     fn new(owner: &QuotaOwner, wish: &Wish) -> Self {
-        let places = wish.in_flight.max(1);
         Quota {
             owner: owner.clone(),
             book: wish.book.clone().unwrap_or_else(|| Arc::new(Memory::default())),
             limiter: Limiter::new(wish.rate, wish.fixed),
             turns: Default::default(),
-            gate: Semaphore::new(places),
-            places: Mutex::new(places),
+            concurrency: Concurrency::new(wish.in_flight),
             read: OnceCell::new(),
             facts: Mutex::default(),
             day: Mutex::default(),
         }
-    }
-
-    fn shrink(&self, places: usize) {
-        let mut current = lock(&self.places);
-        let excess = current.saturating_sub(places.max(1));
-        *current -= self.gate.forget_permits(excess);
-    }
-
-    /// Waits for a place among the requests in flight.
-    pub(super) async fn place(&self) -> Result<SemaphorePermit<'_>, ConnectorError> {
-        self.gate
-            .acquire()
-            .await
-            .map_err(|_| ConnectorError::new(Kind::Internal, "the queue of requests was closed"))
     }
 
     /// Waits until one request may leave, and writes it down; it must leave at once.
@@ -334,8 +318,9 @@ mod tests {
     async fn the_narrowest_concurrency_holds() {
         let quota = Quota::of(&owner("places"), &wish());
         let again = Quota::of(&owner("places"), &Wish { in_flight: 1, ..wish() });
-        let _held = quota.place().await.unwrap();
-        assert_eq!(again.gate.available_permits(), 0);
+        let _held = quota.concurrency.place().await.unwrap();
+        let more = tokio::time::timeout(Duration::ZERO, again.concurrency.place()).await;
+        assert!(more.is_err(), "there is one place for both");
     }
 
     #[tokio::test(start_paused = true)]
