@@ -30,7 +30,7 @@ mod transport;
 pub mod window;
 
 pub use address::BaseUrl;
-pub use bisect::{bisect, default_budget};
+pub use bisect::{Reply, bisect, default_budget};
 pub use book::{Ask, Facts, Memory, News, QuotaBook, Taken};
 pub use client::{HttpClient, Setup};
 pub use credentials::{ClientAuth, Credentials, Grant, GrantKind};

@@ -11,7 +11,6 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::ops::Range;
 
 use serde_json::Value as Json;
 
@@ -20,9 +19,14 @@ use super::errors::{Refusal, refusal};
 use crate::contract::{Lookup, Outcome};
 
 /// One outcome per input of an answered batch write, which held a part of the inputs.
-pub(super) fn outcomes(inputs: &Inputs, part: Range<usize>, answer: &Json) -> Vec<Outcome> {
+pub(super) fn outcomes(
+    inputs: &Inputs,
+    part: impl IntoIterator<Item = usize>,
+    answer: &Json,
+) -> Vec<Outcome> {
+    let part: Vec<usize> = part.into_iter().collect();
     let mut seen = vec![Seen::default(); part.len()];
-    let index = Index::new(inputs, part);
+    let index = Index::new(inputs, &part);
     let mut unnamed = None;
     for result in list(answer, "results") {
         let Some(id) = text(result, "id") else { continue };
@@ -87,10 +91,10 @@ type Places<K> = HashMap<K, Option<usize>>;
 
 /// Inputs of a part by what an answer can name them by. Each list is made when it is first needed: most answers name
 /// all inputs in one way.
-struct Index<'a> {
+pub(super) struct Index<'a> {
     inputs: &'a Inputs,
-    part: Range<usize>,
-    sent: &'a [Sent],
+    /// Ascending.
+    part: &'a [usize],
     key_name: Option<&'a str>,
     by_id: OnceCell<Places<&'a str>>,
     by_record_id: OnceCell<Places<&'a str>>,
@@ -109,10 +113,9 @@ fn places<K: Hash + Eq>(names: impl Iterator<Item = (usize, Option<K>)>) -> Plac
 }
 
 impl<'a> Index<'a> {
-    fn new(inputs: &'a Inputs, part: Range<usize>) -> Self {
+    pub(super) fn new(inputs: &'a Inputs, part: &'a [usize]) -> Self {
         Index {
             inputs,
-            sent: &inputs.sent()[part.clone()],
             part,
             key_name: inputs.key_name.as_deref(),
             by_id: OnceCell::new(),
@@ -123,7 +126,8 @@ impl<'a> Index<'a> {
     }
 
     fn names<K>(&self, name: impl Fn(&'a Sent) -> Option<K>) -> impl Iterator<Item = (usize, Option<K>)> {
-        self.sent.iter().map(name).enumerate()
+        let (inputs, part) = (self.inputs, self.part);
+        part.iter().map(move |place| name(&inputs.sent()[*place])).enumerate()
     }
 
     fn of_id(&self, id: &str) -> Option<usize> {
@@ -148,8 +152,7 @@ impl<'a> Index<'a> {
     }
 
     fn of_trace(&self, id: &str) -> Option<usize> {
-        let place = self.inputs.traced(id).filter(|place| self.part.contains(place))?;
-        Some(place - self.part.start)
+        self.part.binary_search(&self.inputs.traced(id)?).ok()
     }
 
     fn of_result(&self, result: &Json, id: &str) -> Option<usize> {
@@ -161,7 +164,7 @@ impl<'a> Index<'a> {
     }
 
     /// Errors name inputs by trace id, or by the ids that were sent.
-    fn of_error(&self, error: &Json) -> Vec<usize> {
+    pub(super) fn of_error(&self, error: &Json) -> Vec<usize> {
         let context = error.get("context").unwrap_or(&Json::Null);
         let traces: Vec<&str> = strings(context, "objectWriteTraceId").collect();
         if !traces.is_empty() {
@@ -207,13 +210,18 @@ pub(super) fn lookups(keys: &[String], id_property: Option<&str>, answer: &Json)
 }
 
 /// One outcome per record id of an answered batch archive; what is gone already counts as removed.
-pub(super) fn archived(inputs: &Inputs, part: Range<usize>, answer: Option<&Json>) -> Vec<Outcome> {
+pub(super) fn archived(
+    inputs: &Inputs,
+    part: impl IntoIterator<Item = usize>,
+    answer: Option<&Json>,
+) -> Vec<Outcome> {
+    let part: Vec<usize> = part.into_iter().collect();
     let gone =
         |place: usize| Outcome::Applied { remote_id: inputs.sent()[place].record_id.clone(), created: None };
-    let Some(answer) = answer else { return part.map(gone).collect() };
-    let outcomes = outcomes(inputs, part.clone(), answer);
+    let Some(answer) = answer else { return part.into_iter().map(gone).collect() };
+    let outcomes = outcomes(inputs, part.iter().copied(), answer);
     let absent = |o: &Outcome| matches!(o, Outcome::Rejected { code, .. } if code == "OBJECT_NOT_FOUND");
-    part.zip(outcomes).map(|(place, o)| if absent(&o) { gone(place) } else { o }).collect()
+    part.into_iter().zip(outcomes).map(|(place, o)| if absent(&o) { gone(place) } else { o }).collect()
 }
 
 pub(super) fn list<'a>(body: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {

@@ -1,9 +1,12 @@
 //! HubSpot's calls.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde_json::{Value as Json, json};
 
+use super::errors;
 use crate::contract::{ConnectorError, Kind};
-use crate::http::{Answer, HttpClient, Request};
+use crate::http::{Answer, HttpClient, Request, Verdict};
 
 /// Inputs per batch call.
 pub(super) const BATCH: usize = 100;
@@ -108,16 +111,27 @@ impl Client {
         }
     }
 
-    /// One batch call of at most [`BATCH`] inputs; `body` is that of [`Inputs`](super::encode::Inputs).
+    /// One batch call of at most [`BATCH`] inputs; `body` is that of [`Inputs`](super::encode::Inputs). The second is the
+    /// answer's body, where the call was refused for its data.
     pub(super) async fn write(
         &self,
         object: &ObjectType,
         call: Call,
         body: Vec<u8>,
-    ) -> Result<Answer, ConnectorError> {
+    ) -> (Result<Answer, ConnectorError>, Option<Json>) {
         let path = format!("/crm/v3/objects/{}/batch/{}", object.as_str(), call.path());
         let request = Request::write(path, body, call != Call::Create);
-        self.http.send(&request).await
+        let refused = Mutex::new(None);
+        let judge = |answer: &Answer| match errors::judge(answer) {
+            Some(error) => {
+                let body = answer.json.clone().filter(|_| error.kind == Kind::Rejected);
+                *refused.lock().unwrap_or_else(PoisonError::into_inner) = body;
+                Verdict::Failure(error)
+            }
+            None => Verdict::ByStatus,
+        };
+        let answer = self.http.send_judged(&request, &judge).await;
+        (answer, refused.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The objects with these values of a unique property, or with these record ids; a strongly consistent read, unlike

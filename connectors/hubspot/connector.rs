@@ -12,12 +12,13 @@ use super::config::Config;
 use super::encode::{self, Inputs};
 use super::errors;
 use super::lists::{self, List, ListSession};
+use super::named::named;
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue,
     Handles, Kind, Lookup, Normaliser, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle, RunContext,
     Session, Submitted, Target, Traffic, Value, Verb,
 };
-use crate::http::{HttpClient, Policy, Setup, bisect, default_budget};
+use crate::http::{HttpClient, Policy, Reply, Setup, bisect, default_budget};
 use crate::registry::{Limits, Settings};
 
 /// The lowest tier's limit, until the vendor's headers name the account's own.
@@ -298,12 +299,19 @@ impl HubSpotSession {
             return Ok(());
         }
         let sent = bisect(inputs.len(), default_budget(inputs.len()), |part| async move {
-            let answer = self.client.write(&self.object, call, inputs.body(part.clone())).await?;
-            Ok(match (call, answer.status, &answer.json) {
+            let body = inputs.body(part.iter().copied());
+            let answer = match self.client.write(&self.object, call, body).await {
+                (Err(error), Some(refused)) if error.kind == Kind::Rejected => {
+                    let named = named(inputs, &part, &refused);
+                    return if named.is_empty() { Err(error) } else { Ok(Reply::Named(named)) };
+                }
+                (answer, _) => answer?,
+            };
+            Ok(Reply::Each(match (call, answer.status, &answer.json) {
                 (Call::Archive, 204, _) => answers::archived(inputs, part, None),
                 (Call::Archive, _, Some(body)) => answers::archived(inputs, part, Some(body)),
                 (_, _, body) => answers::outcomes(inputs, part, body.as_ref().unwrap_or(&Json::Null)),
-            })
+            }))
         });
         for (place, outcome) in places.iter().zip(sent.await?) {
             outcomes.0[*place] = Some(outcome);

@@ -1,7 +1,7 @@
 //! Changes as HubSpot reads them: every property value is a text.
 
+use std::collections::HashMap;
 use std::io::Write;
-use std::ops::Range;
 
 use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, Verb, write_text};
 
@@ -63,11 +63,34 @@ impl Inputs {
         &self.sent
     }
 
-    /// `{"inputs": [...]}` with some of the elements, ready to send.
-    pub(super) fn body(&self, part: Range<usize>) -> Vec<u8> {
-        let end = |elements: usize| elements.checked_sub(1).map_or(0, |last| self.ends[last]);
-        let elements = &self.json[end(part.start)..end(part.end)];
-        [b"{\"inputs\":[", elements.strip_suffix(b",").unwrap_or(elements), b"]}"].concat()
+    /// `{"inputs": [...]}` with these elements, ready to send.
+    pub(super) fn body(&self, part: impl IntoIterator<Item = usize>) -> Vec<u8> {
+        let mut body = b"{\"inputs\":[".to_vec();
+        for place in part {
+            body.extend_from_slice(self.element(place));
+            body.push(b',');
+        }
+        if body.last() == Some(&b',') {
+            body.pop();
+        }
+        body.extend_from_slice(b"]}");
+        body
+    }
+
+    fn element(&self, place: usize) -> &[u8] {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.json[start..self.ends[place] - 1]
+    }
+
+    /// The properties that an element was sent with, as texts by name; none for one that is to be archived.
+    pub(super) fn properties(&self, place: usize) -> HashMap<String, String> {
+        #[derive(serde::Deserialize)]
+        struct Element {
+            #[serde(default)]
+            properties: HashMap<String, String>,
+        }
+        let element = serde_json::from_slice::<Element>(self.element(place));
+        element.map(|element| element.properties).unwrap_or_default()
     }
 
     /// Adds one change as the input of its verb's batch call; with a trace id that names its place, so that HubSpot
@@ -282,7 +305,7 @@ mod tests {
             let change = change(Verb::Upsert, Value::Text(email.into()), None);
             assert_eq!(change.borrowed(|change| inputs.push(change)).is_err(), email.is_empty());
         }
-        let sent = |part| -> Vec<(String, String)> {
+        let sent = |part: std::ops::Range<usize>| -> Vec<(String, String)> {
             let body: Json = serde_json::from_slice(&inputs.body(part)).unwrap();
             let text = |value: &Json| value.as_str().unwrap().to_owned();
             let inputs = body["inputs"].as_array().unwrap().iter();

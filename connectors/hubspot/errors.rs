@@ -155,24 +155,40 @@ pub(super) fn refusal(error: &Json) -> Refusal {
     Refusal { code: code.to_owned(), field, message: first_sentence(message) }
 }
 
+/// One value of a refusal's list of invalid values.
+pub(super) struct Invalid {
+    pub(super) code: String,
+    pub(super) property: Option<String>,
+    /// In full, so that it can be searched for the value.
+    pub(super) words: String,
+}
+
 /// `Property values were not valid: [{"isValid":false,"message":..,"error":"INVALID_EMAIL","name":"email",..}]`
+pub(super) fn invalid_values(message: &str) -> Vec<Invalid> {
+    let list = message.split_once("not valid: ").map(|(_, list)| list.trim());
+    let list: Vec<Json> = list.and_then(|list| serde_json::from_str(list).ok()).unwrap_or_default();
+    let text = |value: &Json, name| value.get(name).and_then(Json::as_str).map(str::to_owned);
+    let invalid = list.iter().filter(|value| value.get("isValid") != Some(&Json::Bool(true)));
+    invalid
+        .map(|value| Invalid {
+            code: text(value, "error").unwrap_or_else(|| "VALIDATION_ERROR".to_owned()),
+            property: text(value, "name"),
+            words: text(value, "message")
+                .or_else(|| text(value, "localizedErrorMessage"))
+                .unwrap_or_else(|| "the value is not valid".to_owned()),
+        })
+        .collect()
+}
+
 fn embedded(message: &str) -> Option<Refusal> {
-    let (_, list) = message.split_once("not valid: ")?;
-    let list: Vec<Json> = serde_json::from_str(list.trim()).ok()?;
-    let mut invalid = list.iter().filter(|p| p.get("isValid") != Some(&Json::Bool(true)));
-    let text = |property: &Json, name| property.get(name).and_then(Json::as_str).map(str::to_owned);
-    let words = |property| {
-        let said = text(property, "message").or_else(|| text(property, "localizedErrorMessage"));
-        first_sentence(&said.unwrap_or_else(|| "the value is not valid".to_owned()))
-    };
+    let mut invalid = invalid_values(message).into_iter();
     let first = invalid.next()?;
-    let mut message = words(first);
+    let mut message = first_sentence(&first.words);
     for other in invalid {
-        let name = text(other, "name").unwrap_or_else(|| "another property".to_owned());
-        message.push_str(&format!("; `{name}`: {}", words(other)));
+        let name = other.property.as_deref().unwrap_or("another property");
+        message.push_str(&format!("; `{name}`: {}", first_sentence(&other.words)));
     }
-    let code = text(first, "error").unwrap_or_else(|| "VALIDATION_ERROR".to_owned());
-    Some(Refusal { code, field: text(first, "name"), message: first_sentence(&message) })
+    Some(Refusal { code: first.code, field: first.property, message: first_sentence(&message) })
 }
 
 fn property_name(error: &Json) -> Option<String> {
@@ -183,7 +199,7 @@ fn property_name(error: &Json) -> Option<String> {
 }
 
 /// Messages can hold whole stack traces and lists; a person reads the beginning.
-fn first_sentence(message: &str) -> String {
+pub(super) fn first_sentence(message: &str) -> String {
     const LONGEST: usize = 300;
     let line = message.lines().next().unwrap_or_default();
     match line.char_indices().nth(LONGEST) {

@@ -14,6 +14,7 @@ mod encode;
 mod errors;
 mod links;
 mod lists;
+mod named;
 mod playbook;
 mod properties;
 pub(crate) mod sandbox;

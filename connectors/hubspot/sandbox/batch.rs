@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::failure::Failure;
+use super::failure::{Errors, Failure};
 use super::properties::{Kind, ObjectType};
 use super::validate::{self, Invalid};
 use super::{BATCH, Route, comparable, find, format, id_property, invalid, parse, show};
@@ -183,7 +183,7 @@ fn write(
 ) -> rusqlite::Result<Answer> {
     let started = Timestamp::now();
     let traces: BTreeSet<_> = inputs.iter().filter_map(|input| input.trace.as_deref()).collect();
-    let each_by_itself = traces.len() == inputs.len();
+    let each_by_itself = traces.len() == inputs.len() && route.errors == Errors::Rows;
     let (mut results, mut errors) = (Vec::new(), Vec::new());
     for input in &inputs {
         match apply(kind, call, input, &format(started), state)? {
@@ -192,6 +192,7 @@ fn write(
             Err(failure) if each_by_itself || matches!(failure, Failure::Missing) => {
                 errors.push(failure.describe(kind, input));
             }
+            Err(_) if route.errors == Errors::Vague => return Ok(invalid("Invalid input")),
             Err(failure) => return Ok(failure.refuse(kind)),
         }
     }

@@ -9,6 +9,29 @@ use super::validate::{self, Invalid};
 use super::{error, missing, with};
 use crate::sandbox::vendor::Answer;
 
+/// How bad inputs of a batch are told; declared as `errors`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Errors {
+    /// Each by itself, where each has its own trace id.
+    #[default]
+    Rows,
+    /// The batch is refused whole for the first, as where the vendor ignores trace ids.
+    Whole,
+    /// The batch is refused whole, without a word on which input or why.
+    Vague,
+}
+
+impl Errors {
+    pub(super) fn declared(setting: Option<&Json>) -> Result<Self, String> {
+        match setting.map(Json::as_str) {
+            None | Some(Some("rows")) => Ok(Errors::Rows),
+            Some(Some("whole")) => Ok(Errors::Whole),
+            Some(Some("vague")) => Ok(Errors::Vague),
+            _ => Err("`errors` must be `rows`, `whole` or `vague`".to_owned()),
+        }
+    }
+}
+
 /// Why one input was not done.
 pub(super) enum Failure {
     Invalid(Vec<Invalid>),

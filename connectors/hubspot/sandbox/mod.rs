@@ -37,7 +37,7 @@ const PORTAL: u64 = 62_515;
 const BATCH: usize = 100;
 
 pub(crate) const EMULATOR: Emulator =
-    Emulator { name: "hubspot", keys: &["associations", "lists", "oauth"], make: emulator };
+    Emulator { name: "hubspot", keys: &["associations", "errors", "lists", "oauth"], make: emulator };
 
 /// The emulator of one portal.
 ///
@@ -48,7 +48,8 @@ fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
     let labels = associations::labels(config.own.get("associations"), &catalogue)?;
     let lists = lists::declared(config.own.get("lists"), &catalogue)?;
     let token_life = oauth::life(config.own.get("oauth"))?;
-    Ok(Box::new(HubSpot { catalogue, labels, lists, token_life }))
+    let errors = failure::Errors::declared(config.own.get("errors"))?;
+    Ok(Box::new(HubSpot { catalogue, labels, lists, token_life, errors }))
 }
 
 struct HubSpot {
@@ -57,6 +58,7 @@ struct HubSpot {
     labels: Vec<associations::Label>,
     lists: Vec<lists::Declared>,
     token_life: Duration,
+    errors: failure::Errors,
 }
 
 /// The path of a call on objects: `/crm/v3/objects/{type}/...`, or `/crm/objects/2026-03/{type}/...`.
@@ -65,6 +67,7 @@ struct Route<'a> {
     rest: Vec<&'a str>,
     /// Failed inputs are told with 207; from `2026-09` on, with the ordinary status.
     multi_status: bool,
+    errors: failure::Errors,
 }
 
 /// Dated versions of the objects API.
@@ -76,12 +79,13 @@ fn segments(path: &str) -> Vec<&str> {
 
 impl<'a> Route<'a> {
     fn parse(segments: &[&'a str]) -> Option<Self> {
+        let errors = failure::Errors::default();
         match segments {
             ["crm", "v3", "objects", object, rest @ ..] => {
-                Some(Route { object, rest: rest.to_vec(), multi_status: true })
+                Some(Route { object, rest: rest.to_vec(), multi_status: true, errors })
             }
             ["crm", "objects", version, object, rest @ ..] if VERSIONS.contains(version) => {
-                Some(Route { object, rest: rest.to_vec(), multi_status: *version != "2026-09" })
+                Some(Route { object, rest: rest.to_vec(), multi_status: *version != "2026-09", errors })
             }
             _ => None,
         }
@@ -125,7 +129,7 @@ impl Vendor for HubSpot {
             return Ok(refusal);
         }
         if let Some(route) = Route::parse(&path) {
-            return self.objects(&route, request, state);
+            return self.objects(&Route { errors: self.errors, ..route }, request, state);
         }
         match path[..] {
             ["crm", "v4", "associations", from, to, ref call @ ..] => {

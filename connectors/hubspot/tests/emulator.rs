@@ -10,13 +10,13 @@ use crate::contract::{AccountId, Change, Destination, FieldType, Kind, Lookup, O
 use crate::hubspot::HubSpot;
 use crate::sandbox::{Sandbox, SandboxConfig, Storage, show};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running sandbox and a connection to it.
-struct Rig {
+pub(super) struct Rig {
     folder: TempDir,
-    sandbox: Sandbox,
-    hubspot: HubSpot,
+    pub(super) sandbox: Sandbox,
+    pub(super) hubspot: HubSpot,
 }
 
 impl Rig {
@@ -25,7 +25,7 @@ impl Rig {
         Self::with(json!({"faults": faults}), PATIENCE).await
     }
 
-    async fn with(mut block: Json, timeout: Duration) -> Rig {
+    pub(super) async fn with(mut block: Json, timeout: Duration) -> Rig {
         block["objects"] = json!({"contacts": {
             "plan": {"enum": ["A", "B"]},
             "code": {"type": "string", "unique": true},
@@ -40,7 +40,7 @@ impl Rig {
         Rig { folder, sandbox, hubspot }
     }
 
-    fn shown(&self) -> Json {
+    pub(super) fn shown(&self) -> Json {
         show(&self.folder.path().join("sandbox.db")).unwrap()
     }
 

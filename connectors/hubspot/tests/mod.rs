@@ -3,6 +3,7 @@
 mod answers;
 mod conformance;
 mod emulator;
+mod poisoned;
 mod recorded;
 mod session;
 
