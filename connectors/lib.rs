@@ -10,6 +10,7 @@ pub mod contract;
 pub mod files;
 pub mod http;
 pub mod hubspot;
+pub mod json_api;
 pub mod registry;
 pub mod rehearsal;
 pub mod sandbox;

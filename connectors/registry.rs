@@ -101,14 +101,19 @@ impl Registry {
 
 /// The connectors of the released binary.
 #[cfg(not(feature = "bench"))]
-pub const REGISTRY: Registry =
-    Registry(&[crate::files::CONNECTOR, crate::hubspot::CONNECTOR, crate::sqlite::CONNECTOR]);
+pub const REGISTRY: Registry = Registry(&[
+    crate::files::CONNECTOR,
+    crate::json_api::CONNECTOR,
+    crate::hubspot::CONNECTOR,
+    crate::sqlite::CONNECTOR,
+]);
 
 /// The connectors of the released binary, and one for benchmarks.
 #[cfg(feature = "bench")]
 pub const REGISTRY: Registry = Registry(&[
     crate::files::CONNECTOR,
     crate::files::DISCARD,
+    crate::json_api::CONNECTOR,
     crate::hubspot::CONNECTOR,
     crate::sqlite::CONNECTOR,
 ]);

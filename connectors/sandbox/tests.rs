@@ -19,8 +19,12 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start(block: Json, storage: Storage) -> Rig {
+        Self::of("hubspot", block, storage).await
+    }
+
+    pub(crate) async fn of(vendor: &str, block: Json, storage: Storage) -> Rig {
         let mut config = SandboxConfig::default();
-        config.add("hubspot", &block).unwrap();
+        config.add(vendor, &block).unwrap();
         let sandbox = Sandbox::start(config, storage, 0).await.unwrap();
         Rig { sandbox, client: reqwest::Client::new() }
     }

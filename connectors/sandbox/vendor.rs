@@ -107,14 +107,18 @@ pub(crate) struct Emulator {
     pub(crate) make: fn(&VendorConfig) -> Result<Box<dyn Vendor>, String>,
 }
 
-const EMULATORS: [Emulator; 1] = [crate::hubspot::sandbox::EMULATOR];
+const EMULATORS: [Emulator; 2] = [crate::json_api::sandbox::EMULATOR, crate::hubspot::sandbox::EMULATOR];
+
+pub(super) fn all() -> impl Iterator<Item = &'static Emulator> {
+    const { &EMULATORS }.iter()
+}
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    EMULATORS.iter().map(|emulator| emulator.name)
+    all().map(|emulator| emulator.name)
 }
 
 pub(super) fn get(name: &str) -> Option<&'static Emulator> {
-    const { &EMULATORS }.iter().find(|emulator| emulator.name == name)
+    all().find(|emulator| emulator.name == name)
 }
 
 pub(super) fn make(name: &str, config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {

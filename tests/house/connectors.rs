@@ -13,10 +13,15 @@ use super::tree;
 /// What the rule needs to know of a registry entry.
 struct Entry {
     name: &'static str,
+    /// Below `connectors/`.
+    folder: &'static str,
     title: &'static str,
     destination: bool,
     sandboxed: bool,
 }
+
+/// Connectors whose folder has another name than their type: `connectors/http/` is what all of them send through.
+const FOLDERS: [(&str, &str); 1] = [("http", "json_api")];
 
 #[test]
 fn every_connector_is_complete() {
@@ -25,6 +30,7 @@ fn every_connector_is_complete() {
         .iter()
         .map(|c| Entry {
             name: c.name,
+            folder: FOLDERS.iter().find(|(name, _)| *name == c.name).map_or(c.name, |(_, folder)| folder),
             title: c.title,
             destination: c.destination.is_some(),
             sandboxed: c.sandboxed,
@@ -38,16 +44,17 @@ fn faults(root: &Path, entries: &[Entry]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut say = |text: String| faults.push(text);
     for folder in tree::folders(&root.join("connectors")) {
-        if !SHARED.contains(&folder.as_str()) && !entries.iter().any(|entry| entry.name == folder) {
+        if !SHARED.contains(&folder.as_str()) && !entries.iter().any(|entry| entry.folder == folder) {
             say(format!("`connectors/{folder}/` has no line in `connectors/registry.rs`"));
         }
     }
     let mapped = mapped_types(root);
     let changelog = fs::read_to_string(root.join("CHANGELOG.md")).unwrap_or_default();
     for entry in entries {
-        let (name, folder) = (entry.name, root.join("connectors").join(entry.name));
+        let (name, place) = (entry.name, entry.folder);
+        let folder = root.join("connectors").join(place);
         if !folder.join("mod.rs").is_file() {
-            say(format!("`{name}` has no `connectors/{name}/mod.rs`"));
+            say(format!("`{name}` has no `connectors/{place}/mod.rs`"));
         }
         if !changelog.contains(entry.title) {
             say(format!("`CHANGELOG.md` does not mention {}", entry.title));
@@ -56,12 +63,12 @@ fn faults(root: &Path, entries: &[Entry]) -> Vec<String> {
             say(format!("no file under `mappings/` sends to a connection of type `{name}`"));
         }
         if entry.destination && !calls_conformance(&folder) {
-            say(format!("no test under `connectors/{name}/` calls `conformance`"));
+            say(format!("no test under `connectors/{place}/` calls `conformance`"));
         }
         if entry.sandboxed
             && !(folder.join("sandbox.rs").is_file() || folder.join("sandbox/mod.rs").is_file())
         {
-            say(format!("`{name}` has no emulator in `connectors/{name}/sandbox.rs`"));
+            say(format!("`{name}` has no emulator in `connectors/{place}/sandbox.rs`"));
         }
         let recorded =
             fs::read_dir(root.join("fixtures/http").join(name)).is_ok_and(|mut files| files.next().is_some());
@@ -115,7 +122,7 @@ fn a_half_added_connector_is_found() {
         fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
         fs::write(root.join(path), text).unwrap();
     }
-    let entry = |name, title| Entry { name, title, destination: true, sandboxed: true };
+    let entry = |name, title| Entry { name, folder: name, title, destination: true, sandboxed: true };
     assert_eq!(
         faults(root, &[entry("full", "Full"), entry("half", "Half")]),
         [

@@ -1,0 +1,41 @@
+//! Any JSON API, declared in the mapping: requests by templates, answers by rules. What no rule calls a success is none.
+//!
+//! Its name in a project is `http`; `connectors/http/` is the sender that all connectors share.
+
+mod block;
+mod config;
+mod connector;
+mod encode;
+mod playbook;
+mod requests;
+mod rows;
+mod rules;
+pub(crate) mod sandbox;
+mod session;
+mod template;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::sync::Arc;
+
+pub use connector::JsonApi;
+
+use crate::contract::Destination;
+use crate::registry::Connector;
+
+/// The line of any JSON API in the registry.
+pub const CONNECTOR: Connector = Connector {
+    name: "http",
+    title: "HTTP",
+    summary: "Any JSON API, by requests and rules that the mapping declares",
+    settings: config::SETTINGS,
+    source: None,
+    reads_files: false,
+    destination: Some(|settings| Ok(Arc::new(JsonApi::new(settings)?) as Arc<dyn Destination>)),
+    capabilities: Some(connector::usual),
+    objects: &["a name of yours"],
+    options: requests::OPTIONS,
+    sandboxed: true,
+    errors: playbook::ENTRIES,
+};

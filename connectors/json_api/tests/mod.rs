@@ -1,0 +1,127 @@
+//! The connector by itself: what is declared, what is sent, what answers mean; and against the sandbox.
+
+mod answers;
+mod conformance;
+mod declared;
+mod emulator;
+mod sent;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::header::HeaderMap;
+use serde_json::{Value as Json, json};
+
+use super::JsonApi;
+use crate::contract::{
+    Change, ConnectorError, Destination, FieldValue, Handles, Outcome, RemoteHandle, RunContext, Submitted,
+    Target, Value, Verb,
+};
+use crate::http::{Answer, Policy};
+use crate::registry::{Limits, Settings};
+
+/// People by `id`, with these options.
+fn target(options: Json) -> Target {
+    Target {
+        object: "people".to_owned(),
+        match_on: vec!["id".to_owned()],
+        fields: vec!["id".to_owned(), "name".to_owned(), "nickname".to_owned()],
+        associations: Vec::new(),
+        options: options.as_object().unwrap().clone(),
+    }
+}
+
+/// One row a request, by address.
+fn by_address() -> Json {
+    json!({
+        "request": {"method": "PUT", "path": "/{{ object }}/{{ key.id }}", "body": "{{ fields | tojson }}"},
+        "create": {"method": "POST", "path": "/{{ object }}", "body": "{{ fields | tojson }}",
+            "success": {"status": 201}},
+        "update": {"method": "PATCH", "path": "/{{ object }}/{{ key.id }}", "body": "{{ fields | tojson }}",
+            "absent": {"status": 404, "when": {"pointer": "/error/code", "equals": "not_found"}}},
+        "delete": {"method": "DELETE", "path": "/{{ object }}/{{ key.id }}",
+            "absent": {"status": 404, "when": {"pointer": "/error/code", "equals": "not_found"}}},
+        "success": {"status": [200]},
+        "rejected": {"status": [400, 422], "code": "/error/code", "message": "/error/message", "field": "/error/field"},
+        "remote_id": "/id",
+    })
+}
+
+/// Up to a hundred rows a request; the answer confirms each.
+fn in_batches(address: &str) -> Json {
+    json!({
+        "request": {
+            "method": "POST", "path": address, "repeatable": true, "batch": {"rows": 100},
+            "body": "{\"items\": [{% for row in rows %}{\"id\": {{ row.key.id | tojson }}, \"properties\": {{ row.fields | tojson }}}{% if not loop.last %},{% endif %}{% endfor %}]}",
+        },
+        "success": {"status": [200, 207]},
+        "rejected": {"status": 400},
+        "row_results": {"list": "/results", "index": "/index", "id": "/id"},
+        "row_errors": {"list": "/errors", "index": "/index", "code": "/code", "message": "/message", "field": "/field"},
+    })
+}
+
+/// A connection with short pauses and three attempts.
+fn connected(token: &str, base_url: &str, timeout: Duration) -> JsonApi {
+    let values = json!({
+        "auth": {"method": "bearer", "token": token},
+        "account": {"path": "/account", "id": "/id"},
+    });
+    let settings = Settings {
+        connection: "crm".to_owned(),
+        values: values.as_object().unwrap().clone(),
+        base_url: Some(base_url.to_owned()),
+        sandbox: true,
+        limits: Limits::default(),
+    };
+    let policy = Policy {
+        timeout,
+        attempts: 3,
+        first_pause: Duration::from_millis(1),
+        longest_pause: Duration::from_millis(2),
+        ..Policy::default()
+    };
+    JsonApi::with_policy(&settings, policy).unwrap()
+}
+
+fn field(name: &str, value: &str) -> FieldValue {
+    FieldValue { name: name.into(), value: Value::Text(value.to_owned()) }
+}
+
+fn change(verb: Verb, id: &str) -> Change {
+    let bare = matches!(verb, Verb::Delete | Verb::Leave);
+    let fields = if bare { vec![] } else { vec![field("id", id), field("name", "Ann")] };
+    Change { verb, destination_key: vec![field("id", id)], remote_id: None, fields }
+}
+
+struct NoHandles;
+
+#[async_trait]
+impl Handles for NoHandles {
+    async fn store(&self, _: &RemoteHandle) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+}
+
+async fn submit(
+    api: &JsonApi,
+    target: &Target,
+    changes: Vec<Change>,
+) -> Result<Vec<Outcome>, ConnectorError> {
+    let session = api.open(target, RunContext::alone("run", "people")).await?;
+    let Submitted::Done(receipt) = session.submit(&changes, &NoHandles).await? else { panic!("no job") };
+    session.finish().await?;
+    Ok(receipt.into_outcomes())
+}
+
+/// An answer with a JSON body; a text stands for a page that is no JSON.
+fn answer(status: u16, body: Json) -> Answer {
+    let plain = body.as_str().map(str::to_owned);
+    let json = Some(body).filter(|body| !body.is_string() && !body.is_null());
+    let body_is_empty = json.is_none() && plain.is_none();
+    Answer { status, headers: HeaderMap::new(), json, plain, body_is_empty }
+}
+
+fn is_applied(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Applied { .. })
+}
