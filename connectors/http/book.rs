@@ -37,6 +37,8 @@ pub enum Taken {
 pub enum News {
     /// It refused a request for its rate; whether it asks for a pause, and the longest window in force.
     Refused { asked: Option<Duration>, window: Duration },
+    /// Its window is used up for so long, by its own word.
+    Full(Duration),
     /// So many requests are left on this day.
     Left { date: i64, remaining: u64, budget: Option<u64> },
     /// So many requests a day are allowed.
@@ -132,6 +134,9 @@ impl QuotaBook for Memory {
         self.with(owner, |page, now| match news {
             News::Refused { asked, window } => {
                 let Ok(()) = window::refuse(&mut page.log, *asked, *window, now);
+            }
+            News::Full(time) => {
+                let Ok(()) = window::hold(&mut page.log, *time, now);
             }
             News::Left { date, remaining, budget } => {
                 let day = page.days.entry(*date).or_default();

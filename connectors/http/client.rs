@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use super::budget::Budget;
 use super::exchange::{UNREACHABLE, exchange};
 use super::quota::{Quota, Wish};
 use super::request::{Answer, Request, Vendor, Verdict};
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) secrets: Secrets,
     pub(super) quota: Arc<Quota>,
     pub(super) counts: Counts,
+    budget: Budget,
     /// Connections opened so far.
     opened: Arc<AtomicU64>,
     /// The host has answered before.
@@ -113,6 +115,7 @@ impl HttpClient {
             secrets,
             quota,
             counts: Counts::default(),
+            budget: Budget::default(),
             opened,
             reached: AtomicBool::new(false),
             setup,
@@ -145,6 +148,7 @@ impl HttpClient {
     pub async fn send_judged(&self, request: &Request, judge: Judge<'_>) -> Result<Answer, ConnectorError> {
         let policy = self.inner.setup.policy;
         let (mut pauses, mut round) = (policy.pauses(), Round::default());
+        self.inner.budget.earn();
         loop {
             round.tried += 1;
             let error = match self.attempt(request, judge, &mut round).await {
@@ -160,16 +164,20 @@ impl HttpClient {
             let nobody_there =
                 error.code.as_deref() == Some(UNREACHABLE) && !self.inner.reached.load(Relaxed);
             let pause = pauses.next().filter(|_| round.tried < FIRST_CONTACT || !nobody_there);
-            match policy.next(error, request.repeatable, pause) {
-                Next::Again(pause) => {
+            let error = match policy.next(error, request.repeatable, pause) {
+                Next::Stop(error) => error,
+                // Too many requests are no trouble of the other side's; everybody waits for the window anyway.
+                Next::Again(pause, error) if error.kind == Kind::RateLimited || self.inner.budget.spend() => {
                     let pause = async {
                         tokio::time::sleep(pause).await;
                         Ok(())
                     };
                     self.while_open(request, &round, pause).await?;
+                    continue;
                 }
-                Next::Stop(error) => return Err(retry::after_loss(error, round.lost.as_deref())),
-            }
+                Next::Again(_, error) => retry::too_often(error, self.inner.setup.vendor.title),
+            };
+            return Err(retry::after_loss(error, round.lost.as_deref()));
         }
     }
 
@@ -296,6 +304,7 @@ impl HttpClient {
             Verdict::ByStatus => retry::by_status(setup.vendor.title, &answer),
         };
         let Some(error) = error else { return Ok(answer) };
+        let error = retry::until_reset(error, observed.reset);
         self.inner.noted(match (error.kind, error.retry) {
             (Kind::RateLimited, Retry::After(wait)) => quota.refused(Some(wait)).await,
             (Kind::RateLimited, _) => quota.refused(None).await,

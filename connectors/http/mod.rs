@@ -2,7 +2,8 @@
 //!
 //! Every request goes through these layers, from the outside in:
 //!
-//! 1. **retry**: 429, 408, 5xx, lost answers and failed connections, each only where a repeat is safe;
+//! 1. **retry**: 429, 408, 5xx, lost answers and failed connections, each only where a repeat is safe, and one request in
+//!    ten at most, so that a server that is down is not asked by everybody again and again;
 //! 2. **concurrency**: at most so many requests of one quota owner at once, fewer for a while after 429 and 503;
 //! 3. **credentials**: fixed headers, or the token of an OAuth grant, renewed by one request however many wait for it;
 //! 4. **rate**: an exact sliding window and a daily budget per quota owner, taken for every attempt, a retry's too,
@@ -12,6 +13,7 @@
 mod address;
 mod bisect;
 mod book;
+mod budget;
 mod client;
 mod concurrency;
 mod credentials;
@@ -35,7 +37,7 @@ pub use book::{Ask, Facts, Memory, News, QuotaBook, Taken};
 pub use client::{HttpClient, Setup};
 pub use credentials::{ClientAuth, Credentials, Grant, GrantKind};
 pub use day::{Day, Spent};
-pub use request::{Access, Answer, Observed, Request, Vendor, Verdict};
+pub use request::{Access, Answer, Observed, Request, Vendor, Verdict, moment};
 pub use retry::Policy;
 
 /// Makes aws-lc-rs the TLS provider of this process; a later call changes nothing.

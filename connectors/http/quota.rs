@@ -126,6 +126,9 @@ impl Quota {
             let ours = self.on_book(move |book, owner| book.sent_within(owner, within)).await?;
             self.limiter.check(check, ours);
         }
+        if let (Some(0), Some(reset)) = (observed.remaining, observed.reset) {
+            self.report(News::Full(reset)).await?;
+        }
         if let Some(calls) = observed.daily_limit
             && lock(&self.facts).announced.replace(calls) != Some(calls)
         {

@@ -100,15 +100,30 @@ impl Answer {
 
     /// How long `Retry-After` says to wait, from now: seconds, or an HTTP date by the clock of whoever sent it.
     pub fn retry_after(&self) -> Option<Duration> {
-        let text = self.header("retry-after")?.trim();
-        if let Ok(seconds) = text.parse::<f64>() {
-            return Duration::try_from_secs_f64(seconds).ok();
-        }
-        let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp());
-        let now = self.header("date").and_then(date).unwrap_or_else(jiff::Timestamp::now);
-        Some(Duration::try_from(date(text)?.duration_since(now)).unwrap_or_default())
+        moment(&self.headers, "retry-after")
     }
 }
+
+/// How long it is until the moment that a header names, by the clock of whoever sent it: seconds from now, an HTTP date,
+/// or the seconds (or milliseconds) since 1970 where the number is too large to be meant from now. `None` where it is
+/// absent or names no moment.
+pub fn moment(headers: &HeaderMap, name: &str) -> Option<Duration> {
+    let text = headers.get(name)?.to_str().ok()?.trim();
+    let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp());
+    let sent = headers.get("date").and_then(|date| date.to_str().ok()).and_then(date);
+    let now = sent.unwrap_or_else(jiff::Timestamp::now);
+    let since_1970 = match text.parse::<f64>() {
+        Ok(seconds) if seconds < SINCE_1970 => return Duration::try_from_secs_f64(seconds).ok(),
+        Ok(seconds) if seconds < SINCE_1970 * 1000.0 => Duration::try_from_secs_f64(seconds).ok()?,
+        Ok(millis) => Duration::try_from_secs_f64(millis / 1000.0).ok()?,
+        Err(_) => return Some(Duration::try_from(date(text)?.duration_since(now)).unwrap_or_default()),
+    };
+    let now = Duration::from_millis(u64::try_from(now.as_millisecond()).ok()?);
+    Some(since_1970.saturating_sub(now))
+}
+
+/// Thirty years in seconds: no wait is so long, and no clock so far behind.
+const SINCE_1970: f64 = 1e9;
 
 /// What an answer's headers say about the limits of its owner.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -119,10 +134,26 @@ pub struct Observed {
     pub remaining: Option<u32>,
     /// The window's length.
     pub interval: Option<Duration>,
+    /// How long it is until the present window has room again; see [`moment`].
+    pub reset: Option<Duration>,
     /// Requests allowed a day.
     pub daily_limit: Option<u64>,
     /// Requests left today.
     pub daily_remaining: Option<u64>,
+}
+
+impl Observed {
+    /// What the headers without a vendor's name say: `RateLimit-Remaining` and `RateLimit-Reset`, or the same with `X-`
+    /// before them.
+    pub fn usual(headers: &HeaderMap) -> Self {
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+        let reset = |name: &str| moment(headers, name);
+        Observed {
+            remaining: number("ratelimit-remaining").or_else(|| number("x-ratelimit-remaining")),
+            reset: reset("ratelimit-reset").or_else(|| reset("x-ratelimit-reset")),
+            ..Observed::default()
+        }
+    }
 }
 
 /// What an answer means.

@@ -37,7 +37,7 @@ impl Default for Policy {
 #[derive(Debug)]
 pub(super) enum Next {
     /// Again, after this pause.
-    Again(Duration),
+    Again(Duration, ConnectorError),
     Stop(ConnectorError),
 }
 
@@ -68,8 +68,8 @@ impl Policy {
             None => Next::Stop(error.retry(Retry::Exhausted)),
             // The limiter holds back everybody of this owner, this request too; the pause is for a vendor who asks for
             // no wait and refuses again.
-            Some(pause) if error.kind == Kind::RateLimited => Next::Again(full_jitter(pause)),
-            Some(pause) => Next::Again(asked + full_jitter(pause)),
+            Some(pause) if error.kind == Kind::RateLimited => Next::Again(full_jitter(pause), error),
+            Some(pause) => Next::Again(asked + full_jitter(pause), error),
         }
     }
 
@@ -82,6 +82,13 @@ impl Policy {
         error.hint.get_or_insert_with(|| "run again later; what was acknowledged is kept".to_owned());
         error
     }
+}
+
+/// The error of a request that would be sent again, if not too many had been.
+pub(super) fn too_often(error: ConnectorError, title: &str) -> ConnectorError {
+    let hint = format!("{title} fails so often that repeating makes it worse; run again when it is well");
+    let error = ConnectorError { hint: None, ..error };
+    error.retry(Retry::Exhausted).hint(hint)
 }
 
 /// A wait as a person says it: seconds, minutes or hours, rounded up.
@@ -142,6 +149,14 @@ pub(super) fn by_status(title: &str, answer: &Answer) -> Option<ConnectorError> 
     })
 }
 
+/// A refusal for the rate that names no wait is waited out for as long as the vendor's headers say of its window.
+pub(super) fn until_reset(error: ConnectorError, reset: Option<Duration>) -> ConnectorError {
+    match (error.kind, error.retry, reset) {
+        (Kind::RateLimited, Retry::Backoff, Some(reset)) => error.retry(Retry::After(reset)),
+        _ => error,
+    }
+}
+
 /// A read changes nothing, so a failed one leaves no doubt.
 pub(super) fn for_access(mut error: ConnectorError, request: &Request) -> ConnectorError {
     if request.access == Access::Read && error.kind == Kind::Ambiguous {
@@ -199,6 +214,12 @@ mod tests {
         let mut skewed = answer(503, Some("Fri, 31 Dec 2100 23:59:59 GMT"));
         skewed.headers.insert("date", "Fri, 31 Dec 2100 23:59:29 GMT".parse().unwrap());
         assert_eq!(skewed.retry_after(), Some(Duration::from_secs(30)));
+        // Since 1970, in seconds and in milliseconds; by our own clock where the sender's is not known.
+        for text in ["4133980829", "4133980829000"] {
+            skewed.headers.insert("retry-after", text.parse().unwrap());
+            assert_eq!(skewed.retry_after(), Some(Duration::from_secs(60)), "{text}");
+        }
+        assert_eq!(answer(503, Some("1000000000")).retry_after(), Some(Duration::ZERO));
         for nonsense in ["", "soon", "-5", "NaN", "1e300"] {
             assert_eq!(answer(503, Some(nonsense)).retry_after(), None, "{nonsense}");
         }

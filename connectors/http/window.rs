@@ -178,6 +178,13 @@ pub fn refuse<L: Log>(
     log.set_head(head)
 }
 
+/// Nobody sends for this long.
+pub fn hold<L: Log>(log: &mut L, time: Duration, now: Duration) -> Result<(), L::Error> {
+    let mut head = log.head();
+    head.held_until = head.held_until.max(now + time);
+    log.set_head(head)
+}
+
 /// Requests that left after this time.
 pub fn sent_since<L: Log>(log: &L, time: Duration) -> Result<u32, L::Error> {
     let last = log.head().all;

@@ -216,6 +216,7 @@ pub(super) fn observe(headers: &HeaderMap) -> Observed {
         max: small("x-hubspot-ratelimit-max"),
         remaining: small("x-hubspot-ratelimit-remaining"),
         interval: number("x-hubspot-ratelimit-interval-milliseconds").map(Duration::from_millis),
+        reset: None,
         daily_limit: number("x-hubspot-ratelimit-daily"),
         daily_remaining: number("x-hubspot-ratelimit-daily-remaining"),
     }

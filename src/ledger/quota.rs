@@ -200,6 +200,7 @@ fn take(page: &mut Page<'_>, ask: &Ask, now: Duration) -> Attempt<Taken> {
 fn note(page: &mut Page<'_>, news: &News, now: Duration) -> Attempt<()> {
     match news {
         News::Refused { asked, window } => window::refuse(page, *asked, *window, now),
+        News::Full(time) => window::hold(page, *time, now),
         News::Left { date, remaining, budget } => {
             let mut day = page.day(*date)?;
             if !day.is_news(*remaining, *budget) {

@@ -122,8 +122,14 @@ fn client_of(url: &str, limits: Limits, policy: Policy, credentials: Credentials
 }
 
 fn made(url: &str, limits: Limits, policy: Policy, credentials: Credentials) -> HttpClient {
-    let setup = Setup {
-        vendor: Vendor { title: "Acme", request_id: "x-request-id", judge, observe },
+    HttpClient::new(setup(url, limits, policy, credentials)).unwrap()
+}
+
+const VENDOR: Vendor = Vendor { title: "Acme", request_id: "x-request-id", judge, observe };
+
+fn setup(url: &str, limits: Limits, policy: Policy, credentials: Credentials) -> Setup {
+    Setup {
+        vendor: VENDOR,
         base_url: BaseUrl::parse(url, "crm").unwrap(),
         owner: QuotaOwner(url.to_owned()),
         limits,
@@ -131,8 +137,7 @@ fn made(url: &str, limits: Limits, policy: Policy, credentials: Credentials) -> 
         in_flight: 4,
         credentials,
         policy,
-    };
-    HttpClient::new(setup).unwrap()
+    }
 }
 
 fn client(server: &Server) -> HttpClient {

@@ -172,6 +172,17 @@ fn a_request_that_leaves_late_counts_from_when_it_left() {
 }
 
 #[test]
+fn a_window_that_one_process_finds_full_is_full_for_all() {
+    let home = Home::new();
+    let (path, mill) = (home.path().join("q.db"), Mill::new());
+    let (a, b) = (Quotas::with_world(&path, mill.clone()), Quotas::with_world(&path, mill.clone()));
+    a.report(&owner(), &News::Full(Duration::from_secs(30))).unwrap();
+    assert_eq!(b.take(&owner(), &ask(5, 10_000)).unwrap(), Taken::Wait(Duration::from_secs(30)));
+    mill.pass(30_000);
+    assert!(goes(&b, &ask(5, 10_000)));
+}
+
+#[test]
 fn a_refusal_of_one_process_holds_all_and_widens_the_margin_of_all() {
     let home = Home::new();
     let (path, mill) = (home.path().join("q.db"), Mill::new());
