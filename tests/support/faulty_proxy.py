@@ -184,6 +184,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.tell is None:
             return status, text
         path = urllib.parse.urlsplit(self.path).path
+        if "/crm/" not in path:
+            return status, text
         with self.lock:
             read = [json.loads(part) if part else None for part in (body, text)]
             told = self.tell(path, read[0], status, read[1], self.memory)

@@ -13,6 +13,7 @@ import uuid
 
 import hubspot
 import urllib3
+from hubspot import oauth as t
 from hubspot.crm import contacts as c
 from hubspot.crm import lists as l
 from hubspot.crm import objects as o
@@ -24,7 +25,7 @@ UTC = datetime.timezone.utc
 RUN = f"{time.time_ns():x}"
 BASE = sys.argv[1].rstrip("/") if len(sys.argv) == 2 else sys.exit("usage: hubspot_client.py BASE_URL")
 
-REFUSED = tuple(package.ApiException for package in (a, c, l, o, p, s))
+REFUSED = tuple(package.ApiException for package in (a, c, l, o, p, s, t))
 
 sent = []
 transport = urllib3.PoolManager.request

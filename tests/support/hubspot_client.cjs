@@ -25,10 +25,10 @@ const client = clientOf('pat-official-client');
 
 const CONTACT_NAMES = ['email', 'firstname', 'lastname', 'city', 'country', 'jobtitle', 'message', 'note', 'external_id',
   'lifetime_value', 'seats', 'vip', 'born', 'last_seen', 'plan', 'topics', 'settings', 'score', 'lifecyclestage'];
-const contactsOf = (anyClient) => typeOf(anyClient.crm.contacts, 'contacts', [], CONTACT_NAMES, ['createdate', 'lastmodifieddate']);
+const contactsOf = (anyClient) => typeOf(anyClient.crm.contacts, 'crm/contacts', [], CONTACT_NAMES, ['createdate', 'lastmodifieddate']);
 const contacts = contactsOf(client);
-const companies = typeOf(client.crm.companies, 'companies', [], ['account_code', 'name', 'domain'], ['createdate', 'hs_lastmodifieddate']);
-const custom = typeOf(client.crm.objects, 'objects', ['2-4711'], ['sku', 'title', 'weight'], ['hs_createdate', 'hs_lastmodifieddate']);
+const companies = typeOf(client.crm.companies, 'crm/companies', [], ['account_code', 'name', 'domain'], ['createdate', 'hs_lastmodifieddate']);
+const custom = typeOf(client.crm.objects, 'crm/objects', ['2-4711'], ['sku', 'title', 'weight'], ['hs_createdate', 'hs_lastmodifieddate']);
 
 const TEXTS = {
   firstname: 'Zoë Ångström', lastname: 'O\'Brien "Bob" \\ back\\slash', city: ' 東京 leading and trailing ',
@@ -193,8 +193,8 @@ const checks = {
     const keys = [1, 2].map((n) => `A${n} ${run}`);
     const [ana, bo] = await write(contacts, 'upsert', ['ana', 'bo'].map((name) => row(byEmail(address(`linked.${name}`)))));
     const [acme, beta] = await write(companies, 'upsert', keys.map((key) => row(byKey('account_code', key, { name: key }))), 'account_code');
-    const v4 = typeOf(client.crm.associations.v4, 'associations/v4', ['contacts', 'companies'], [], []);
-    const kinds = typeOf(client.crm.associations.v4.schema, 'associations/v4/schema', ['contacts', 'companies'], [], []);
+    const v4 = typeOf(client.crm.associations.v4, 'crm/associations/v4', ['contacts', 'companies'], [], []);
+    const kinds = typeOf(client.crm.associations.v4.schema, 'crm/associations/v4/schema', ['contacts', 'companies'], [], []);
     const plain = { category: 'HUBSPOT_DEFINED', typeId: 279, label: null };
     const billing = { category: 'USER_DEFINED', typeId: 1, label: 'Billing contact' };
     await call(200, kinds, 'definitionsApi', 'getAll', [], { results: [plain, billing] });
@@ -235,7 +235,7 @@ const checks = {
   },
 
   async 'members are put on a list and taken off'() {
-    const lists = typeOf(client.crm.lists, 'lists', [], [], []);
+    const lists = typeOf(client.crm.lists, 'crm/lists', [], [], []);
     const list = (listId, name, processingType) => ({ list: {
       listId, name, objectTypeId: '0-1', processingType, processingStatus: 'COMPLETE', listVersion: 1,
     } });
@@ -271,7 +271,7 @@ const checks = {
   },
 
   async 'the catalogue has default and declared properties'() {
-    const properties = typeOf(client.crm.properties, 'properties', [], [], [], ['dataSensitivity']);
+    const properties = typeOf(client.crm.properties, 'crm/properties', [], [], [], ['dataSensitivity']);
     const option = (value, displayOrder, label = value) => ({ label, value, displayOrder, hidden: false });
     const own = (name, type, fieldType, rest = {}) => ({
       name, label: name, type, fieldType, description: '', groupName: 'information', displayOrder: -1, hidden: false,
@@ -313,6 +313,21 @@ const checks = {
     await call(403, reader, 'batchApi', 'create', [{ inputs: [{ properties: { email }, associations: [] }] }], lacking);
     await call(403, reader, 'batchApi', 'archive', [{ inputs: [{ id: '1' }] }], lacking);
     await call(207, reader, 'batchApi', 'read', [read], complete([], absence([email])));
+  },
+
+  async 'an app gets a token for its refresh token, and the token is good'() {
+    const oauth = typeOf(client.oauth, 'oauth', [], [], [], ['hub_id', 'error', 'error_description']);
+    const grant = (...fields) => ['refresh_token', undefined, undefined, ...fields];
+    const { access_token: token } = await call(200, oauth, 'tokensApi', 'create', grant('app', 'secret', 'refresh-1'), {
+      access_token: /^\S+$/, refresh_token: 'refresh-1', expires_in: 1800, token_type: 'bearer', hub_id: 62515,
+    });
+    await write(contactsOf(clientOf(token)), 'upsert', [row(byEmail(address('app')))]);
+    for (const [fields, status] of [
+      [['invalid', 'secret', 'refresh-1'], 'BAD_CLIENT_ID'], [['app', 'invalid', 'refresh-1'], 'BAD_CLIENT_SECRET'],
+      [['app', 'secret', 'invalid'], 'BAD_REFRESH_TOKEN'],
+    ]) {
+      await call(400, oauth, 'tokensApi', 'create', grant(...fields), { status, message: /./, error: /^invalid_/, error_description: /./ });
+    }
   },
 
   async 'the account names itself, and every answer carries the limits'() {

@@ -281,6 +281,20 @@ class Account(Sandbox):
         self.assertLessEqual(newer, {"dataSensitivity"}, "names that HubSpot's client does not know")
         answer.holds({"results": fields(answer.model.results)}, newer)
 
+    def test_a_token_is_granted_to_an_app(self):
+        create = self.client.oauth.tokens_api.create
+        app = {"grant_type": "refresh_token", "client_id": "an app", "client_secret": "s&=cret", "refresh_token": "r+1"}
+        answer = self.ask(200, create, **app)
+        token = answer.model.access_token
+        answer.holds({"access_token": Any(r"\S+"), "refresh_token": "r+1", "expires_in": 1800, "token_type": "bearer"}, newer=["hub_id"])
+        self.assertEqual(json.loads(answer.text)["hub_id"], 62515)
+        self.client = client(token)
+        key = mail("by-an-app")
+        self.reads_as(EMAIL, {key: {}}, self.written(EMAIL, self.upsert(EMAIL, {key: {}}), {key: {}}, new=True))
+        for wrong in ("client_id", "client_secret", "refresh_token"):
+            answer = self.ask(400, create, **{**app, wrong: "invalid"})
+            answer.holds({"status": f"BAD_{wrong.upper()}", "message": Any(".+"), "error": Any("invalid_.+"), "error_description": Any(".+")})
+
     def test_the_account_and_its_limits(self):
         before = self.client.api_request({"path": "/account-info/v3/details"})
         after = self.client.api_request({"path": "/account-info/v3/details"})
