@@ -1,6 +1,5 @@
 //! Delivery of one batch: as few requests as its rows allow, and one outcome for each row.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,10 +12,7 @@ use super::rows::Key;
 use crate::contract::{
     BatchSource, ConnectorError, Handles, Kind, Outcome, Receipt, RemoteHandle, Session, Submitted, Verb,
 };
-use crate::http::{HttpClient, Verdict, bisect, default_budget};
-
-/// Refusals that name their rows, one after another, before a batch is cut in two.
-const NAMED_ROUNDS: usize = 8;
+use crate::http::{HttpClient, Reply, Verdict, bisect, default_budget};
 
 pub(super) struct JsonApiSession {
     pub(super) client: HttpClient,
@@ -49,7 +45,7 @@ impl Session for JsonApiSession {
         let (places, rows): (Vec<usize>, Vec<Row>) = rows.into_iter().unzip();
         let sent = match self.requests.get(verb) {
             Some(call) => {
-                let parts = Parts { session: self, call, verb, rows: &rows, refused: Mutex::default() };
+                let parts = Parts { session: self, call, verb, rows: &rows };
                 parts.deliver().await?
             }
             None => vec![no_request(verb); rows.len()],
@@ -88,8 +84,6 @@ struct Parts<'a> {
     call: &'a Arc<Call>,
     verb: Verb,
     rows: &'a [Row],
-    /// Rows known to be refused, which are not sent again with others.
-    refused: Mutex<BTreeMap<usize, Outcome>>,
 }
 
 impl Parts<'_> {
@@ -103,7 +97,7 @@ impl Parts<'_> {
                 outcomes.extend(part.map(|_| Outcome::Deferred { reason: String::clone(reason) }));
                 continue;
             }
-            let send = |inner: Range<usize>| self.send(part.start + inner.start..part.start + inner.end);
+            let send = |places: Vec<usize>| self.send(part.start, places);
             match bisect(part.len(), default_budget(part.len()), send).await {
                 Ok(sent) => outcomes.extend(sent),
                 Err(error) => {
@@ -143,72 +137,50 @@ impl Parts<'_> {
         parts
     }
 
-    /// Sends some of the rows, in as many requests as it takes to leave out those that a refusal names.
-    async fn send(&self, part: Range<usize>) -> Result<Vec<Outcome>, ConnectorError> {
-        for _ in 0..NAMED_ROUNDS {
-            let live: Vec<usize> = part.clone().filter(|row| !self.is_refused(*row)).collect();
-            if live.is_empty() {
-                return Ok(self.whole(part, BTreeMap::new()));
+    /// Sends some rows of a part in one request.
+    async fn send(&self, start: usize, places: Vec<usize>) -> Result<Reply, ConnectorError> {
+        let rows: Vec<&Row> = places.iter().map(|place| &self.rows[start + place]).collect();
+        let request = match encode::request(self.call, &rows, &self.session.headers) {
+            Ok(request) => request,
+            Err(fault) => return self.refuse_alone(&places, &rows, &fault),
+        };
+        let keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
+        let rules = &self.call.rules;
+        let named = Mutex::new(Vec::new());
+        let judge = |answer: &crate::http::Answer| {
+            let verdict = rules.verdict(answer);
+            if matches!(&verdict, Verdict::Failure(error) if error.kind == Kind::Rejected) {
+                *locked(&named) = rules.named(answer, self.verb, &keys);
             }
-            let rows: Vec<&Row> = live.iter().map(|row| &self.rows[*row]).collect();
-            let request = match encode::request(self.call, &rows, &self.session.headers) {
-                Ok(request) => request,
-                Err(fault) if self.refuse_alone(&live, &fault) => continue,
-                Err(fault) => return Err(ConnectorError::new(Kind::Rejected, fault.message).code(fault.code)),
-            };
-            let keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
-            let rules = &self.call.rules;
-            let named = Mutex::new(Vec::new());
-            let judge = |answer: &crate::http::Answer| {
-                let verdict = rules.verdict(answer);
-                if matches!(&verdict, Verdict::Failure(error) if error.kind == Kind::Rejected) {
-                    *locked(&named) = rules.named(answer, self.verb, &keys);
+            verdict
+        };
+        match self.session.client.send_judged(&request, &judge).await {
+            Ok(answer) => Ok(Reply::Each(rules.outcomes(&answer, self.verb, &keys))),
+            Err(error) if error.kind == Kind::Rejected && places.len() > 1 => {
+                let named = std::mem::take(&mut *locked(&named));
+                match named.is_empty() {
+                    true => Err(error),
+                    false => Ok(Reply::Named(named.into_iter().map(|(at, o)| (places[at], o)).collect())),
                 }
-                verdict
-            };
-            match self.session.client.send_judged(&request, &judge).await {
-                Ok(answer) => {
-                    let outcomes = rules.outcomes(&answer, self.verb, &keys);
-                    return Ok(self.whole(part, live.into_iter().zip(outcomes).collect()));
-                }
-                Err(error) if error.kind == Kind::Rejected && live.len() > 1 => {
-                    let named = std::mem::take(&mut *locked(&named));
-                    if named.is_empty() {
-                        return Err(error);
-                    }
-                    locked(&self.refused).extend(named.into_iter().map(|(at, outcome)| (live[at], outcome)));
-                }
-                Err(error) => return Err(error),
             }
+            Err(error) => Err(error),
         }
-        Err(ConnectorError::new(Kind::Rejected, "the API refuses these rows again and again, some at a time"))
     }
 
-    fn is_refused(&self, row: usize) -> bool {
-        locked(&self.refused).contains_key(&row)
-    }
-
-    /// Takes note of the rows that make no request by themselves; whether there are any.
-    fn refuse_alone(&self, live: &[usize], fault: &Fault) -> bool {
-        let alone = |row: &usize| match live {
-            [_] => Some((*row, fault.clone())),
+    /// Refuses the rows that make no request by themselves, without one.
+    fn refuse_alone(&self, places: &[usize], rows: &[&Row], fault: &Fault) -> Result<Reply, ConnectorError> {
+        let alone = |(place, row): (&usize, &&Row)| match places {
+            [_] => Some((*place, fault.clone().outcome())),
             _ => {
-                let made = encode::request(self.call, &[&self.rows[*row]], &self.session.headers);
-                made.err().map(|fault| (*row, fault))
+                let made = encode::request(self.call, &[*row], &self.session.headers);
+                made.err().map(|fault| (*place, fault.outcome()))
             }
         };
-        let faulty: Vec<(usize, Fault)> = live.iter().filter_map(alone).collect();
-        let any = !faulty.is_empty();
-        locked(&self.refused).extend(faulty.into_iter().map(|(row, fault)| (row, fault.outcome())));
-        any
-    }
-
-    /// An outcome for each row of a part: what was answered now, or refused before.
-    fn whole(&self, part: Range<usize>, mut answered: BTreeMap<usize, Outcome>) -> Vec<Outcome> {
-        let refused = locked(&self.refused);
-        let silent = || Outcome::Unknown { reason: "the answer does not name this row".to_owned() };
-        part.map(|row| answered.remove(&row).or_else(|| refused.get(&row).cloned()).unwrap_or_else(silent))
-            .collect()
+        let faulty: Vec<(usize, Outcome)> = places.iter().zip(rows).filter_map(alone).collect();
+        match faulty.is_empty() {
+            true => Err(ConnectorError::new(Kind::Rejected, fault.message.clone()).code(fault.code)),
+            false => Ok(Reply::Named(faulty)),
+        }
     }
 }
 
