@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::config::{known_keys, list, object};
+use super::keys::{known_keys, list, object};
 
 /// What a fault does to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

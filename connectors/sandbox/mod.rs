@@ -8,6 +8,7 @@ mod account;
 mod config;
 mod connection;
 mod faults;
+mod keys;
 mod limits;
 mod server;
 mod show;
@@ -20,8 +21,8 @@ pub(crate) mod vendor;
 pub(crate) mod tests;
 
 pub use config::{LimitsSpec, Objects, PropertySpec, PropertyType, SandboxConfig, VendorConfig};
-pub(crate) use config::{known_keys, object};
 pub use faults::{FaultKind, FaultSpec};
+pub(crate) use keys::{known_keys, object};
 pub use server::Sandbox;
 pub use show::{reset, show};
 pub(crate) use state::{Object, State};

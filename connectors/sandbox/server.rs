@@ -15,9 +15,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::account::{Account, MAX_BODY};
-use super::config::{SandboxConfig, list};
+use super::config::SandboxConfig;
 use super::connection::{Cut, Sockets};
 use super::faults::FaultKind;
+use super::keys::list;
 use super::show;
 use super::state::State;
 use super::stats::{Counted, Stats};
