@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reqwest::header::HeaderMap;
 
 use super::config::{Account, Config};
-use super::requests::Requests;
+use super::requests::{MOST_ROWS, Requests};
 use super::session::JsonApiSession;
 use crate::contract::{
     AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Kind, QuotaOwner, RunContext,
@@ -14,9 +14,6 @@ use crate::http::{HttpClient, Observed, Policy, Request, Setup, Vendor};
 use crate::registry::{Limits, Settings};
 
 const IN_FLIGHT: usize = 4;
-
-/// Most rows of a batch where the mapping says nothing, and it says `batch` for the table of connectors.
-const USUAL_BATCH: usize = 100;
 
 /// What the sender knows of an API of which nothing is known: its answers are read by the rules of each mapping.
 const VENDOR: Vendor = Vendor {
@@ -76,7 +73,7 @@ impl JsonApi {
 pub(super) fn usual() -> Capabilities {
     Capabilities {
         verbs: &Verb::ALL,
-        batch_rows: USUAL_BATCH,
+        batch_rows: MOST_ROWS,
         batch_bytes: None,
         in_flight: IN_FLIGHT,
         rate: None,

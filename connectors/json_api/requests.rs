@@ -14,7 +14,7 @@ use crate::contract::{ConnectorError, Target, Verb};
 type Result<T> = std::result::Result<T, ConnectorError>;
 
 /// Most rows of one request.
-const MOST_ROWS: u64 = 10_000;
+pub(super) const MOST_ROWS: usize = 10_000;
 
 /// Keys of one request, beside its rules.
 const KEYS: [&str; 6] = ["method", "path", "headers", "body", "batch", "repeatable"];
@@ -223,8 +223,8 @@ fn place(media: Option<&str>, block: &Block<'_>) -> Result<Place> {
 fn batch(block: &Block<'_>) -> Result<Option<Batch>> {
     let Some(value) = block.get("batch") else { return Ok(None) };
     let batch = Block::read(value, block.place("batch"), &["rows", "bytes"])?;
-    let rows = batch.get("rows").and_then(Json::as_u64).filter(|rows| (1..=MOST_ROWS).contains(rows));
-    let rows = rows.and_then(|rows| usize::try_from(rows).ok()).ok_or_else(|| {
+    let rows = batch.get("rows").and_then(Json::as_u64).and_then(|rows| usize::try_from(rows).ok());
+    let rows = rows.filter(|rows| (1..=MOST_ROWS).contains(rows)).ok_or_else(|| {
         wrong(
             &batch.place("rows"),
             format!("must be a whole number from 1 to {MOST_ROWS}: most rows of one request"),

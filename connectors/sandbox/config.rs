@@ -95,36 +95,21 @@ pub struct SandboxConfig {
 
 impl SandboxConfig {
     /// The file of `outflow sandbox serve --config`: one block per vendor (`hubspot: {objects: ...}`), or one block
-    /// (`objects: ...`) for all of them.
+    /// (`objects: ...`) for all of them, in which a key that only some vendors have is theirs alone.
     ///
     /// # Errors
     /// A sentence that names the place in the file.
     pub fn from_json(file: &Json) -> Result<Self, String> {
         let entries = object(file, "the file")?;
-        if entries.keys().any(|key| BLOCK_KEYS.contains(&key.as_str())) {
-            return Self::shared(entries);
-        }
         let mut config = Self::default();
+        if entries.keys().any(|key| BLOCK_KEYS.contains(&key.as_str())) {
+            for vendor in vendor::names() {
+                config.add(vendor, &vendor::part(vendor, entries))?;
+            }
+            return Ok(config);
+        }
         for (vendor, block) in entries {
             config.add(vendor, block).map_err(|error| format!("`{vendor}`: {error}"))?;
-        }
-        Ok(config)
-    }
-
-    /// One block for all vendors; a key that only some of them have is theirs alone.
-    fn shared(entries: &Map<String, Json>) -> Result<Self, String> {
-        let all: Vec<&str> =
-            BLOCK_KEYS.into_iter().chain(vendor::all().flat_map(|e| e.keys.iter().copied())).collect();
-        known_keys(entries, &all, "")?;
-        let mut config = Self::default();
-        for emulator in vendor::all() {
-            let takes = |key: &str| BLOCK_KEYS.contains(&key) || emulator.keys.contains(&key);
-            let block: Map<String, Json> = entries
-                .iter()
-                .filter(|(key, _)| takes(key))
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect();
-            config.add(emulator.name, &Json::Object(block))?;
         }
         Ok(config)
     }

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::config::VendorConfig;
 use super::state::State;
@@ -109,16 +109,19 @@ pub(crate) struct Emulator {
 
 const EMULATORS: [Emulator; 2] = [crate::json_api::sandbox::EMULATOR, crate::hubspot::sandbox::EMULATOR];
 
-pub(super) fn all() -> impl Iterator<Item = &'static Emulator> {
-    const { &EMULATORS }.iter()
-}
-
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    all().map(|emulator| emulator.name)
+    EMULATORS.iter().map(|emulator| emulator.name)
 }
 
 pub(super) fn get(name: &str) -> Option<&'static Emulator> {
-    all().find(|emulator| emulator.name == name)
+    const { &EMULATORS }.iter().find(|emulator| emulator.name == name)
+}
+
+/// What a block for all vendors says to this one: the keys of others are left out.
+pub(super) fn part(name: &str, block: &Map<String, Json>) -> Json {
+    let own = get(name).map_or(&[][..], |emulator| emulator.keys);
+    let foreign = |key: &str| !own.contains(&key) && EMULATORS.iter().any(|other| other.keys.contains(&key));
+    block.iter().filter(|(key, _)| !foreign(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 pub(super) fn make(name: &str, config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {

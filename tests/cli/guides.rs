@@ -1,5 +1,6 @@
 //! The files that a guide shows make a project that runs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -56,4 +57,42 @@ fn the_guide_to_hubspot_runs() {
     warehouse.execute("update people set revenue = 1 where person_id = 3", []).unwrap();
     let report = run(folder, &["sync", "--select", "best_customers"]);
     assert_eq!((&report["syncs"][0]["removed"], &report["syncs"][0]["delivered"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn the_guide_to_any_json_api_runs() {
+    let project = project("docs/http-destination.md");
+    let folder = project.path();
+    let warehouse = Connection::open(folder.join("warehouse.db")).unwrap();
+    warehouse
+        .execute_batch(
+            "create table people (person_id int, name text, plan text, revenue real);
+             insert into people values (1, 'Ada \"A\"', 'pro', 12.5), (2, 'Bob', 'free', 0), (3, 'Cyd', null, 7)",
+        )
+        .unwrap();
+    run(folder, &["check", "--connect"]);
+    let report = run(folder, &["sync"]);
+    for sync in report["syncs"].as_array().unwrap() {
+        let requests = if sync["sync"] == "people_in_batches" { 1 } else { 3 };
+        assert_eq!((&sync["delivered"], &sync["requests"]), (&3.into(), &requests.into()), "{sync:#}");
+    }
+    assert_eq!(report["syncs"].as_array().unwrap().len(), 3);
+    let kept = |object: &str| {
+        let shown = run(folder, &["sandbox", "show"]);
+        let objects = shown["objects"]["http"][object].as_array().cloned().unwrap_or_default();
+        objects.into_iter().filter(|object| object["archived"] == false).collect::<Vec<_>>()
+    };
+    let ada = serde_json::json!({"id": "1", "name": "Ada \"A\"", "plan": "pro"});
+    assert_eq!(kept("members")[0]["properties"], ada);
+    assert_eq!(kept("people")[0]["properties"]["revenue"], 12.5);
+    let entries: BTreeSet<String> =
+        kept("listEntries").iter().map(|entry| entry["properties"]["text"].to_string()).collect();
+    assert_eq!(entries, ["\"New: Ada \\\"A\\\"\"", "\"New: Bob\"", "\"New: Cyd\""].map(str::to_owned).into());
+
+    warehouse
+        .execute_batch("delete from people where person_id = 3; update people set plan = 'pro'")
+        .unwrap();
+    let report = run(folder, &["sync", "--select", "people", "--allow-deletes"]);
+    let counts = ["changed", "removed", "delivered"].map(|name| report["syncs"][0][name].as_u64().unwrap());
+    assert_eq!((counts, kept("people").len()), ([1, 1, 2], 2), "{report:#}");
 }

@@ -22,6 +22,7 @@ mod imports;
 mod interrupts;
 #[cfg(debug_assertions)]
 mod jobs;
+mod json_api;
 mod kill;
 mod lab;
 mod limits;

@@ -40,7 +40,7 @@ fn the_models_answer_from_the_shop() {
         assert_eq!(distinct.len(), keys.len());
         counts.push(keys.len());
     }
-    assert_eq!(counts, [10, 59, 59]);
+    assert_eq!(counts, [10, 59, 59, 59]);
 
     let contacts = project.syncs[1].source.query.text();
     let luis: (f64, i64, String, String) = shop
@@ -63,7 +63,10 @@ fn the_quickstart_loads_without_a_word() {
     let loaded = load(root()).unwrap_or_else(|d| panic!("{d}"));
     assert_eq!(loaded.warnings, []);
     let names: Vec<&str> = loaded.project.syncs.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["companies_to_hubspot", "contacts_to_hubspot", "customers_to_files"]);
+    assert_eq!(
+        names,
+        ["companies_to_hubspot", "contacts_to_hubspot", "customers_to_customerio", "customers_to_files"]
+    );
     let contacts = &loaded.project.syncs[1];
     let last = contacts.fields.last().unwrap();
     assert_eq!((last.name.as_str(), &last.from), ("email", &FieldFrom::Column("email".to_owned())));
