@@ -12,7 +12,7 @@ use super::rows::Key;
 use crate::contract::{
     BatchSource, ConnectorError, Handles, Kind, Outcome, Receipt, RemoteHandle, Session, Submitted, Verb,
 };
-use crate::http::{HttpClient, Reply, Verdict, bisect, default_budget};
+use crate::http::{Answer, HttpClient, Reply, Request, Verdict, bisect, default_budget};
 
 pub(super) struct JsonApiSession {
     pub(super) client: HttpClient,
@@ -124,8 +124,7 @@ impl Parts<'_> {
         for start in (0..self.rows.len()).step_by(most) {
             let mut waiting = vec![start..self.rows.len().min(start + most)];
             while let Some(part) = waiting.pop() {
-                let rows: Vec<&Row> = self.rows[part.clone()].iter().collect();
-                match encode::request(self.call, &rows, &self.session.headers) {
+                match self.request(part.clone()) {
                     Err(fault) if fault.code == TOO_LARGE && part.len() > 1 => {
                         let middle = part.start + part.len() / 2;
                         waiting.extend([middle..part.end, part.start..middle]);
@@ -137,17 +136,22 @@ impl Parts<'_> {
         parts
     }
 
-    /// Sends some rows of a part in one request.
+    fn request(&self, places: impl Iterator<Item = usize>) -> Result<Request, Fault> {
+        let rows: Vec<&Row> = places.map(|place| &self.rows[place]).collect();
+        encode::request(self.call, &rows, &self.session.headers)
+    }
+
+    /// Sends the rows at these places, counted from `start`, in one request.
     async fn send(&self, start: usize, places: Vec<usize>) -> Result<Reply, ConnectorError> {
-        let rows: Vec<&Row> = places.iter().map(|place| &self.rows[start + place]).collect();
-        let request = match encode::request(self.call, &rows, &self.session.headers) {
+        let row = |place: usize| start + place;
+        let request = match self.request(places.iter().copied().map(row)) {
             Ok(request) => request,
-            Err(fault) => return self.refuse_alone(&places, &rows, &fault),
+            Err(fault) => return self.faulty(start, &places, fault),
         };
-        let keys: Vec<Key> = rows.iter().map(|row| row.key.clone()).collect();
+        let keys: Vec<Key> = places.iter().map(|place| self.rows[row(*place)].key.clone()).collect();
         let rules = &self.call.rules;
         let named = Mutex::new(Vec::new());
-        let judge = |answer: &crate::http::Answer| {
+        let judge = |answer: &Answer| {
             let verdict = rules.verdict(answer);
             if matches!(&verdict, Verdict::Failure(error) if error.kind == Kind::Rejected) {
                 *locked(&named) = rules.named(answer, self.verb, &keys);
@@ -156,7 +160,8 @@ impl Parts<'_> {
         };
         match self.session.client.send_judged(&request, &judge).await {
             Ok(answer) => Ok(Reply::Each(rules.outcomes(&answer, self.verb, &keys))),
-            Err(error) if error.kind == Kind::Rejected && places.len() > 1 => {
+            // Not after a lost answer: then nothing is known, and the kind is another one.
+            Err(error) if error.kind == Kind::Rejected => {
                 let named = std::mem::take(&mut *locked(&named));
                 match named.is_empty() {
                     true => Err(error),
@@ -167,19 +172,16 @@ impl Parts<'_> {
         }
     }
 
-    /// Refuses the rows that make no request by themselves, without one.
-    fn refuse_alone(&self, places: &[usize], rows: &[&Row], fault: &Fault) -> Result<Reply, ConnectorError> {
-        let alone = |(place, row): (&usize, &&Row)| match places {
-            [_] => Some((*place, fault.clone().outcome())),
-            _ => {
-                let made = encode::request(self.call, &[*row], &self.session.headers);
-                made.err().map(|fault| (*place, fault.outcome()))
-            }
+    /// Names the rows that make no request by themselves; where there is none, they make none together.
+    fn faulty(&self, start: usize, places: &[usize], fault: Fault) -> Result<Reply, ConnectorError> {
+        let alone = |place: &usize| {
+            let fault = self.request(std::iter::once(start + place)).err()?;
+            Some((*place, fault.outcome()))
         };
-        let faulty: Vec<(usize, Outcome)> = places.iter().zip(rows).filter_map(alone).collect();
-        match faulty.is_empty() {
-            true => Err(ConnectorError::new(Kind::Rejected, fault.message.clone()).code(fault.code)),
-            false => Ok(Reply::Named(faulty)),
+        let named: Vec<(usize, Outcome)> = places.iter().filter_map(alone).collect();
+        match named.is_empty() {
+            true => Err(ConnectorError::new(Kind::Rejected, fault.message).code(fault.code)),
+            false => Ok(Reply::Named(named)),
         }
     }
 }

@@ -76,8 +76,9 @@ impl Lab {
         let shown = self.run(&["sandbox", "show", "--format", "json"]).ends(0).json();
         let people = shown["objects"]["http"]["people"].as_array().cloned().unwrap_or_default();
         let living = people.iter().filter(|person| person["archived"] == false);
-        let mut names: Vec<String> =
-            living.map(|person| person["properties"]["name"].as_str().unwrap_or_default().to_owned()).collect();
+        let mut names: Vec<String> = living
+            .map(|person| person["properties"]["name"].as_str().unwrap_or_default().to_owned())
+            .collect();
         names.sort();
         names
     }
@@ -155,7 +156,8 @@ fn wrong_credentials_stop_the_run() {
     let file = lab.folder.path().join("outflow.yml");
     let text = fs::read_to_string(&file).unwrap().replace("k3y-SECRET-k3y", "${API_KEY}");
     fs::write(&file, text).unwrap();
-    let run = outflow_with(lab.folder.path(), &["sync", "--format", "json"], &[("API_KEY", "invalid")]).ends(1);
+    let run =
+        outflow_with(lab.folder.path(), &["sync", "--format", "json"], &[("API_KEY", "invalid")]).ends(1);
     let report = &run.json()["syncs"][0];
     assert_eq!((&report["error"]["kind"], &report["rejected"]), (&"auth".into(), &0.into()), "{report}");
 }
@@ -173,6 +175,9 @@ fn check_tells_what_the_mapping_cannot_mean() {
     ] {
         lab.write("[]", &requests, more);
         let run = lab.run(&["check"]).ends(1);
-        assert!(run.stderr.contains(words) && run.stderr.contains("mappings/people.yml"), "{words}: {run:#?}");
+        assert!(
+            run.stderr.contains(words) && run.stderr.contains("mappings/people.yml"),
+            "{words}: {run:#?}"
+        );
     }
 }
