@@ -84,6 +84,8 @@ pub struct Connector {
     pub objects: &'static [&'static str],
     /// Keys of a mapping's `destination` block that this connector knows beyond the common ones.
     pub options: &'static [&'static str],
+    /// JSON Schema of each of them; without it any value fits.
+    pub option_schema: Option<fn(&str) -> Json>,
     /// The sandbox has an emulator of it.
     pub sandboxed: bool,
     pub errors: &'static [ErrorEntry],

@@ -33,6 +33,7 @@ pub const CONNECTOR: Connector = Connector {
     capabilities: None,
     objects: &["things"],
     options: &[],
+    option_schema: None,
     sandboxed: false,
     errors: &[],
 };

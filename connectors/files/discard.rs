@@ -23,6 +23,7 @@ pub const DISCARD: Connector = Connector {
     capabilities: Some(capabilities),
     objects: &["any name"],
     options: &[],
+    option_schema: None,
     sandboxed: false,
     errors: &[],
 };

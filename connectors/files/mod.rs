@@ -45,6 +45,7 @@ pub const CONNECTOR: Connector = Connector {
     capabilities: Some(destination::capabilities),
     objects: &["a file name"],
     options: &[],
+    option_schema: None,
     sandboxed: false,
     errors: errors::CODES,
 };

@@ -40,6 +40,7 @@ pub const CONNECTOR: Connector = Connector {
     capabilities: Some(|| connector::capabilities_of(&Limits::default())),
     objects: &["contacts", "companies", "deals", "tickets", "products", "a type id (`2-1234567`)"],
     options: &["list"],
+    option_schema: None,
     sandboxed: true,
     errors: playbook::ENTRIES,
 };

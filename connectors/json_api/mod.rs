@@ -11,6 +11,7 @@ mod requests;
 mod rows;
 mod rules;
 pub(crate) mod sandbox;
+mod schema;
 mod session;
 mod template;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub const CONNECTOR: Connector = Connector {
     capabilities: Some(connector::usual),
     objects: &["a name of yours"],
     options: requests::OPTIONS,
+    option_schema: Some(schema::of_option),
     sandboxed: true,
     errors: playbook::ENTRIES,
 };

@@ -19,7 +19,7 @@ pub(super) const MOST_ROWS: usize = 10_000;
 /// Keys of one request, beside its rules.
 const KEYS: [&str; 6] = ["method", "path", "headers", "body", "batch", "repeatable"];
 
-const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
+pub(super) const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
 
 /// The keys of a `destination` block that are this connector's.
 pub(super) const OPTIONS: &[&str] = &[

@@ -34,6 +34,7 @@ pub const CONNECTOR: Connector = Connector {
     capabilities: None,
     objects: &[],
     options: &[],
+    option_schema: None,
     sandboxed: false,
     errors: &[],
 };

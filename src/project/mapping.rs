@@ -1,5 +1,6 @@
 //! One file under `mappings/`, as a [`Sync`].
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -14,6 +15,7 @@ use super::shape::{self, DESTINATION_KEYS, DESTINATION_OPTIONS};
 use super::spec::*;
 use super::yaml::{Data, Node, Pos, shorten};
 use super::{associations, check, codes, fields, units};
+use crate::error::Location;
 
 /// What a mapping can refer to; `None` where `outflow.yml` could not be read.
 pub(super) struct Surroundings<'a> {
@@ -263,6 +265,7 @@ fn destination(
         object: node.get("object")?.text()?.to_owned(),
         match_on,
         options,
+        places: places(node, file),
         location: file.location(node.pos),
     })
 }
@@ -282,6 +285,27 @@ fn match_on(node: &Node, mode: Mode, file: &File<'_>) -> Vec<(String, ColumnRef)
     let column =
         |node: &Node| Some(ColumnRef { column: node.text()?.to_owned(), location: file.location(node.pos) });
     entries.iter().filter_map(|(key, value)| Some((key.name.clone(), column(value)?))).collect()
+}
+
+/// Where each key of the `destination` block stands, and each item of its lists.
+fn places(node: &Node, file: &File<'_>) -> BTreeMap<String, Location> {
+    fn walk(path: String, node: &Node, file: &File<'_>, places: &mut BTreeMap<String, Location>) {
+        for (key, value) in node.entries() {
+            let path = format!("{path}.{}", key.name);
+            places.insert(path.clone(), file.location(key.pos));
+            walk(path, value, file, places);
+        }
+        if let Data::List(items) = &node.data {
+            for (at, item) in items.iter().enumerate() {
+                let path = format!("{path}[{at}]");
+                places.insert(path.clone(), file.location(item.pos));
+                walk(path, item, file, places);
+            }
+        }
+    }
+    let mut places = BTreeMap::new();
+    walk("destination".to_owned(), node, file, &mut places);
+    places
 }
 
 /// The connector's own keys of the `destination` block.

@@ -111,8 +111,11 @@ impl Writer {
 
     fn destination(&self) -> Json {
         let mut block = self.block(DESTINATION_KEYS);
-        for option in self.registry.0.iter().flat_map(|c| c.options) {
-            block["properties"][option] = json!({});
+        for connector in self.registry.0 {
+            for option in connector.options {
+                let schema = connector.option_schema.map_or_else(|| json!({}), |of| of(option));
+                block["properties"][option] = schema;
+            }
         }
         block
     }

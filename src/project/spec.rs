@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use outflow_connectors::contract::{Association, FieldType, Query};
+use outflow_connectors::contract::{Association, ConnectorError, FieldType, Query};
 use outflow_connectors::registry::{Connector, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -96,10 +96,25 @@ pub struct DestinationSpec {
     pub match_on: Vec<(String, ColumnRef)>,
     /// The connector's own keys.
     pub options: serde_json::Map<String, Json>,
+    /// Where these stand, and all below them, by their paths: `destination.request.body`, `destination.success[0]`.
+    pub places: BTreeMap<String, Location>,
     pub location: Location,
 }
 
 impl DestinationSpec {
+    /// Where the mistake stands that a connector found: at the option it names, else at the block.
+    pub fn place_of(&self, error: &ConnectorError) -> &Location {
+        let named = error.context.iter().find(|(name, _)| *name == "option").map(|(_, path)| path.as_str());
+        let mut path = named.unwrap_or_default();
+        loop {
+            match (self.places.get(path), path.rfind(['.', '['])) {
+                (Some(place), _) => return place,
+                (None, Some(end)) => path = &path[..end],
+                (None, None) => return &self.location,
+            }
+        }
+    }
+
     /// The object, and the list of it where members of one are kept.
     pub fn of_what(&self) -> String {
         match self.options.get("list") {

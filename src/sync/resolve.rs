@@ -52,9 +52,9 @@ pub async fn resolve(
     connection: Option<&Location>,
 ) -> Result<Resolved, Vec<Error>> {
     let target = target(sync);
-    let place = &sync.destination.location;
     // A wrong object is the mapping's fault; a wrong token or host the connection's.
     let failed = |error: ConnectorError| {
+        let place = sync.destination.place_of(&error);
         let at = if error.kind == Kind::Config { place } else { connection.unwrap_or(place) };
         vec![Error::destination(&error).at(at.clone())]
     };

@@ -74,7 +74,7 @@ pub fn check_abilities(connections: &Connections, sync: &Sync) -> Vec<Error> {
     let Ok(destination) = connections.destination(&sync.destination.connection) else { return Vec::new() };
     match destination.capabilities(&super::resolve::target(sync)) {
         Ok(capabilities) => unsupported(sync, &capabilities),
-        Err(error) => vec![Error::destination(&error).at(sync.destination.location.clone())],
+        Err(error) => vec![Error::destination(&error).at(sync.destination.place_of(&error).clone())],
     }
 }
 

@@ -146,7 +146,7 @@ fn a_create_without_an_answer_waits_for_a_person() {
     let report = lab.sync(3);
     assert_eq!(counts(&report, ["delivered", "unknown", "requests"]), [2, 1, 3], "{report}");
     lab.write("[]", create, "mode: insert");
-    assert_eq!(counts(&lab.sync(3), ["requests"]), [0], "nothing is sent blindly");
+    assert_eq!(counts(&lab.sync(0), ["parked", "requests"]), [1, 0], "nothing is sent blindly");
     assert_eq!(lab.names(), ["Ada", "Bob", "Cyd"]);
 }
 
@@ -154,30 +154,31 @@ fn a_create_without_an_answer_waits_for_a_person() {
 fn wrong_credentials_stop_the_run() {
     let lab = Lab::new();
     let file = lab.folder.path().join("outflow.yml");
-    let text = fs::read_to_string(&file).unwrap().replace("k3y-SECRET-k3y", "${API_KEY}");
+    let text = fs::read_to_string(&file).unwrap().replace("k3y-SECRET-k3y", "\"${API_KEY}\"");
     fs::write(&file, text).unwrap();
     let run =
         outflow_with(lab.folder.path(), &["sync", "--format", "json"], &[("API_KEY", "invalid")]).ends(1);
-    let report = &run.json()["syncs"][0];
-    assert_eq!((&report["error"]["kind"], &report["rejected"]), (&"auth".into(), &0.into()), "{report}");
+    let json = run.json();
+    let report = &json["syncs"][0];
+    assert_eq!((&report["error"]["kind"], &report["rejected"]), (&"auth".into(), &0.into()), "{json}");
 }
 
 #[test]
 fn check_tells_what_the_mapping_cannot_mean() {
     let lab = Lab::new();
-    for (requests, more, words) in [
-        (REQUESTS.replace("body:", "bodi:"), "mode: mirror", "`destination.request.bodi` is not known"),
-        (REQUESTS.replace("fields |", "field |"), "mode: mirror", "names `field`"),
-        (REQUESTS.replace("method: PUT", "method: POST"), "mode: mirror", "sent more than once"),
-        (REQUESTS.replace("  delete:", "  update:"), "mode: mirror", "cannot remove records"),
-        (REQUESTS.to_owned(), "mode: insert", "cannot create records"),
-        (REQUESTS.replace("/id\n", "id\n"), "mode: mirror", "JSON Pointer"),
+    for (requests, more, words, line) in [
+        (REQUESTS.replace("body:", "bodi:"), "mode: mirror", "`destination.request.bodi` is not known", 6),
+        (REQUESTS.replace("fields |", "field |"), "mode: mirror", "names `field`", 6),
+        (REQUESTS.replace("method: PUT", "method: POST"), "mode: mirror", "sent more than once", 6),
+        (REQUESTS.replace("equals:", "equal:"), "mode: mirror", "`destination.delete.absent.when.equal`", 10),
+        (REQUESTS.replace("status: 400", "status: [400, 4]"), "mode: mirror", "HTTP status from 200", 12),
+        (REQUESTS.replace("  delete:", "  update:"), "mode: mirror", "cannot remove records", 3),
+        (REQUESTS.to_owned(), "mode: insert", "cannot create records", 3),
+        (REQUESTS.replace(": /id\n", ": id\n"), "mode: mirror", "JSON Pointer", 13),
     ] {
         lab.write("[]", &requests, more);
         let run = lab.run(&["check"]).ends(1);
-        assert!(
-            run.stderr.contains(words) && run.stderr.contains("mappings/people.yml"),
-            "{words}: {run:#?}"
-        );
+        let place = format!("mappings/people.yml:{line}:");
+        assert!(run.stderr.contains(words) && run.stderr.contains(&place), "{words} {line}: {run:#?}");
     }
 }

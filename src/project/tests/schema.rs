@@ -1,5 +1,6 @@
 //! The JSON Schemas accept what the loader accepts and refuse what it refuses.
 
+use outflow_connectors::registry::REGISTRY as RELEASED;
 use serde_json::{Value as Json, json};
 
 use super::support::REGISTRY;
@@ -60,15 +61,31 @@ fn both_are_schemas_and_accept_the_examples() {
     for schema in [&project, &mapping] {
         jsonschema::meta::validate(schema).unwrap_or_else(|e| panic!("{e}"));
     }
+    assert!(accepts(&project, &yaml(PROJECT)));
+    assert!(accepts(&mapping, &yaml(MAPPING)));
+}
+
+#[test]
+fn the_released_schemas_accept_the_quickstart() {
+    let (project, mapping) = (schema::project(RELEASED), schema::mapping(RELEASED));
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = |path: &str| yaml(&std::fs::read_to_string(root.join(path)).unwrap());
-    for document in [yaml(PROJECT), file("outflow.yml")] {
-        assert!(accepts(&project, &document), "{document}");
-    }
-    for document in
-        [yaml(MAPPING), file("mappings/contacts_to_hubspot.yml"), file("mappings/companies_to_hubspot.yml")]
-    {
+    assert!(accepts(&project, &file("outflow.yml")));
+    for name in ["contacts_to_hubspot", "companies_to_hubspot", "customers_to_customerio"] {
+        let document = file(&format!("mappings/{name}.yml"));
         assert!(accepts(&mapping, &document), "{document}");
+    }
+    let http = file("mappings/customers_to_customerio.yml");
+    for (pointer, value) in [
+        ("/destination/request/method", None),
+        ("/destination/request/method", Some(json!("GET"))),
+        ("/destination/request/bodi", Some(json!("{}"))),
+        ("/destination/success/status", None),
+        ("/destination/success/status", Some(json!([2000]))),
+        ("/destination/rejected/message", Some(json!("meta"))),
+        ("/destination/remote_id", Some(json!(7))),
+    ] {
+        assert!(!accepts(&mapping, &with(&http, pointer, value)), "{pointer}");
     }
 }
 

@@ -32,6 +32,7 @@ const PLAIN: Connector = Connector {
     capabilities: None,
     objects: &[],
     options: &[],
+    option_schema: None,
     sandboxed: false,
     errors: &[],
 };
@@ -60,6 +61,7 @@ pub const REGISTRY: Registry = Registry(&[
         settings: &[setting("token", true, true), setting("auth", false, false)],
         destination: Some(never),
         options: &["list"],
+        option_schema: None,
         sandboxed: true,
         ..PLAIN
     },
