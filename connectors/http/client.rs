@@ -1,5 +1,6 @@
 //! The client of one connection.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ pub struct Setup {
     /// Requests in flight where the user set nothing.
     pub in_flight: usize,
     pub credentials: Credentials,
+    /// Certificate authorities to trust beside the system's; see [`ca_file`](super::ca_file).
+    pub ca_file: Option<PathBuf>,
     pub policy: Policy,
 }
 
@@ -89,7 +92,8 @@ struct Round {
 
 impl HttpClient {
     /// # Errors
-    /// [`Kind::Config`] for credentials that cannot be a header, and for a machine without certificate authorities.
+    /// [`Kind::Config`] for credentials that cannot be a header, for a machine without certificate authorities, and for a
+    /// `ca_file` without certificates.
     pub fn new(mut setup: Setup) -> Result<Self, ConnectorError> {
         setup.policy.timeout = rehearsal::timeout().unwrap_or(setup.policy.timeout);
         let secrets = Secrets::default();
@@ -106,7 +110,8 @@ impl HttpClient {
         let opened = Arc::<AtomicU64>::default();
         let token_url = tokens.as_ref().map(|tokens| &tokens.grant.token_url);
         let addresses: Vec<_> = std::iter::once(&setup.base_url).chain(token_url).collect();
-        let client = transport::build(&addresses, setup.policy.timeout, opened.clone())?;
+        let client =
+            transport::build(&addresses, setup.ca_file.as_deref(), setup.policy.timeout, opened.clone())?;
         let inner = Inner {
             client,
             unshared,

@@ -8,7 +8,9 @@
 //! 3. **credentials**: fixed headers, or the token of an OAuth grant, renewed by one request however many wait for it;
 //! 4. **rate**: an exact sliding window and a daily budget per quota owner, taken for every attempt, a retry's too,
 //!    as the last thing before the bytes leave; written down in a [`QuotaBook`], which processes can share;
-//! 5. **timeout**: per attempt, from the connection to the last byte of the answer.
+//! 5. **timeout**: per attempt, from the connection to the last byte of the answer;
+//! 6. **transport**: TLS with the system's authorities and those of `ca_file`, the proxy that `HTTPS_PROXY` and `NO_PROXY`
+//!    name (never before this machine itself), gzip.
 
 mod address;
 mod bisect;
@@ -39,6 +41,7 @@ pub use credentials::{ClientAuth, Credentials, Grant, GrantKind};
 pub use day::{Day, Spent};
 pub use request::{Access, Answer, Observed, Request, Vendor, Verdict, moment};
 pub use retry::Policy;
+pub use transport::{CA_FILE, ca_file};
 
 /// Makes aws-lc-rs the TLS provider of this process; a later call changes nothing.
 pub fn install_crypto() {

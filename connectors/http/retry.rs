@@ -119,7 +119,7 @@ pub(super) fn after_loss(error: ConnectorError, lost: Option<&str>) -> Connector
 /// What an answer means by its HTTP status alone; `None` for a sound success.
 pub(super) fn by_status(title: &str, answer: &Answer) -> Option<ConnectorError> {
     let status = answer.status;
-    let said = answer.text("message").map(|m| format!(": {m}")).unwrap_or_default();
+    let said = answer.text("message").map(|m| format!(": {}", shortened(m))).unwrap_or_default();
     let error = |kind, code: &str, what: &str| {
         ConnectorError::new(kind, format!("{title} answered {status}{what}")).code(code)
     };
@@ -127,7 +127,10 @@ pub(super) fn by_status(title: &str, answer: &Answer) -> Option<ConnectorError> 
         200..=299 if answer.json.is_some() || answer.body_is_empty => return None,
         200..=299 => error(Kind::Ambiguous, "NOT_JSON", ", but not with JSON").retry(Retry::Backoff),
         300..=399 => {
-            let to = answer.header("location").map(|l| format!(", a redirect to `{l}`")).unwrap_or_default();
+            let to = answer
+                .header("location")
+                .map(|l| format!(", a redirect to `{}`", shortened(l)))
+                .unwrap_or_default();
             error(Kind::Config, "REDIRECTED", &to).hint("set the connection's `base_url` to the API itself")
         }
         401 | 403 => error(Kind::Auth, "NOT_AUTHORIZED", &said)
@@ -147,6 +150,15 @@ pub(super) fn by_status(title: &str, answer: &Answer) -> Option<ConnectorError> 
         (Retry::Backoff, Some(wait)) => result.retry(Retry::After(wait)),
         _ => result,
     })
+}
+
+/// Messages can hold whole pages; a person reads the beginning.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 300;
+    match text.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
 }
 
 /// A refusal for the rate that names no wait is waited out for as long as the vendor's headers say of its window.
@@ -202,6 +214,10 @@ mod tests {
             assert!(error.code.is_some() && error.message.contains(&status.to_string()), "{error}");
         }
         assert!(by_status("Acme", &answer(207, None)).is_none());
+        let mut long = answer(400, None);
+        long.json = Some(json!({"message": "ä".repeat(100_000)}));
+        let message = by_status("Acme", &long).unwrap().message;
+        assert!(message.len() < 700 && message.ends_with('…'), "{message}");
     }
 
     #[test]

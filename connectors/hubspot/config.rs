@@ -1,11 +1,13 @@
 //! Settings of a HubSpot connection.
 
+use std::path::PathBuf;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 use crate::contract::{ConnectorError, Kind, QuotaOwner};
-use crate::http::{BaseUrl, ClientAuth, Credentials, Grant, GrantKind};
+use crate::http::{self, BaseUrl, CA_FILE, ClientAuth, Credentials, Grant, GrantKind};
 use crate::registry::{Setting, Settings};
 
 const API: &str = "https://api.hubapi.com";
@@ -29,6 +31,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "an OAuth app: `{method: refresh_token, client_id: .., client_secret: .., refresh_token: ..}`; \
                this or `token`",
     },
+    CA_FILE,
 ];
 
 /// Where and as whom to speak; its `Debug` cannot print a secret.
@@ -38,6 +41,7 @@ pub(super) struct Config {
     pub(super) credentials: Credentials,
     pub(super) base_url: BaseUrl,
     pub(super) owner: QuotaOwner,
+    pub(super) ca_file: Option<PathBuf>,
     pub(super) sandbox: bool,
 }
 
@@ -50,8 +54,10 @@ impl Config {
             let message = format!("connection `{connection}` (hubspot): {what}");
             ConnectorError::new(Kind::Config, message).hint(hint)
         };
-        if let Some(name) = settings.values.keys().find(|name| !matches!(name.as_str(), "token" | "auth")) {
-            let hint = "it takes `token` or `auth`, `base_url` and `limits`";
+        if let Some(name) =
+            settings.values.keys().find(|name| !SETTINGS.iter().any(|known| known.name == name.as_str()))
+        {
+            let hint = "it takes `token` or `auth`, `ca_file`, `base_url` and `limits`";
             return Err(refuse(&format!("unknown setting `{name}`"), hint));
         }
         let base_url = BaseUrl::parse(settings.base_url.as_deref().unwrap_or(API), connection)?;
@@ -72,7 +78,15 @@ impl Config {
             }
         };
         let owner = owner(&base_url, &SecretString::from(app));
-        Ok(Config { connection: connection.clone(), credentials, base_url, owner, sandbox: settings.sandbox })
+        let ca_file = http::ca_file(settings)?;
+        Ok(Config {
+            connection: connection.clone(),
+            credentials,
+            base_url,
+            owner,
+            ca_file,
+            sandbox: settings.sandbox,
+        })
     }
 }
 

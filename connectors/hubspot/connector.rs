@@ -54,6 +54,7 @@ impl HubSpot {
             in_flight: IN_FLIGHT,
             base_url: config.base_url,
             credentials: config.credentials,
+            ca_file: config.ca_file,
             policy,
         };
         let http = HttpClient::new(setup).map_err(|mut error| {

@@ -9,7 +9,7 @@ use super::block::{Block, list, wrong};
 use super::requests::header;
 use super::rules::Pointer;
 use crate::contract::{ConnectorError, QuotaOwner};
-use crate::http::{BaseUrl, ClientAuth, Credentials, Grant, GrantKind};
+use crate::http::{BaseUrl, CA_FILE, ClientAuth, Credentials, Grant, GrantKind};
 use crate::registry::{Setting, Settings};
 
 type Result<T> = std::result::Result<T, ConnectorError>;
@@ -36,6 +36,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "`{path: /me, id: /id}`: a request that only reads, and where its answer names the account; checks the \
                credentials before anything is sent",
     },
+    CA_FILE,
 ];
 
 /// Names of headers with one of these parts hold secrets.
@@ -66,7 +67,7 @@ impl Config {
     pub(super) fn read(settings: &Settings) -> Result<Self> {
         let connection = &settings.connection;
         let place = format!("connections.{connection}");
-        let block = Block::of(&settings.values, &place, &["auth", "headers", "account"])?;
+        let block = Block::of(&settings.values, &place, &["auth", "headers", "account", CA_FILE.name])?;
         let Some(base_url) = settings.base_url.as_deref() else {
             return Err(wrong(&block.place("base_url"), "is missing: the address of the API")
                 .hint("as in `base_url: https://api.example.com`"));

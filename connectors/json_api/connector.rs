@@ -10,7 +10,7 @@ use crate::contract::{
     AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Kind, QuotaOwner, RunContext,
     Session, Target, Traffic, Verb,
 };
-use crate::http::{HttpClient, Observed, Policy, Request, Setup, Vendor};
+use crate::http::{self, HttpClient, Observed, Policy, Request, Setup, Vendor};
 use crate::registry::{Limits, Settings};
 
 const IN_FLIGHT: usize = 4;
@@ -20,7 +20,7 @@ const VENDOR: Vendor = Vendor {
     title: "the API",
     request_id: "x-request-id",
     judge: |_| None,
-    observe: |_| Observed::default(),
+    observe: Observed::usual,
 };
 
 /// An account of some API.
@@ -53,6 +53,7 @@ impl JsonApi {
             in_flight: IN_FLIGHT,
             base_url: config.base_url,
             credentials: config.credentials,
+            ca_file: http::ca_file(settings)?,
             policy,
         };
         let client = HttpClient::new(setup).map_err(|mut error| {

@@ -10,5 +10,6 @@ mod portable;
 mod processes;
 mod quickstart;
 mod terminal;
+mod tls;
 mod usage;
 mod world;

@@ -8,6 +8,7 @@ mod run;
 mod served;
 #[cfg(target_os = "linux")]
 mod small_disk;
+mod tls;
 #[cfg(target_os = "linux")]
 mod wall_clock;
 
@@ -17,5 +18,6 @@ pub use run::{Run, outflow, outflow_with};
 pub use served::Served;
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
+pub use tls::{ConnectProxy, Tls};
 #[cfg(target_os = "linux")]
 pub use wall_clock::WallClock;

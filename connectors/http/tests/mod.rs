@@ -1,5 +1,6 @@
 //! The sender against a small server of its own: what is repeated, what never is, and what an error then says.
 
+mod bodies;
 mod grants;
 mod load;
 mod permission;
@@ -136,6 +137,7 @@ fn setup(url: &str, limits: Limits, policy: Policy, credentials: Credentials) ->
         start_rate: Some(RateLimit { requests: 50, per: Duration::from_millis(200) }),
         in_flight: 4,
         credentials,
+        ca_file: None,
         policy,
     }
 }

@@ -40,7 +40,7 @@ impl Server {
     pub async fn start<F, R>(answer: F) -> Self
     where
         F: Fn(Seen) -> R + Send + Sync + 'static,
-        R: Future<Output = String> + Send + 'static,
+        R: Future<Output: Into<Vec<u8>> + Send> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -53,8 +53,8 @@ impl Server {
                 tokio::spawn(async move {
                     let request = read(&mut stream).await;
                     log.lock().unwrap().push(request.clone());
-                    let text = answer(request).await;
-                    let _ = stream.write_all(text.as_bytes()).await;
+                    let bytes: Vec<u8> = answer(request).await.into();
+                    let _ = stream.write_all(&bytes).await;
                     let _ = stream.shutdown().await;
                 });
             }
