@@ -144,7 +144,7 @@ impl Client {
     ) -> Result<Json, ConnectorError> {
         let inputs: Vec<Json> = keys.iter().map(|key| json!({"id": key})).collect();
         let properties: Vec<&str> = id_property.into_iter().collect();
-        let mut body = json!({"inputs": inputs, "properties": properties});
+        let mut body = json!({"inputs": inputs, "properties": properties, "propertiesWithHistory": []});
         if let Some(name) = id_property {
             body["idProperty"] = name.into();
         }

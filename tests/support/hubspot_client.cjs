@@ -316,10 +316,10 @@ const checks = {
   },
 
   async 'an app gets a token for its refresh token, and the token is good'() {
-    const oauth = typeOf(client.oauth, 'oauth', [], [], [], ['hub_id', 'error', 'error_description']);
+    const oauth = typeOf(client.oauth, 'oauth', [], [], [], ['hub_id', 'token_use', 'error', 'error_description']);
     const grant = (...fields) => ['refresh_token', undefined, undefined, ...fields];
     const { access_token: token } = await call(200, oauth, 'tokensApi', 'create', grant('app', 'secret', 'refresh-1'), {
-      access_token: /^\S+$/, refresh_token: 'refresh-1', expires_in: 1800, token_type: 'bearer', hub_id: 62515,
+      access_token: /^\S+$/, refresh_token: 'refresh-1', expires_in: 1800, token_type: 'bearer', token_use: 'access_token', hub_id: 62515,
     });
     await write(contactsOf(clientOf(token)), 'upsert', [row(byEmail(address('app')))]);
     for (const [fields, status] of [

@@ -286,8 +286,9 @@ class Account(Sandbox):
         app = {"grant_type": "refresh_token", "client_id": "an app", "client_secret": "s&=cret", "refresh_token": "r+1"}
         answer = self.ask(200, create, **app)
         token = answer.model.access_token
-        answer.holds({"access_token": Any(r"\S+"), "refresh_token": "r+1", "expires_in": 1800, "token_type": "bearer"}, newer=["hub_id"])
-        self.assertEqual(json.loads(answer.text)["hub_id"], 62515)
+        answer.holds({"access_token": Any(r"\S+"), "refresh_token": "r+1", "expires_in": 1800, "token_type": "bearer"}, newer=["hub_id", "token_use"])
+        body = json.loads(answer.text)
+        self.assertEqual((body["hub_id"], body["token_use"]), (62515, "access_token"))
         self.client = client(token)
         key = mail("by-an-app")
         self.reads_as(EMAIL, {key: {}}, self.written(EMAIL, self.upsert(EMAIL, {key: {}}), {key: {}}, new=True))

@@ -69,7 +69,7 @@ fn granted(refresh_token: &str, life: Duration) -> Json {
     let token = format!("{PREFIX}{end}-{:08x}", getrandom::u32().unwrap_or_default());
     json!({
         "access_token": token, "refresh_token": refresh_token, "expires_in": life.as_secs(),
-        "token_type": "bearer", "hub_id": PORTAL,
+        "token_type": "bearer", "token_use": "access_token", "hub_id": PORTAL,
     })
 }
 

@@ -192,7 +192,7 @@ async fn a_removal_asks_only_for_ids_it_does_not_know() {
     let outcomes = submit(&hubspot, changes).await.unwrap();
     assert!(outcomes.iter().all(is_applied), "{outcomes:?}");
     let read = json!({"inputs": [{"id": "ann@example.com"}, {"id": "bob@example.com"}], "idProperty": "email",
-        "properties": ["email"]});
+        "properties": ["email"], "propertiesWithHistory": []});
     assert_eq!(server.body(0), read);
     assert_eq!(server.body(1), json!({"inputs": [{"id": "900"}, {"id": "501"}]}));
     assert_eq!((hubspot.traffic().writes, hubspot.traffic().reads), (1, 1));
