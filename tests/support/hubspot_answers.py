@@ -13,19 +13,15 @@ import uuid
 
 import hubspot
 import urllib3
-from hubspot import oauth as t
-from hubspot.crm import contacts as c
-from hubspot.crm import lists as l
-from hubspot.crm import objects as o
-from hubspot.crm import properties as p
-from hubspot.crm.associations import v4 as a
-from hubspot.crm.associations.v4 import schema as s
+from hubspot import oauth
+from hubspot.crm import contacts, lists, objects, properties
+from hubspot.crm.associations import v4
 
 UTC = datetime.timezone.utc
 RUN = f"{time.time_ns():x}"
 BASE = sys.argv[1].rstrip("/") if len(sys.argv) == 2 else sys.exit("usage: hubspot_client.py BASE_URL")
 
-REFUSED = tuple(package.ApiException for package in (a, c, l, o, p, s, t))
+REFUSED = tuple(package.ApiException for package in (contacts, lists, oauth, objects, properties, v4))
 
 sent = []
 transport = urllib3.PoolManager.request
@@ -206,13 +202,13 @@ class Sandbox(unittest.TestCase):
 
     def upsert(self, kind, rows, status=200):
         """Upserts `{key: properties}`."""
-        inputs = [o.SimplePublicObjectBatchInputUpsert(id=key, id_property=kind.unique, properties=properties)
+        inputs = [objects.SimplePublicObjectBatchInputUpsert(id=key, id_property=kind.unique, properties=properties)
                   for key, properties in rows.items()]
-        return self.ask(status, self.batch(kind).upsert, kind.name, o.BatchInputSimplePublicObjectBatchInputUpsert(inputs))
+        return self.ask(status, self.batch(kind).upsert, kind.name, objects.BatchInputSimplePublicObjectBatchInputUpsert(inputs))
 
     def read(self, kind, keys, status=200, unique=True):
-        request = o.BatchReadInputSimplePublicObjectId(
-            inputs=[o.SimplePublicObjectId(id=key) for key in keys], properties=kind.wanted,
+        request = objects.BatchReadInputSimplePublicObjectId(
+            inputs=[objects.SimplePublicObjectId(id=key) for key in keys], properties=kind.wanted,
             properties_with_history=[], id_property=kind.unique if unique else None)
         return self.ask(status, self.batch(kind).read, kind.name, request)
 

@@ -3,12 +3,12 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const files = require('node:path');
+const paths = require('node:path');
 
 // ---- What leaves the client: its transport, node-fetch, counts each request and keeps the last answer as it came.
 
 const traffic = { sent: 0, asserted: 0, text: undefined, headers: undefined };
-const home = files.dirname(require.resolve('@hubspot/api-client/package.json', { paths: [process.cwd()] }));
+const home = paths.dirname(require.resolve('@hubspot/api-client/package.json', { paths: [process.cwd()] }));
 const transport = require.resolve('node-fetch', { paths: [home] });
 const fetch = require(transport);
 const counted = async (...args) => {
@@ -23,7 +23,7 @@ require.cache[transport].exports = Object.assign(counted, fetch, { default: coun
 
 // ---- The client
 
-const installed = (file) => require(files.join(home, file));
+const installed = (file) => require(paths.join(home, file));
 const { Client } = installed('');
 
 /**
@@ -217,6 +217,6 @@ function take(type, method, unique, { input, meets, kept }, results, path) {
 }
 
 module.exports = {
-  Client, NUMBER_TEXT, TIME, UUID, absence, absent, address, byEmail, byKey, call, complete, each, invalid, match, problem, readBack, refusal, row,
-  run, shown, traffic, typeOf, write,
+  Client, NUMBER_TEXT, TIME, UUID, absence, absent, address, byEmail, byKey, call, complete, each, invalid, match, problem,
+  readBack, refusal, row, run, shown, traffic, typeOf, write,
 };

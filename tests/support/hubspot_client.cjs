@@ -9,8 +9,8 @@
 
 const assert = require('node:assert/strict');
 const {
-  Client, NUMBER_TEXT, TIME, UUID, absence, absent, address, byEmail, byKey, call, complete, each, invalid, match, problem, readBack, refusal, row,
-  run, shown, traffic, typeOf, write,
+  Client, NUMBER_TEXT, TIME, UUID, absence, absent, address, byEmail, byKey, call, complete, each, invalid, match, problem,
+  readBack, refusal, row, run, shown, traffic, typeOf, write,
 } = require('./hubspot_calls.cjs');
 
 const basePath = process.argv[2];
@@ -27,8 +27,10 @@ const CONTACT_NAMES = ['email', 'firstname', 'lastname', 'city', 'country', 'job
   'lifetime_value', 'seats', 'vip', 'born', 'last_seen', 'plan', 'topics', 'settings', 'score', 'lifecyclestage'];
 const contactsOf = (anyClient) => typeOf(anyClient.crm.contacts, 'crm/contacts', [], CONTACT_NAMES, ['createdate', 'lastmodifieddate']);
 const contacts = contactsOf(client);
-const companies = typeOf(client.crm.companies, 'crm/companies', [], ['account_code', 'name', 'domain'], ['createdate', 'hs_lastmodifieddate']);
-const custom = typeOf(client.crm.objects, 'crm/objects', ['2-4711'], ['sku', 'title', 'weight'], ['hs_createdate', 'hs_lastmodifieddate']);
+const companies = typeOf(client.crm.companies, 'crm/companies', [], ['account_code', 'name', 'domain'],
+  ['createdate', 'hs_lastmodifieddate']);
+const custom = typeOf(client.crm.objects, 'crm/objects', ['2-4711'], ['sku', 'title', 'weight'],
+  ['hs_createdate', 'hs_lastmodifieddate']);
 
 const TEXTS = {
   firstname: 'Zoë Ångström', lastname: 'O\'Brien "Bob" \\ back\\slash', city: ' 東京 leading and trailing ',
@@ -133,7 +135,8 @@ const checks = {
     const taken = create({ email: address('other'), external_id: external });
     await call(400, contacts, 'batchApi', 'create', [{ inputs: [taken] }], refusal(invalid(['external_id', 'CONFLICTING_UNIQUE_VALUE'])));
     await absent(contacts, 'email', [address('other')]);
-    const inputs = ['one', 'two', 'three'].map((name) => row(create({ email: address(name), firstname: name }, { objectWriteTraceId: name })));
+    const input = (name) => create({ email: address(name), firstname: name }, { objectWriteTraceId: name });
+    const inputs = ['one', 'two', 'three'].map((name) => row(input(name)));
     await write(contacts, 'create', inputs);
     await readBack(contacts, [id], 'external_id');
   },
@@ -192,7 +195,8 @@ const checks = {
   async 'links are made, of kinds that the account has, and taken away'() {
     const keys = [1, 2].map((n) => `A${n} ${run}`);
     const [ana, bo] = await write(contacts, 'upsert', ['ana', 'bo'].map((name) => row(byEmail(address(`linked.${name}`)))));
-    const [acme, beta] = await write(companies, 'upsert', keys.map((key) => row(byKey('account_code', key, { name: key }))), 'account_code');
+    const firms = keys.map((key) => row(byKey('account_code', key, { name: key })));
+    const [acme, beta] = await write(companies, 'upsert', firms, 'account_code');
     const v4 = typeOf(client.crm.associations.v4, 'crm/associations/v4', ['contacts', 'companies'], [], []);
     const kinds = typeOf(client.crm.associations.v4.schema, 'crm/associations/v4/schema', ['contacts', 'companies'], [], []);
     const plain = { category: 'HUBSPOT_DEFINED', typeId: 279, label: null };
@@ -203,11 +207,13 @@ const checks = {
       types: types.map(({ category, typeId }) => ({ associationCategory: category, associationTypeId: typeId })),
     }) });
     const links = async (from, ...to) => {
-      const linked = { from: { id: from }, to: each(to.map(([id, ...types]) => ({ toObjectId: id, associationTypes: types })), (one) => one.toObjectId) };
+      const ends = to.map(([id, ...types]) => ({ toObjectId: id, associationTypes: types }));
+      const linked = { from: { id: from }, to: each(ends, (one) => one.toObjectId) };
       await call(200, v4, 'batchApi', 'getPage', [{ inputs: [{ id: from }] }], complete([linked]));
     };
     const none = (from) => call(207, v4, 'batchApi', 'getPage', [{ inputs: [{ id: from }] }], complete([], [{
-      status: 'error', category: 'OBJECT_NOT_FOUND', subCategory: 'crm.associations.NO_ASSOCIATIONS_FOUND', message: /^No company is associated/i,
+      status: 'error', category: 'OBJECT_NOT_FOUND', subCategory: 'crm.associations.NO_ASSOCIATIONS_FOUND',
+      message: /^No company is associated/i,
       context: { fromObjectId: [from], toObjectType: ['companies'] },
     }]));
 
@@ -225,7 +231,8 @@ const checks = {
     await links(ana, [acme, plain], [beta, billing]);
     const nobody = { status: 'error', category: 'OBJECT_NOT_FOUND', message: /does not exist/, context: { toObjectId: ['1'] } };
     await call(207, v4, 'batchApi', 'create', [{ inputs: [pair(bo, '1', billing)] }], complete([], [nobody]));
-    await call(400, v4, 'batchApi', 'create', [{ inputs: [pair(bo, acme, { ...billing, typeId: 77 })] }], refusal(/type 77 doesn't exist/));
+    const unknown = pair(bo, acme, { ...billing, typeId: 77 });
+    await call(400, v4, 'batchApi', 'create', [{ inputs: [unknown] }], refusal(/type 77 doesn't exist/));
     await links(bo, [beta, plain]);
     await call(204, v4, 'batchApi', 'archiveLabels', [{ inputs: [pair(ana, beta, billing)] }], '');
     await links(ana, [acme, plain]);
@@ -246,9 +253,12 @@ const checks = {
     const change = (method, ids, expected) => call(200, lists, 'membershipsApi', method, ['1', ids], {
       recordsIdsAdded: [], recordIdsRemoved: [], recordIdsMissing: [], ...expected,
     });
-    const of = async (id, ...on) => call(200, lists, 'membershipsApi', 'getLists', ['0-1', id], { total: on.length, results: on.map((listId) => ({
-      listId, listVersion: 1, isPublicList: false, firstAddedTimestamp: TIME, lastAddedTimestamp: TIME,
-    })) });
+    const of = (id, ...on) => call(200, lists, 'membershipsApi', 'getLists', ['0-1', id], {
+      total: on.length,
+      results: on.map((listId) => ({
+        listId, listVersion: 1, isPublicList: false, firstAddedTimestamp: TIME, lastAddedTimestamp: TIME,
+      })),
+    });
     await of(ana);
     await change('add', [ana, bo, '1'], { recordsIdsAdded: each([ana, bo], String), recordIdsMissing: ['1'] });
     await change('add', [ana], {});
@@ -264,7 +274,8 @@ const checks = {
   async 'search finds by value, and nothing that is archived'() {
     const email = address('sought');
     const [id] = await write(contacts, 'upsert', [row(byEmail(email, { jobtitle: 'Chef "é"' }))]);
-    const search = { filterGroups: [{ filters: [{ propertyName: 'email', operator: 'EQ', value: email }] }], properties: ['jobtitle'], limit: 10, after: '0', sorts: [] };
+    const filterGroups = [{ filters: [{ propertyName: 'email', operator: 'EQ', value: email }] }];
+    const search = { filterGroups, properties: ['jobtitle'], limit: 10, after: '0', sorts: [] };
     await call(200, contacts, 'searchApi', 'doSearch', [search], { total: 1, results: [shown(contacts, id, ['jobtitle'])] });
     await call(204, contacts, 'batchApi', 'archive', [{ inputs: [{ id }] }], '');
     await call(200, contacts, 'searchApi', 'doSearch', [search], { total: 0, results: [] });
@@ -284,13 +295,16 @@ const checks = {
       own('last_seen', 'datetime', 'date'), own('external_id', 'string', 'text', { hasUniqueValue: true }),
       own('plan', 'enumeration', 'select', { options: ['free', 'pro', 'team & co'].map((value, n) => option(value, n)) }),
       own('topics', 'enumeration', 'checkbox', { options: ['art', 'law', 'r&d'].map((value, n) => option(value, n)) }),
-      own('score', 'number', 'number', { formField: false, modificationMetadata: { archivable: true, readOnlyDefinition: false, readOnlyValue: true } }),
+      own('score', 'number', 'number', {
+        formField: false, modificationMetadata: { archivable: true, readOnlyDefinition: false, readOnlyValue: true },
+      }),
     ];
     await call(200, properties, 'coreApi', 'getAll', ['contacts'], {
       results: (results) => {
         const of = (name) => results.find((property) => property.name === name);
         for (const one of declared) match(of(one.name), one, one.name);
-        assert.deepEqual([of('email').type, of('email').hubspotDefined, of('email').modificationMetadata.readOnlyValue], ['string', true, false]);
+        const { type, hubspotDefined, modificationMetadata } = of('email');
+        assert.deepEqual([type, hubspotDefined, modificationMetadata.readOnlyValue], ['string', true, false]);
         assert.equal(of('createdate').modificationMetadata.readOnlyValue, true);
         assert.ok(of('lifecyclestage').options.some(({ value }) => value === 'customer'));
       },
@@ -319,14 +333,16 @@ const checks = {
     const oauth = typeOf(client.oauth, 'oauth', [], [], [], ['hub_id', 'token_use', 'error', 'error_description']);
     const grant = (...fields) => ['refresh_token', undefined, undefined, ...fields];
     const { access_token: token } = await call(200, oauth, 'tokensApi', 'create', grant('app', 'secret', 'refresh-1'), {
-      access_token: /^\S+$/, refresh_token: 'refresh-1', expires_in: 1800, token_type: 'bearer', token_use: 'access_token', hub_id: 62515,
+      access_token: /^\S+$/, refresh_token: 'refresh-1', expires_in: 1800, token_type: 'bearer', token_use: 'access_token',
+      hub_id: 62515,
     });
     await write(contactsOf(clientOf(token)), 'upsert', [row(byEmail(address('app')))]);
     for (const [fields, status] of [
       [['invalid', 'secret', 'refresh-1'], 'BAD_CLIENT_ID'], [['app', 'invalid', 'refresh-1'], 'BAD_CLIENT_SECRET'],
       [['app', 'secret', 'invalid'], 'BAD_REFRESH_TOKEN'],
     ]) {
-      await call(400, oauth, 'tokensApi', 'create', grant(...fields), { status, message: /./, error: /^invalid_/, error_description: /./ });
+      const refused = { status, message: /./, error: /^invalid_/, error_description: /./ };
+      await call(400, oauth, 'tokensApi', 'create', grant(...fields), refused);
     }
   },
 

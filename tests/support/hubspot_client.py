@@ -13,9 +13,7 @@ import sys
 import time
 import unittest
 
-from hubspot.crm import contacts as c
-from hubspot.crm import objects as o
-from hubspot.crm import properties as p
+from hubspot.crm import contacts, objects, properties
 from hubspot_answers import RUN, Any, BadValues, Kind, Sandbox, client, fields, mail
 from hubspot_links import Links, Members  # noqa: F401, their tests run with those of this file
 
@@ -40,7 +38,8 @@ ROWS = {
     "contacts": [{"email": mail("second"), "topics": "art;law"}, {"topics": "", "vip": "true"}],
     "companies": [{"name": "Ünïcode & Söhne GmbH", "numberofemployees": "12"}, {"numberofemployees": "", "is_public": "false"}],
     "0-3": [{"dealname": "Q1 \"big\"", "amount": "1000000.01", "dealstage": "closedwon"}, {"amount": "5", "dealstage": "closedlost"}],
-    "tickets": [{"subject": "Größe\nfalsch", "hs_ticket_category": "BILLING_ISSUE;PRODUCT_ISSUE"}, {"hs_ticket_priority": "LOW", "subject": ""}],
+    "tickets": [{"subject": "Größe\nfalsch", "hs_ticket_category": "BILLING_ISSUE;PRODUCT_ISSUE"},
+                {"hs_ticket_priority": "LOW", "subject": ""}],
     "0-7": [{"name": "Stuhl", "price": "19.99", "hs_product_type": "service"}, {"price": "", "hs_product_type": ""}],
     "2-4711": [{"title": "椅子", "weight": "1e2"}, {"title": "机", "weight": ""}],
 }
@@ -66,7 +65,7 @@ class Objects(Sandbox):
                 self.reads_as(kind, merged, changed)
 
     def update_by_id(self, kind, key, before, values, model):
-        request = o.BatchInputSimplePublicObjectBatchInput([o.SimplePublicObjectBatchInput(id=model.id, properties=values)])
+        request = objects.BatchInputSimplePublicObjectBatchInput([objects.SimplePublicObjectBatchInput(id=model.id, properties=values)])
         answer = self.ask(200, self.batch(kind).update, kind.name, request)
         after = {**before, **values}
         shown = answer.model.results[0]
@@ -78,7 +77,7 @@ class Objects(Sandbox):
         self.reads_as(kind, {key: after}, {key: shown})
 
     def archive(self, kind, identity, key):
-        gone = o.BatchInputSimplePublicObjectId([o.SimplePublicObjectId(id=identity)])
+        gone = objects.BatchInputSimplePublicObjectId([objects.SimplePublicObjectId(id=identity)])
         for _ in range(2):
             self.ask(204, self.batch(kind).archive, kind.name, gone).is_empty()
             self.absent(kind, [key])
@@ -96,9 +95,9 @@ class Objects(Sandbox):
         models = self.written(EMAIL, self.upsert(EMAIL, rows), rows, new=True)
         self.reads_as(EMAIL, rows, models)
         more = {**rows, mail("one-too-many"): {}}
-        inputs = [o.SimplePublicObjectBatchInputUpsert(id=key, id_property="email", properties=row) for key, row in more.items()]
+        inputs = [objects.SimplePublicObjectBatchInputUpsert(id=key, id_property="email", properties=row) for key, row in more.items()]
         self.refused(400, "VALIDATION_ERROR", Any(".*101 inputs.*"), self.batch(EMAIL).upsert, "0-1",
-                     o.BatchInputSimplePublicObjectBatchInputUpsert(inputs))
+                     objects.BatchInputSimplePublicObjectBatchInputUpsert(inputs))
         self.absent(EMAIL, [mail("one-too-many")])
 
     def test_a_value_is_kept_in_the_form_of_its_type(self):
@@ -131,10 +130,10 @@ class Objects(Sandbox):
 
 class Creates(Sandbox):
     def create(self, properties, trace=None):
-        return c.SimplePublicObjectBatchInputForCreate(properties=properties, associations=[], object_write_trace_id=trace)
+        return contacts.SimplePublicObjectBatchInputForCreate(properties=properties, associations=[], object_write_trace_id=trace)
 
     def request(self, *inputs):
-        return c.BatchInputSimplePublicObjectBatchInputForCreate(list(inputs))
+        return contacts.BatchInputSimplePublicObjectBatchInputForCreate(list(inputs))
 
     def test_creates_and_collisions(self):
         batch = self.client.crm.contacts.batch_api
@@ -173,10 +172,10 @@ class Refusals(Sandbox):
     }
 
     def upserts(self, rows, traced=False):
-        inputs = [c.SimplePublicObjectBatchInputUpsert(id=key, id_property="email", properties=properties,
+        inputs = [contacts.SimplePublicObjectBatchInputUpsert(id=key, id_property="email", properties=properties,
                                                        object_write_trace_id=f"#{key}" if traced else None)
                   for key, properties in rows.items()]
-        return c.BatchInputSimplePublicObjectBatchInputUpsert(inputs)
+        return contacts.BatchInputSimplePublicObjectBatchInputUpsert(inputs)
 
     def test_one_bad_row_among_good_ones(self):
         batch = self.client.crm.contacts.batch_api
@@ -209,16 +208,16 @@ class Refusals(Sandbox):
         for unique in ("city", "hs_object_id", "nothing"):
             kind = Kind("contacts", unique, ["email"])
             self.refused(400, "VALIDATION_ERROR", Any(f"Unable to perform update/upsert by non-unique CONTACT property {unique} .*"),
-                         self.batch(kind).upsert, "contacts", o.BatchInputSimplePublicObjectBatchInputUpsert(
-                             [o.SimplePublicObjectBatchInputUpsert(id="1", id_property=unique, properties={})]))
+                         self.batch(kind).upsert, "contacts", objects.BatchInputSimplePublicObjectBatchInputUpsert(
+                             [objects.SimplePublicObjectBatchInputUpsert(id="1", id_property=unique, properties={})]))
         unknown = Any("Unable to infer object type from: pets")
         self.refused(400, "VALIDATION_ERROR", unknown, self.client.crm.objects.basic_api.get_by_id, "pets", "1")
 
     def test_an_update_of_nothing(self):
         update = self.client.crm.objects.batch_api.update
-        inputs = [o.SimplePublicObjectBatchInput(id="7", properties={"city": "Kyiv"})]
+        inputs = [objects.SimplePublicObjectBatchInput(id="7", properties={"city": "Kyiv"})]
         error = {"status": "error", "category": "OBJECT_NOT_FOUND", "context": {"ids": ["7"]}, "message": Any("Could not get some .*")}
-        self.holds_batch(self.ask(207, update, "contacts", o.BatchInputSimplePublicObjectBatchInput(inputs)), [], [error])
+        self.holds_batch(self.ask(207, update, "contacts", objects.BatchInputSimplePublicObjectBatchInput(inputs)), [], [error])
 
     def test_tokens(self):
         rows = {mail("token"): {}}
@@ -250,14 +249,15 @@ class Searches(Sandbox):
             found += [model.id for model in answer.model.results]
             after = "2"
         self.assertEqual(sorted(found), sorted(model.id for model in models.values()))
-        gone = o.BatchInputSimplePublicObjectId([o.SimplePublicObjectId(id=one) for one in found])
+        gone = objects.BatchInputSimplePublicObjectId([objects.SimplePublicObjectId(id=one) for one in found])
         self.ask(204, self.batch(EMAIL).archive, "contacts", gone).is_empty()
         time.sleep(1)
         self.search(town, 2, None).holds({"total": 0, "results": []})
 
     def search(self, town, limit, after):
-        group = c.FilterGroup([c.Filter(property_name="city", operator="EQ", value=town)])
-        request = c.PublicObjectSearchRequest(filter_groups=[group], properties=CONTACT_WANTED, limit=limit, after=after, sorts=[])
+        group = contacts.FilterGroup([contacts.Filter(property_name="city", operator="EQ", value=town)])
+        request = contacts.PublicObjectSearchRequest(
+            filter_groups=[group], properties=CONTACT_WANTED, limit=limit, after=after, sorts=[])
         return self.ask(200, self.client.crm.contacts.search_api.do_search, request)
 
 
@@ -276,7 +276,7 @@ class Account(Sandbox):
             self.assertTrue(by_name[name]["modification_metadata"]["read_only_value"], name)
         self.assertEqual([one["value"] for one in by_name["type"]["options"]], ["PROSPECT", "PARTNER", "RESELLER", "VENDOR", "OTHER"])
         self.assertEqual({one["type"] for one in by_name.values()}, {"string", "number", "bool", "enumeration", "datetime"})
-        known = set(p.models.ModelProperty.attribute_map.values())
+        known = set(properties.models.ModelProperty.attribute_map.values())
         newer = {name for one in json.loads(answer.text)["results"] for name in one} - known
         self.assertLessEqual(newer, {"dataSensitivity"}, "names that HubSpot's client does not know")
         answer.holds({"results": fields(answer.model.results)}, newer)
@@ -286,7 +286,8 @@ class Account(Sandbox):
         app = {"grant_type": "refresh_token", "client_id": "an app", "client_secret": "s&=cret", "refresh_token": "r+1"}
         answer = self.ask(200, create, **app)
         token = answer.model.access_token
-        answer.holds({"access_token": Any(r"\S+"), "refresh_token": "r+1", "expires_in": 1800, "token_type": "bearer"}, newer=["hub_id", "token_use"])
+        granted = {"access_token": Any(r"\S+"), "refresh_token": "r+1", "expires_in": 1800, "token_type": "bearer"}
+        answer.holds(granted, newer=["hub_id", "token_use"])
         body = json.loads(answer.text)
         self.assertEqual((body["hub_id"], body["token_use"]), (62515, "access_token"))
         self.client = client(token)
@@ -294,7 +295,8 @@ class Account(Sandbox):
         self.reads_as(EMAIL, {key: {}}, self.written(EMAIL, self.upsert(EMAIL, {key: {}}), {key: {}}, new=True))
         for wrong in ("client_id", "client_secret", "refresh_token"):
             answer = self.ask(400, create, **{**app, wrong: "invalid"})
-            answer.holds({"status": f"BAD_{wrong.upper()}", "message": Any(".+"), "error": Any("invalid_.+"), "error_description": Any(".+")})
+            refused = {"message": Any(".+"), "error": Any("invalid_.+"), "error_description": Any(".+")}
+            answer.holds({"status": f"BAD_{wrong.upper()}", **refused})
 
     def test_the_account_and_its_limits(self):
         before = self.client.api_request({"path": "/account-info/v3/details"})

@@ -2,7 +2,7 @@
 import json
 import random
 
-from hubspot.crm.associations import v4 as a
+from hubspot.crm.associations import v4
 from hubspot_answers import Any, Kind, Lately, Sandbox, fields, mail
 
 EMAIL = Kind("0-1", "email", ["email"], ("createdate", "lastmodifieddate"))
@@ -23,20 +23,20 @@ class Links(Sandbox):
         return [model.id for model in self.written(kind, self.upsert(kind, rows), rows, new=True).values()]
 
     def post(self, pairs, kind=None):
-        spec = kind and [a.AssociationSpec(association_category=kind["category"], association_type_id=kind["type_id"])]
-        ends = [(a.PublicObjectId(one), a.PublicObjectId(other)) for one, other in pairs]
+        spec = kind and [v4.AssociationSpec(association_category=kind["category"], association_type_id=kind["type_id"])]
+        ends = [(v4.PublicObjectId(one), v4.PublicObjectId(other)) for one, other in pairs]
         if not spec:
-            inputs = [a.PublicDefaultAssociationMultiPost(_from=one, to=other) for one, other in ends]
-            return a.BatchInputPublicDefaultAssociationMultiPost(inputs)
-        inputs = [a.PublicAssociationMultiPost(types=spec, _from=one, to=other) for one, other in ends]
-        return a.BatchInputPublicAssociationMultiPost(inputs)
+            inputs = [v4.PublicDefaultAssociationMultiPost(_from=one, to=other) for one, other in ends]
+            return v4.BatchInputPublicDefaultAssociationMultiPost(inputs)
+        inputs = [v4.PublicAssociationMultiPost(types=spec, _from=one, to=other) for one, other in ends]
+        return v4.BatchInputPublicAssociationMultiPost(inputs)
 
     def links_are(self, people, links):
         """Asserts all links of these people; `links` is by (person, company)."""
-        inputs = [a.PublicFetchAssociationsBatchRequest(id=person) for person in people]
+        inputs = [v4.PublicFetchAssociationsBatchRequest(id=person) for person in people]
         linked = [person for person in people if any(one == person for one, _ in links)]
         answer = self.ask(200 if linked == people else 207, self.batch_api.get_page, *self.ends,
-                          a.BatchInputPublicFetchAssociationsBatchRequest(inputs))
+                          v4.BatchInputPublicFetchAssociationsBatchRequest(inputs))
         for result in answer.model.results:
             result.to.sort(key=lambda one: int(one.to_object_id))
         body = json.loads(answer.text)
@@ -88,8 +88,8 @@ class Links(Sandbox):
             links.update({pair: kept} if kept else {})
 
     def cut(self, pairs, kind, links):
-        inputs = [a.PublicAssociationMultiArchive(_from=a.PublicObjectId(one), to=[a.PublicObjectId(other)]) for one, other in pairs]
-        self.ask(204, self.batch_api.archive, *self.ends, a.BatchInputPublicAssociationMultiArchive(inputs)).is_empty()
+        inputs = [v4.PublicAssociationMultiArchive(_from=v4.PublicObjectId(one), to=[v4.PublicObjectId(other)]) for one, other in pairs]
+        self.ask(204, self.batch_api.archive, *self.ends, v4.BatchInputPublicAssociationMultiArchive(inputs)).is_empty()
         for pair in pairs:
             links.pop(pair, None)
 
