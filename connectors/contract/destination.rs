@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::permission::Always;
-use super::{Association, BatchSource, Capabilities, Catalog, ConnectorError, Permission, Receipt, Value};
+use super::{
+    Association, BatchSource, Capabilities, Catalog, ConnectorError, Permission, Property, Receipt, Value,
+};
 
 /// The object of a destination that a sync writes, with the options of the mapping's `destination` block.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +20,8 @@ pub struct Target {
     pub match_on: Vec<String>,
     /// All fields of the mapping, so that a session can ask for just these; without those of `associations`.
     pub fields: Vec<String>,
+    /// Fields that the object lacks: a session creates them before its first write.
+    pub missing: Vec<Property>,
     /// Links to other objects that a change carries as fields.
     pub associations: Vec<Association>,
     /// The connector's own keys of the `destination` block (`list`, `api`, ...).
@@ -116,6 +120,14 @@ pub trait Destination: Send + Sync {
     /// and lower-cased; `None` where it compares them as they are.
     fn normaliser(&self, _target: &Target, _field: &str) -> Option<Normaliser> {
         None
+    }
+
+    /// Whether a session can create this field of an object, by [`Target::missing`].
+    ///
+    /// # Errors
+    /// The end of a sentence about the field that says why not.
+    fn creates(&self, _field: &Property) -> Result<(), String> {
+        Err("cannot be created in this destination".to_owned())
     }
 
     /// Logs in and asks whose account this is.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value as Json, json};
 
 use super::errors;
+use super::version::ApiVersion;
 use crate::contract::{ConnectorError, Kind};
 use crate::http::{Answer, HttpClient, Request, Verdict};
 
@@ -80,6 +81,7 @@ impl Call {
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) http: HttpClient,
+    pub(super) version: ApiVersion,
 }
 
 impl Client {
@@ -111,6 +113,16 @@ impl Client {
         }
     }
 
+    /// Creates properties; not repeated after a lost answer.
+    pub(super) async fn create_properties(
+        &self,
+        object: &ObjectType,
+        body: Vec<u8>,
+    ) -> Result<Answer, ConnectorError> {
+        let path = format!("/crm/v3/properties/{}/batch/create", object.as_str());
+        self.http.send(&Request::write(path, body, false)).await
+    }
+
     /// One batch call of at most [`BATCH`] inputs; `body` is that of [`Inputs`](super::encode::Inputs). The second is the
     /// answer's body, where the call was refused for its data.
     pub(super) async fn write(
@@ -119,7 +131,7 @@ impl Client {
         call: Call,
         body: Vec<u8>,
     ) -> (Result<Answer, ConnectorError>, Option<Json>) {
-        let path = format!("/crm/v3/objects/{}/batch/{}", object.as_str(), call.path());
+        let path = self.version.batch(object, call.path());
         let request = Request::write(path, body, call != Call::Create);
         let refused = Mutex::new(None);
         let judge = |answer: &Answer| match errors::judge(answer) {
@@ -148,7 +160,7 @@ impl Client {
         if let Some(name) = id_property {
             body["idProperty"] = name.into();
         }
-        let path = format!("/crm/v3/objects/{}/batch/read", object.as_str());
+        let path = self.version.batch(object, "read");
         let answer = self.http.send(&Request::query(path, body.to_string().into_bytes())).await?;
         answer.json.ok_or_else(|| not_understood("a batch read was answered without a body"))
     }

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
+use super::version::ApiVersion;
 use crate::contract::{ConnectorError, Kind, QuotaOwner};
 use crate::http::{self, BaseUrl, CA_FILE, ClientAuth, Credentials, Grant, GrantKind};
 use crate::registry::{Setting, Settings};
@@ -16,7 +17,7 @@ const API: &str = "https://api.hubapi.com";
 /// (<https://developers.hubspot.com/docs/api-reference/auth-oauth-v1/tokens>).
 const TOKEN_PATH: &str = "/oauth/v1/token";
 
-/// What a connection takes; exactly one of both.
+/// What a connection takes; exactly one of the first two.
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "token",
@@ -31,6 +32,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         help: "an OAuth app: `{method: refresh_token, client_id: .., client_secret: .., refresh_token: ..}`; \
                this or `token`",
     },
+    Setting {
+        name: "api_version",
+        required: false,
+        secret: false,
+        help: "version of the calls on objects: `v3` (default), `2025-09`, `2026-03` or `2026-09`",
+    },
     CA_FILE,
 ];
 
@@ -42,6 +49,7 @@ pub(super) struct Config {
     pub(super) base_url: BaseUrl,
     pub(super) owner: QuotaOwner,
     pub(super) ca_file: Option<PathBuf>,
+    pub(super) version: ApiVersion,
     pub(super) sandbox: bool,
 }
 
@@ -54,12 +62,19 @@ impl Config {
             let message = format!("connection `{connection}` (hubspot): {what}");
             ConnectorError::new(Kind::Config, message).hint(hint)
         };
-        if let Some(name) =
-            settings.values.keys().find(|name| !SETTINGS.iter().any(|known| known.name == name.as_str()))
-        {
-            let hint = "it takes `token` or `auth`, `ca_file`, `base_url` and `limits`";
+        let known = |name: &String| SETTINGS.iter().any(|setting| setting.name == name);
+        if let Some(name) = settings.values.keys().find(|name| !known(name)) {
+            let hint = "it takes `token` or `auth`, `api_version`, `ca_file`, `base_url` and `limits`";
             return Err(refuse(&format!("unknown setting `{name}`"), hint));
         }
+        let version = match settings.values.get("api_version") {
+            None => ApiVersion::default(),
+            named => text("api_version", named)
+                .and_then(|text| {
+                    ApiVersion::parse(text).ok_or_else(|| format!("there is no `api_version` `{text}`"))
+                })
+                .map_err(|what| refuse(&what, &format!("use {}", ApiVersion::ALL)))?,
+        };
         let base_url = BaseUrl::parse(settings.base_url.as_deref().unwrap_or(API), connection)?;
         let (credentials, app) = match (settings.values.get("token"), settings.values.get("auth")) {
             (Some(_), Some(_)) => {
@@ -79,14 +94,8 @@ impl Config {
         };
         let owner = owner(&base_url, &SecretString::from(app));
         let ca_file = http::ca_file(settings)?;
-        Ok(Config {
-            connection: connection.clone(),
-            credentials,
-            base_url,
-            owner,
-            ca_file,
-            sandbox: settings.sandbox,
-        })
+        let (connection, sandbox) = (connection.clone(), settings.sandbox);
+        Ok(Config { connection, credentials, base_url, owner, ca_file, version, sandbox })
     }
 }
 
@@ -205,6 +214,8 @@ mod tests {
             (without("client_secret"), "`auth.client_secret` is missing"),
             (without("refresh_token"), "`auth.refresh_token` is missing"),
             (json!({"token": "x", "tokn": "y"}), "`tokn`"),
+            (json!({"token": "x", "api_version": "v4"}), "no `api_version` `v4`"),
+            (json!({"token": "x", "api_version": 3}), "`api_version` must be a text"),
         ] {
             let error = Config::read(&settings(values)).unwrap_err();
             assert_eq!(error.kind, Kind::Config);

@@ -9,14 +9,15 @@ use super::answers;
 use super::associations::Associations;
 use super::client::{BATCH, Call, Client, ObjectType};
 use super::config::Config;
+use super::creation::{self, Creation};
 use super::encode::{self, Inputs};
 use super::errors;
 use super::lists::{self, List, ListSession};
 use super::named::named;
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue,
-    Handles, Kind, Lookup, Normaliser, Outcome, QuotaOwner, RateLimit, Receipt, RemoteHandle, RunContext,
-    Session, Submitted, Target, Traffic, Value, Verb,
+    Handles, Kind, Lookup, Normaliser, Outcome, Property, QuotaOwner, RateLimit, Receipt, RemoteHandle,
+    RunContext, Session, Submitted, Target, Traffic, Value, Verb,
 };
 use crate::http::{HttpClient, Policy, Reply, Setup, bisect, default_budget};
 use crate::registry::{Limits, Settings};
@@ -61,7 +62,8 @@ impl HubSpot {
             error.message = format!("connection `{}` (hubspot): {}", config.connection, error.message);
             error
         })?;
-        Ok(HubSpot { client: Client { http }, limits: settings.limits.clone(), sandbox: config.sandbox })
+        let client = Client { http, version: config.version };
+        Ok(HubSpot { client, limits: settings.limits.clone(), sandbox: config.sandbox })
     }
 }
 
@@ -137,6 +139,10 @@ impl Destination for HubSpot {
         })
     }
 
+    fn creates(&self, field: &Property) -> Result<(), String> {
+        creation::accepts(field)
+    }
+
     async fn account(&self) -> Result<AccountId, ConnectorError> {
         let portal = self.client.portal().await;
         match portal {
@@ -197,13 +203,15 @@ impl Destination for HubSpot {
             object = object.as_str(),
             "session opened"
         );
-        let client = Client { http: self.client.http.permitted_by(context.permission) };
+        let http = self.client.http.permitted_by(context.permission);
+        let client = Client { http, ..self.client.clone() };
         if let Some(name) = lists::of(target) {
             let list = List::find(&client, &object, &name).await?;
             return Ok(Box::new(ListSession { client, object, list }));
         }
         let associations = Associations::open(&client, &object, &target.associations).await?;
-        Ok(Box::new(HubSpotSession { client, object, associations }))
+        let creation = Creation::of(&target.missing);
+        Ok(Box::new(HubSpotSession { client, object, associations, creation }))
     }
 
     fn traffic(&self) -> Traffic {
@@ -215,6 +223,7 @@ struct HubSpotSession {
     client: Client,
     object: ObjectType,
     associations: Associations,
+    creation: Creation,
 }
 
 /// The outcomes of a batch while they come in; what stays empty was never sent.
@@ -257,7 +266,9 @@ impl Session for HubSpotSession {
         let Some(call) = one.and_then(|verb| call_of(*verb)) else {
             return Err(ConnectorError::new(Kind::Internal, "a batch must hold changes of one verb"));
         };
-        if call == Call::Archive {
+        if call != Call::Archive {
+            self.creation.ensure(&self.client, &self.object).await?;
+        } else {
             (inputs, places) = self.with_record_ids(&inputs, &places, &mut outcomes).await?;
         }
         self.send(call, (&inputs, &places), &mut outcomes).await?;

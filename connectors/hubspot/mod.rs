@@ -10,6 +10,7 @@ mod associations;
 mod client;
 mod config;
 mod connector;
+mod creation;
 mod encode;
 mod errors;
 mod links;
@@ -20,6 +21,7 @@ mod properties;
 pub(crate) mod sandbox;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use std::sync::Arc;
 
@@ -39,7 +41,7 @@ pub const CONNECTOR: Connector = Connector {
     destination: Some(|settings| Ok(Arc::new(HubSpot::new(settings)?) as Arc<dyn Destination>)),
     capabilities: Some(|| connector::capabilities_of(&Limits::default())),
     objects: &["contacts", "companies", "deals", "tickets", "products", "a type id (`2-1234567`)"],
-    options: &["list"],
+    options: &["create_missing_properties", "list"],
     option_schema: None,
     sandboxed: true,
     errors: playbook::ENTRIES,

@@ -5,6 +5,9 @@ use serde_json::Value as Json;
 use super::client::ObjectType;
 use crate::contract::{Catalog, FieldType, Property};
 
+/// Characters of a text, beyond which HubSpot refuses it.
+const LONGEST: u32 = 65_536;
+
 /// Reads the `results` of `GET /crm/v3/properties/{objectType}`.
 pub(super) fn catalog(object: &ObjectType, results: &[Json]) -> Catalog {
     let mut properties: Vec<Property> = results.iter().filter_map(|p| property(object, p)).collect();
@@ -26,6 +29,7 @@ fn property(object: &ObjectType, json: &Json) -> Option<Property> {
     // HubSpot does not mark contacts' e-mail, although it is the key of contacts.
     property.unique = is(json.get("hasUniqueValue")) || (object.is_contacts() && name == "email");
     property.multiple = multiple;
+    property.max_length = (text("type") == "string").then_some(LONGEST);
     if text("type") == "enumeration" && !is(json.get("externalOptions")) {
         property.options = options(json);
     }

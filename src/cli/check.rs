@@ -32,9 +32,10 @@ impl Check {
         };
         let selected = given.selected(&project, &[]).map_err(with_no_diagnostics)?;
         let runtime = given.runtime()?;
-        let errors =
-            runtime.block_on(self.errors(&project, &selected)).map_err(|e| with_no_diagnostics(e.into()))?;
-        findings.extend(errors.into_iter().map(Finding::from));
+        let found = runtime
+            .block_on(self.findings(&project, &selected))
+            .map_err(|e| with_no_diagnostics(e.into()))?;
+        findings.extend(found);
         let checked = Checked {
             syncs: selected.len(),
             connections: project.connections.len(),
@@ -43,19 +44,22 @@ impl Check {
         Ok(checked::check(Some(checked), findings))
     }
 
-    async fn errors(&self, project: &Project, selected: &[usize]) -> Result<Vec<Error>, Error> {
+    async fn findings(&self, project: &Project, selected: &[usize]) -> Result<Vec<Finding>, Error> {
         let connections = Connections::open(project, Access::ReadOnly).await?;
         let mut errors: Vec<Error> =
             project.connections.keys().filter_map(|name| connections.settings_error(name)).collect();
-        let settled = errors.is_empty();
+        let (settled, mut notes) = (errors.is_empty(), Vec::new());
         for sync in selected.iter().map(|index| &project.syncs[*index]) {
             errors.extend(check_abilities(&connections, sync));
             if self.connect && settled {
-                errors.extend(preflight(project, &connections, sync).await);
+                let preflight = preflight(&connections, sync).await;
+                errors.extend(preflight.errors);
+                notes.extend(preflight.notes);
             }
         }
         connections.close().await;
-        Ok(errors)
+        let notes = notes.into_iter().map(|error| Finding { error, warning: true });
+        Ok(errors.into_iter().map(Finding::from).chain(notes).collect())
     }
 }
 

@@ -56,6 +56,7 @@ impl Fields {
             object: self.object.clone(),
             match_on: Vec::new(),
             fields: Vec::new(),
+            missing: Vec::new(),
             associations: Vec::new(),
             options: serde_json::Map::new(),
         };

@@ -380,6 +380,7 @@ fn delivery(node: Option<&Node>, file: &File<'_>) -> Delivery {
     Delivery {
         start: word(get("start")).unwrap_or_default(),
         batch_rows: number(get("batch_rows")),
+        batch_rows_at: get("batch_rows").map(|node| file.location(node.pos)),
         batch_bytes: parsed(get("batch_bytes"), units::size),
         concurrency: number(get("concurrency")),
         rate: parsed(get("rate"), units::rate),

@@ -269,10 +269,12 @@ pub enum Start {
 }
 
 /// Limits of one sync's delivery; `None` leaves it to the connector.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Delivery {
     pub start: Start,
     pub batch_rows: Option<usize>,
+    /// Where that stands.
+    pub batch_rows_at: Option<Location>,
     pub batch_bytes: Option<usize>,
     pub concurrency: Option<usize>,
     /// Requests of this sync in any window.

@@ -1,5 +1,6 @@
 //! The objects of `--format json`; their keys are part of the interface.
 
+use outflow_connectors::contract::Property;
 use serde_json::{Map, Value as Json, json};
 
 use super::format::rfc3339;
@@ -73,6 +74,10 @@ fn shown(preview: &Preview) -> Map<String, Json> {
     let mut object = Map::new();
     object.insert("sample".into(), json!(preview.sample));
     object.insert("forecast".into(), json!(preview.forecast));
+    if !preview.creates.is_empty() {
+        let named = |p: &Property| json!({"name": p.name, "type": p.kind.name()});
+        object.insert("creates".into(), preview.creates.iter().map(named).collect());
+    }
     if let Some(held) = &preview.would_hold {
         object.insert("would_hold".into(), error(held));
     }

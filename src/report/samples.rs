@@ -97,6 +97,7 @@ pub fn preview() -> SyncReport {
             forecast,
             would_hold: None,
             scales: BTreeMap::from([("lifetime_value".to_owned(), 2)]),
+            creates: Vec::new(),
         }),
         faults: vec![fault],
         ..run()

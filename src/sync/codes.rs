@@ -169,6 +169,16 @@ pub const CODES: &[ErrorEntry] = &[
         "Leave `type` out, or use the destination's.",
     ),
     entry(
+        "OF-MAP-006",
+        "A field that is missing in the destination cannot be created by `create_missing_properties`.",
+        "Create it in the destination yourself, or give the field a type and a name that can be created.",
+    ),
+    entry(
+        "OF-MAP-007",
+        "A run would create a field in the destination, as `create_missing_properties` asks.",
+        "Nothing, if that is meant; else correct the field's name or type.",
+    ),
+    entry(
         "OF-MAP-010",
         "The mapping names a column that the query does not give.",
         "Correct the name, or add the column to the query.",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use outflow_connectors::contract::Property;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -96,6 +97,8 @@ pub struct Preview {
     pub would_hold: Option<Error>,
     /// Digits after the point of the fields that have a `scale`, by name.
     pub scales: BTreeMap<String, u32>,
+    /// Fields of the object that the run would create first.
+    pub creates: Vec<Property>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

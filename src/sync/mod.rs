@@ -37,6 +37,7 @@ mod inlet;
 mod journal;
 mod known;
 mod map;
+mod missing;
 mod plan;
 mod planned;
 mod preview;
@@ -59,7 +60,7 @@ mod waves;
 
 pub use backfill_record::{Backfill, Pace};
 pub use cancel::Cancel;
-pub use schedule::{check_abilities, preflight, run};
+pub use schedule::{Preflight, check_abilities, preflight, run};
 
 /// What the command line asks of a run.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -10,6 +10,7 @@ use outflow_connectors::contract::{
 
 use super::check::DataTests;
 use super::map::{BindFault, Mapper, Normalise};
+use super::missing;
 use super::spec::MappingSpec;
 use crate::error::{Error, ErrorKind, Location};
 use crate::project::{Field, Mode, OnDelete, Sync};
@@ -31,6 +32,7 @@ pub fn target(sync: &Sync) -> Target {
         object: sync.destination.object.clone(),
         match_on: sync.destination.match_on.iter().map(|(field, _)| field.clone()).collect(),
         fields: properties(sync).map(|field| field.name.clone()).collect(),
+        missing: Vec::new(),
         associations: sync.fields.iter().filter_map(|field| field.association.clone()).collect(),
         options: sync.destination.options.clone(),
     }
@@ -51,7 +53,7 @@ pub async fn resolve(
     destination: &Arc<dyn Destination>,
     connection: Option<&Location>,
 ) -> Result<Resolved, Vec<Error>> {
-    let target = target(sync);
+    let mut target = target(sync);
     // A wrong object is the mapping's fault; a wrong token or host the connection's.
     let failed = |error: ConnectorError| {
         let place = sync.destination.place_of(&error);
@@ -60,11 +62,18 @@ pub async fn resolve(
     };
     let capabilities = destination.capabilities(&target).map_err(failed)?;
     let mut errors = unsupported(sync, &capabilities);
+    errors.extend(missing::unreadable(sync));
     let account = destination.account().await.map_err(failed)?;
-    let catalog = destination.catalog(&target).await.map_err(failed)?;
+    let mut catalog = destination.catalog(&target).await.map_err(failed)?;
+    let (missing, refused) = missing::fields(sync, &catalog, &**destination);
+    catalog.properties.extend(missing.iter().cloned());
+    target.missing = missing;
+    errors.extend(refused);
     let at_query = |error| vec![Error::source(&error).at(sync.source.location.clone())];
     let schema = source.shape(&sync.source.query).await.map_err(at_query)?;
-    errors.extend(against_catalog(sync, &catalog));
+    errors.extend(
+        against_catalog(sync, &catalog).into_iter().map(|e| missing::hinted(e, sync, &**destination)),
+    );
     let spec = Arc::new(MappingSpec::new(sync, &catalog));
     let normalise = normaliser(destination.clone(), target.clone());
     let hasher = Arc::new(Hasher::new(&[0; 32]));
@@ -104,7 +113,7 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
         Mode::Insert => Verb::Create,
         _ => Verb::Upsert,
     };
-    let mut errors = Vec::new();
+    let mut errors: Vec<Error> = too_many_rows(sync, capabilities).into_iter().collect();
     if !capabilities.supports(needed) {
         errors.push(match capabilities.supports(Verb::Join) {
             true => at(format!("a list of `{object}` takes members only, not records"))
@@ -133,6 +142,22 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
         )));
     }
     errors
+}
+
+/// Batches larger than a request can be.
+fn too_many_rows(sync: &Sync, capabilities: &Capabilities) -> Option<Error> {
+    let (asked, most) = (sync.delivery.batch_rows?, capabilities.batch_rows);
+    let place = sync.delivery.batch_rows_at.as_ref().unwrap_or(&sync.destination.location);
+    let object = &sync.destination.object;
+    let message = || {
+        format!(
+            "`delivery.batch_rows` is {asked}, but a request to `{object}` of this destination takes at most {most}"
+        )
+    };
+    (asked > most).then(|| {
+        let error = Error::new("OF-RUN-003", ErrorKind::Config, message()).at(place.clone());
+        error.hint(format!("leave `batch_rows` out, or set it to {most} or less"))
+    })
 }
 
 /// Unknown, read-only and required fields, and a match key that isn't unique.

@@ -19,6 +19,7 @@ use super::extract::{Intake, extract};
 use super::finish;
 use super::known::{Memory, gather};
 use super::map::Mapper;
+use super::missing;
 use super::plan::plan;
 use super::planned::Plan;
 use super::preview;
@@ -210,6 +211,7 @@ impl<'a> Work<'a> {
             }
             _ => {
                 let preview = block_in_place(|| self.preview(&delta, &plan, &memory))?;
+                report.notes.extend(preview.creates.iter().map(missing::said));
                 report.preview = Some(Preview { would_hold: held, ..preview });
                 Ok(())
             }
@@ -323,6 +325,9 @@ impl<'a> Work<'a> {
     pub(super) fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
         let mut preview = preview::preview(delta, memory)?;
         let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
+        if plan.changes() > 0 {
+            preview.creates.clone_from(&self.resolved.target.missing);
+        }
         let daily = self.destination.daily_budget();
         preview.forecast = preview::forecast((delta, plan), spec, &self.shape(), capabilities, daily)?;
         Ok(preview)

@@ -9,6 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use super::connect::{Access, Connections};
 use super::context::Context;
 use super::event::{Event, Observer, Status, SyncReport};
+use super::missing;
 use super::resolve::{resolve, unsupported};
 use super::run::run_one;
 use super::{Backfill, Cancel, Pace, RunOptions};
@@ -53,18 +54,37 @@ pub async fn run(
     reports
 }
 
+/// What asking both sides found.
+#[derive(Debug, Default)]
+pub struct Preflight {
+    pub errors: Vec<Error>,
+    /// What a run would do beside its delivery.
+    pub notes: Vec<Error>,
+}
+
+impl From<Vec<Error>> for Preflight {
+    fn from(errors: Vec<Error>) -> Self {
+        Preflight { errors, notes: Vec::new() }
+    }
+}
+
 /// Logs in, asks for the query's shape and holds the mapping against the destination's fields; sends nothing.
-pub async fn preflight(project: &Project, connections: &Connections, sync: &Sync) -> Vec<Error> {
-    let _ = project;
+pub async fn preflight(connections: &Connections, sync: &Sync) -> Preflight {
     let sides = connections.source(&sync.source.connection).and_then(|source| {
         let destination = connections.destination(&sync.destination.connection)?;
         Ok((source, destination))
     });
     match sides {
-        Err(error) => vec![error],
+        Err(error) => vec![error].into(),
         Ok((source, destination)) => {
             let connection = connections.location(&sync.destination.connection);
-            resolve(sync, &source, &destination, connection).await.err().unwrap_or_default()
+            match resolve(sync, &source, &destination, connection).await {
+                Ok(resolved) => Preflight {
+                    errors: Vec::new(),
+                    notes: resolved.target.missing.iter().map(|p| missing::noted(sync, p)).collect(),
+                },
+                Err(errors) => errors.into(),
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn encode_cell(
             out.push(b'0');
             Ok(Encoded::Null)
         }
-        Raw::Text(text) if to.kind == FieldType::String && is_any(to) => {
+        Raw::Text(text) if to.kind == FieldType::String && is_any(to) && is_short(text.len(), to) => {
             tagged(b't', text, out);
             Ok(if text.is_empty() { Encoded::EmptyText } else { Encoded::Other })
         }
@@ -82,9 +82,17 @@ pub fn encode_key(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether every value of the type is taken.
+/// No number or time is longer as a text.
+const LONGEST_PLAIN: usize = 1_000;
+
+/// Whether every value of the type is taken, texts of any length aside.
 fn is_any(to: &Conversion) -> bool {
-    !to.multiple && to.options.is_empty() && to.max_length.is_none()
+    !to.multiple && to.options.is_empty() && is_short(LONGEST_PLAIN, to)
+}
+
+/// Whether a text of so many bytes is surely not too long.
+fn is_short(bytes: usize, to: &Conversion) -> bool {
+    to.max_length.is_none_or(|most| bytes <= most as usize)
 }
 
 /// Appends the bytes of a plain cell; `false` where it isn't one, and then nothing was appended.

@@ -15,6 +15,9 @@ mod disk;
 #[cfg(all(debug_assertions, target_os = "linux"))]
 mod full_disk;
 mod golden;
+mod hubspot_input;
+mod hubspot_objects;
+mod hubspot_properties;
 mod identity;
 #[cfg(debug_assertions)]
 mod imports;
@@ -38,6 +41,7 @@ mod network;
 mod parts;
 #[cfg(debug_assertions)]
 mod points;
+mod portal;
 mod refresh;
 mod rejections;
 mod replaced;

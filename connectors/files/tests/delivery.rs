@@ -15,6 +15,7 @@ fn target(object: &str) -> Target {
         object: object.into(),
         match_on: vec!["id".into()],
         fields: vec!["id".into()],
+        missing: Vec::new(),
         associations: Vec::new(),
         options: Default::default(),
     }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde_json::json;
 
-use super::{PORTAL, format};
+use super::{PORTAL, error, format, with};
 use crate::sandbox::vendor::{Answer, Usage};
 
 /// The account itself.
@@ -30,4 +30,14 @@ pub(super) fn usage(usage: &Usage) -> Answer {
         "resetsAt": format(resets), "collectedAt": format(now), "fetchStatus": "SUCCESS",
     });
     Answer::new(StatusCode::OK, json!({"results": [result]}))
+}
+
+/// The token may not do this.
+pub(super) fn lacks(scope: &str) -> Answer {
+    let message = "This app hasn't been granted all required scopes to make this call.";
+    let detail = json!([{
+        "message": "One or more of the following scopes are required.",
+        "context": {"requiredGranularScopes": [scope]},
+    }]);
+    with(error(StatusCode::FORBIDDEN, "MISSING_SCOPES", message), "errors", detail)
 }

@@ -4,12 +4,13 @@
 //! Where both are silent, the choice is ours and strict: a batch that names one object twice is refused, results come in
 //! another order than the inputs, unknown keys of an input are refused, and only text is taken as a property's value.
 //!
-//! Tokens: `invalid` is refused (401), `no-write-scope` may only read (403), one that the token endpoint granted is good
+//! Tokens: `invalid` is refused (401), `no-write-scope` may only read and `no-schema-scope` may read no properties (403), one that the token endpoint granted is good
 //! until its end, any other is good.
 
 mod account;
 mod associations;
 mod batch;
+mod created;
 mod failure;
 mod lists;
 mod oauth;
@@ -138,6 +139,9 @@ impl Vendor for HubSpot {
                 };
                 return associations::answer(&self.labels, ends, call, request, state);
             }
+            ["crm", "v3", "properties", object, ref call @ ..] => {
+                return created::answer(&self.catalogue, (object, call), request, state);
+            }
             ["crm", "v3", "lists", ref call @ ..] => {
                 return lists::answer(&self.lists, &self.catalogue, call, request, state);
             }
@@ -146,13 +150,6 @@ impl Vendor for HubSpot {
         Ok(match (request.method.as_str(), path.as_slice()) {
             ("GET", ["account-info", "v3", "details"]) => account::details(),
             ("GET", ["account-info", "v3", "api-usage", "daily", "private-apps"]) => account::usage(usage),
-            ("GET", ["crm", "v3", "properties", object]) => match self.catalogue.get(object) {
-                Some(kind) => {
-                    let results: Vec<_> = kind.properties.iter().map(|(name, p)| p.describe(name)).collect();
-                    Answer::new(StatusCode::OK, json!({"results": results}))
-                }
-                None => unknown_type(object),
-            },
             _ => self.error(StatusCode::NOT_FOUND, "resource not found"),
         })
     }
@@ -209,6 +206,7 @@ impl Vendor for HubSpot {
 
 impl HubSpot {
     fn authorize(&self, request: &Request) -> Option<Answer> {
+        let path = segments(&request.path);
         let token = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = token.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim).unwrap_or_default();
         match token {
@@ -229,23 +227,27 @@ impl HubSpot {
                 "The OAuth token used to make this call expired.",
             )),
             "no-write-scope" if self.writes(&request.method, &request.path) => {
-                let scope = match Route::parse(&segments(&request.path)) {
-                    Some(route) => format!("crm.objects.{}.write", route.object),
-                    None => "crm.objects.contacts.write".to_owned(),
-                };
-                let message = "This app hasn't been granted all required scopes to make this call.";
-                let detail = json!([{
-                    "message": "One or more of the following scopes are required.",
-                    "context": {"requiredGranularScopes": [scope]},
-                }]);
-                Some(with(error(StatusCode::FORBIDDEN, "MISSING_SCOPES", message), "errors", detail))
+                Some(account::lacks(&match path[..] {
+                    ["crm", "v3", "properties", object, ..] => format!("crm.schemas.{object}.write"),
+                    _ => {
+                        let object = Route::parse(&path).map_or("contacts", |route| route.object);
+                        format!("crm.objects.{object}.write")
+                    }
+                }))
             }
+            "no-schema-scope" => match path[..] {
+                ["crm", "v3", "properties", object, ..] => {
+                    Some(account::lacks(&format!("crm.schemas.{object}.read")))
+                }
+                _ => None,
+            },
             _ => None,
         }
     }
 
     fn objects(&self, route: &Route<'_>, request: &Request, state: &State<'_>) -> rusqlite::Result<Answer> {
         let Some(kind) = self.catalogue.get(route.object) else { return Ok(unknown_type(route.object)) };
+        let kind = &*created::of(kind, state)?;
         if request.method == Method::GET {
             return match route.rest[..] {
                 [id] => read::one(kind, id, request, state),

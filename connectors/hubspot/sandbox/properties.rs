@@ -35,7 +35,7 @@ pub(super) struct Property {
 }
 
 /// One type of object.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ObjectType {
     /// The plural name, under which objects are kept and shown.
     pub name: String,
@@ -210,6 +210,11 @@ impl Property {
         }
     }
 
+    /// One that the account made itself.
+    pub(super) fn made(kind: Kind, unique: bool) -> Self {
+        Property { unique, defined_by_hubspot: false, ..Self::standard(kind) }
+    }
+
     fn read_only(self) -> Self {
         Property { read_only: true, ..self }
     }
@@ -308,8 +313,7 @@ impl ObjectType {
     /// Adds a declared property, or what a declaration says of a default one.
     fn declare(&mut self, name: &str, spec: &PropertySpec) -> Result<(), String> {
         let place = format!("`objects.{}.{name}`", self.name);
-        let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if name.is_empty() || !name.chars().all(valid) {
+        if !is_name(name) {
             return Err(format!(
                 "{place}: HubSpot's property names have lower-case letters, digits and `_` only"
             ));
@@ -350,6 +354,12 @@ impl ObjectType {
     pub(super) fn unique(&self) -> impl Iterator<Item = (&String, &Property)> {
         self.properties.iter().filter(|(_, property)| property.unique)
     }
+}
+
+/// Whether a property can have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    !name.is_empty() && name.chars().all(valid)
 }
 
 /// The default name of a type that a request or declaration names as `contact`, `CONTACT`, `contacts` or `0-1`.
