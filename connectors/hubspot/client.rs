@@ -1,5 +1,6 @@
 //! HubSpot's calls.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
@@ -154,8 +155,17 @@ impl Client {
         id_property: Option<&str>,
         keys: &[String],
     ) -> Result<Json, ConnectorError> {
+        self.read_properties(object, (id_property, keys), id_property.into_iter().collect()).await
+    }
+
+    /// As [`Self::read`], with these properties of each object.
+    pub(super) async fn read_properties(
+        &self,
+        object: &ObjectType,
+        (id_property, keys): (Option<&str>, &[String]),
+        properties: BTreeSet<&str>,
+    ) -> Result<Json, ConnectorError> {
         let inputs: Vec<Json> = keys.iter().map(|key| json!({"id": key})).collect();
-        let properties: Vec<&str> = id_property.into_iter().collect();
         let mut body = json!({"inputs": inputs, "properties": properties, "propertiesWithHistory": []});
         if let Some(name) = id_property {
             body["idProperty"] = name.into();

@@ -12,6 +12,7 @@ use super::config::Config;
 use super::creation::{self, Creation};
 use super::encode::{self, Inputs};
 use super::errors;
+use super::existing;
 use super::lists::{self, List, ListSession};
 use super::named::named;
 use crate::contract::{
@@ -314,7 +315,12 @@ impl HubSpotSession {
             let body = inputs.body(part.iter().copied());
             let answer = match self.client.write(&self.object, call, body).await {
                 (Err(error), Some(refused)) if error.kind == Kind::Rejected => {
-                    let named = named(inputs, &part, &refused);
+                    let mut named = named(inputs, &part, &refused);
+                    if named.is_empty() && call == Call::Create {
+                        named = existing::named((&self.client, &self.object), (inputs, &part), &error)
+                            .await
+                            .unwrap_or_default();
+                    }
                     return if named.is_empty() { Err(error) } else { Ok(Reply::Named(named)) };
                 }
                 (answer, _) => answer?,
@@ -325,7 +331,11 @@ impl HubSpotSession {
                 (_, _, body) => answers::outcomes(inputs, part, body.as_ref().unwrap_or(&Json::Null)),
             }))
         });
-        for (place, outcome) in places.iter().zip(sent.await?) {
+        let mut sent = sent.await?;
+        if call == Call::Create {
+            existing::confirm((&self.client, &self.object), inputs, &mut sent).await;
+        }
+        for (place, outcome) in places.iter().zip(sent) {
             outcomes.0[*place] = Some(outcome);
         }
         Ok(())

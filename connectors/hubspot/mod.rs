@@ -13,6 +13,7 @@ mod connector;
 mod creation;
 mod encode;
 mod errors;
+mod existing;
 mod links;
 mod lists;
 mod named;

@@ -86,8 +86,18 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
     ),
     entry(
         "CONFLICT",
-        "An object with this key exists already, so it cannot be created.",
-        "Use `mode: upsert`, or merge the duplicates in HubSpot.",
+        "An object with this key exists already and holds other values, so it cannot be created.",
+        "Use `mode: upsert` to change what is there, or leave such rows out; merge duplicates in HubSpot.",
+    ),
+    entry(
+        "PROPERTY_NOT_CREATED",
+        "`create_missing_properties` was set, and HubSpot did not create a property; no row was sent.",
+        "Read the message; create the property in HubSpot, or take it out of the mapping.",
+    ),
+    entry(
+        "PROPERTY_TYPE_MISMATCH",
+        "A property that the run was to create is there by now, with another type.",
+        "Run again: the mapping is checked against the property as it is.",
     ),
     entry(
         "OBJECT_NOT_FOUND",

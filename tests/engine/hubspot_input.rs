@@ -1,6 +1,7 @@
 //! What users get wrong about an account: told before anything is sent, or for the one row.
 
 use super::portal::Portal;
+use crate::support::Served;
 
 const OBJECTS: &str = "{contacts: {score: number, about: string, code: {type: string, unique: true}}}";
 
@@ -21,6 +22,23 @@ fn refused(portal: &Portal, commands: &[&[&str]], words: &[&str]) {
         }
     }
     assert!(!portal.path().join(".outflow/sandbox.db").exists() || portal.objects("contacts").is_empty());
+}
+
+#[test]
+fn another_portal_holds_the_run_and_names_both_and_the_ways_on() {
+    let portal = portal("token: pat-x", "fields: {firstname: name}");
+    portal.sync(&[], 0);
+    let other = Served::start(portal.path(), r#"{"limits": {"requests": "10000/10s"}}"#);
+    let project = std::fs::read_to_string(portal.path().join("outflow.yml")).unwrap();
+    let elsewhere = project.replace("base_url: sandbox", &format!("base_url: {}/hubspot", other.url));
+    let elsewhere = elsewhere.split("    sandbox:\n").next().unwrap();
+    portal.write("outflow.yml", elsewhere);
+    let run = portal.run(&["sync"]).ends(4);
+    for word in ["OF-RUN-011", "`sandbox`", "`hubspot:62515`", "ledger forget", "--accept-new-destination"] {
+        assert!(run.stderr.contains(word), "`{word}` is missing: {}", run.stderr);
+    }
+    assert_eq!(other.writes(), 0);
+    portal.sync(&["--accept-new-destination"], 0);
 }
 
 const ALL: &[&[&str]] = &[&["check", "--connect"], &["diff"], &["sync"]];

@@ -38,14 +38,10 @@ fn troubled(scenario: &Scenario, lab: &Lab, trouble: Trouble) {
     assert!([0, 3].contains(&run.code), "{run:#?}");
     lab.base_url = format!("{}/hubspot", server.url);
     lab.write();
-    // The second of two creates is refused, and that answer is all that came: the objects are there, and the rows are
-    // shown as refused because they are.
+    // The second of two creates is refused, and that answer is all that came; the objects there prove the first.
     if scenario.name == INSERTS && trouble == Trouble::SentTwice {
         let [added, rejected, delivered] = counts(&report, ["added", "rejected", "delivered"]);
-        assert!(added >= 20 && rejected == added && delivered == 0, "{report:#}");
-        lab.sync_with(scenario.flags, 3);
-        assert!(lab.errors().iter().all(|error| error["code"] == "CONFLICT"));
-        return scenario.assert_delivered(&lab);
+        assert!(added >= 20 && rejected == 0 && delivered == added, "{report:#}");
     }
     lab.sync_with(scenario.flags, scenario.code);
     scenario.assert_delivered(&lab);

@@ -123,9 +123,31 @@ async fn a_bad_row_costs_itself() {
     let outcomes = submit(&rig.hubspot, gone).await.unwrap();
     assert!(is_applied(&outcomes[0]), "{outcomes:?}");
     assert_eq!(rejected(&outcomes[1]), "OBJECT_NOT_FOUND");
-    let exists = submit(&rig.hubspot, vec![change(Verb::Create, "ann@example.com", None)]).await.unwrap();
-    assert_eq!(rejected(&exists[0]), "CONFLICT");
     rig.sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_create_that_meets_its_own_object_is_done_and_one_that_meets_anothers_changes_nothing() {
+    for errors in ["rows", "whole"] {
+        let rig = Rig::with(json!({"errors": errors}), PATIENCE).await;
+        let there = ["ann@example.com", "bob@example.com"];
+        let first = submit(&rig.hubspot, upserts(&there)).await.unwrap();
+        let mut creates: Vec<Change> =
+            ["cleo@example.com", "Ann@example.com", "bob@example.com", "dan@example.com"]
+                .map(|email| change(Verb::Create, email, None))
+                .to_vec();
+        creates[2].fields[1] = field("firstname", "Robert");
+        let outcomes = submit(&rig.hubspot, creates).await.unwrap();
+        assert_eq!(id_of(&outcomes[1]), (id_of(&first[0]).0, None), "{errors}: {outcomes:?}");
+        assert_eq!(rejected(&outcomes[2]), "CONFLICT");
+        assert!(is_applied(&outcomes[0]) && is_applied(&outcomes[3]), "{errors}: {outcomes:?}");
+        let contacts = rig.shown()["objects"]["hubspot"]["contacts"].clone();
+        let names: Vec<&Json> =
+            contacts.as_array().unwrap().iter().map(|c| &c["properties"]["firstname"]).collect();
+        assert_eq!(names, ["Ann"; 4], "{errors}");
+        assert_eq!(rig.hubspot.traffic().writes, if errors == "rows" { 2 } else { 3 }, "{errors}");
+        rig.sandbox.stop().await;
+    }
 }
 
 #[tokio::test]
