@@ -31,6 +31,13 @@ pub use connector::HubSpot;
 use crate::contract::Destination;
 use crate::registry::{Connector, Limits};
 
+fn option_schema(option: &str) -> serde_json::Value {
+    match option {
+        "create_missing_properties" => serde_json::json!({"type": "boolean"}),
+        _ => serde_json::json!({}),
+    }
+}
+
 /// HubSpot's line in the registry.
 pub const CONNECTOR: Connector = Connector {
     name: "hubspot",
@@ -43,7 +50,7 @@ pub const CONNECTOR: Connector = Connector {
     capabilities: Some(|| connector::capabilities_of(&Limits::default())),
     objects: &["contacts", "companies", "deals", "tickets", "products", "a type id (`2-1234567`)"],
     options: &["create_missing_properties", "list"],
-    option_schema: None,
+    option_schema: Some(option_schema),
     sandboxed: true,
     errors: playbook::ENTRIES,
 };
