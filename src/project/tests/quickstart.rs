@@ -5,25 +5,22 @@ use std::path::Path;
 use outflow_connectors::registry::REGISTRY;
 use rusqlite::{Connection, OpenFlags};
 
-use super::support::{load, options};
-use crate::project::{FieldFrom, LoadOptions, Project};
+use super::support::options;
+use crate::project::{Diagnostics, FieldFrom, LoadOptions, Loaded, Project};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The released connectors know every setting that the quickstart uses.
-#[test]
-fn the_quickstart_loads_with_the_real_connectors() {
-    let options = LoadOptions { registry: REGISTRY, ..options(root()) };
-    let loaded = Project::load(&options).unwrap_or_else(|d| panic!("{d}"));
-    assert_eq!(loaded.warnings, []);
+/// With the released connectors, which know every setting that the quickstart uses.
+fn released() -> Result<Loaded, Diagnostics> {
+    Project::load(&LoadOptions { registry: REGISTRY, ..options(root()) })
 }
 
 /// The queries give what they promise on the real data: every column that is mapped, one row per key.
 #[test]
 fn the_models_answer_from_the_shop() {
-    let project = load(root()).unwrap_or_else(|d| panic!("{d}")).project;
+    let project = released().unwrap_or_else(|d| panic!("{d}")).project;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let shop = Connection::open_with_flags(root().join("fixtures/chinook.sqlite"), flags).unwrap();
     let mut counts = Vec::new();
@@ -60,7 +57,7 @@ fn the_models_answer_from_the_shop() {
 
 #[test]
 fn the_quickstart_loads_without_a_word() {
-    let loaded = load(root()).unwrap_or_else(|d| panic!("{d}"));
+    let loaded = released().unwrap_or_else(|d| panic!("{d}"));
     assert_eq!(loaded.warnings, []);
     let names: Vec<&str> = loaded.project.syncs.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(
