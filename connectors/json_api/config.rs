@@ -73,7 +73,7 @@ impl Config {
                 .hint("as in `base_url: https://api.example.com`"));
         };
         let base_url = BaseUrl::parse(base_url, connection)?;
-        let mut credentials = auth(&block, connection)?;
+        let mut credentials = auth(&block, &base_url, connection)?;
         let mut headers = HeaderMap::new();
         for (name, value) in block.texts("headers")? {
             let path = format!("{}.{name}", block.place("headers"));
@@ -120,7 +120,7 @@ fn account(block: &Block<'_>) -> Result<Option<Account>> {
 
 const GRANT: [&str; 6] = ["method", "token_url", "client_id", "client_secret", "scope", "client_auth"];
 
-fn auth(block: &Block<'_>, connection: &str) -> Result<Credentials> {
+fn auth(block: &Block<'_>, base_url: &BaseUrl, connection: &str) -> Result<Credentials> {
     let Some(value) = block.get("auth") else { return Ok(Credentials::none()) };
     let place = block.place("auth");
     let method = value.get("method").and_then(Json::as_str).unwrap_or_default();
@@ -138,6 +138,10 @@ fn auth(block: &Block<'_>, connection: &str) -> Result<Credentials> {
     };
     let block = Block::read(value, place, keys)?;
     let secret = |key: &str| block.needed(key).map(|text| SecretString::from(text.trim()));
+    let at = |url: &str| match url.starts_with('/') {
+        true => BaseUrl::parse(&format!("{base_url}{url}"), connection),
+        false => BaseUrl::parse(url, connection),
+    };
     Ok(match method {
         "bearer" => Credentials::bearer(secret("token")?),
         "basic" => {
@@ -149,23 +153,25 @@ fn auth(block: &Block<'_>, connection: &str) -> Result<Credentials> {
             let name = block.needed("name")?;
             Credentials::none().with_header(name, secret("value")?)
         }
-        "client_credentials" => Credentials::grant(grant(&block, GrantKind::ClientCredentials, connection)?),
+        "client_credentials" => Credentials::grant(grant(&block, GrantKind::ClientCredentials, &at)?),
         "refresh_token" => {
             let kind = GrantKind::RefreshToken(secret("refresh_token")?);
-            Credentials::grant(grant(&block, kind, connection)?)
+            Credentials::grant(grant(&block, kind, &at)?)
         }
         _ => Credentials::none(),
     })
 }
 
-fn grant(block: &Block<'_>, kind: GrantKind, connection: &str) -> Result<Grant> {
+/// `at` reads the address of the token endpoint; a path is below `base_url`.
+fn grant(block: &Block<'_>, kind: GrantKind, at: &dyn Fn(&str) -> Result<BaseUrl>) -> Result<Grant> {
     let client_auth = match block.text("client_auth")? {
         None | Some("form") => ClientAuth::Form,
         Some("basic") => ClientAuth::Basic,
         Some(_) => return Err(wrong(&block.place("client_auth"), "must be `form` or `basic`")),
     };
-    let token_url = BaseUrl::parse(block.needed("token_url")?, connection).map_err(|error| {
-        ConnectorError { message: error.message.replace("base_url", "auth.token_url"), ..error }
+    let token_url = at(block.needed("token_url")?.trim()).map_err(|error| ConnectorError {
+        message: error.message.replace("base_url", "auth.token_url"),
+        ..error
     })?;
     Ok(Grant {
         token_url,
@@ -211,6 +217,7 @@ mod tests {
             json!({"auth": {"method": "bearer", "token": "hush-hush"}}),
             json!({"auth": {"method": "basic", "username": "u", "password": "hush-hush"}}),
             json!({"auth": {"method": "basic", "username": "hush"}}),
+            with("client_credentials", json!({"token_url": "/oauth/token"})),
             json!({"auth": {"method": "header", "name": "X-Api-Key", "value": "hush-hush"}}),
             json!({"headers": {"X-Api-Key": "hush-hush", "X-Team": "data"}}),
             with("client_credentials", json!({"client_auth": "basic", "scope": "a b"})),
@@ -220,7 +227,7 @@ mod tests {
             assert!(!format!("{config:?}").contains("hush-hush"), "{config:?}");
             owners.insert(config.owner.0);
         }
-        assert_eq!(owners.len(), 9, "each has limits of its own: {owners:?}");
+        assert_eq!(owners.len(), 10, "each has limits of its own: {owners:?}");
     }
 
     #[test]

@@ -16,12 +16,8 @@ use crate::registry::{Limits, Settings};
 const IN_FLIGHT: usize = 4;
 
 /// What the sender knows of an API of which nothing is known: its answers are read by the rules of each mapping.
-const VENDOR: Vendor = Vendor {
-    title: "the API",
-    request_id: "x-request-id",
-    judge: |_| None,
-    observe: Observed::usual,
-};
+const VENDOR: Vendor =
+    Vendor { title: "the API", request_id: "x-request-id", judge: |_| None, observe: Observed::usual };
 
 /// An account of some API.
 pub struct JsonApi {

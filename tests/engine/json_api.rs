@@ -164,6 +164,47 @@ fn wrong_credentials_stop_the_run() {
 }
 
 #[test]
+fn an_oauth_client_gets_its_token_once() {
+    let lab = Lab::new();
+    let file = lab.folder.path().join("outflow.yml");
+    let key = "{method: header, name: X-Api-Key, value: k3y-SECRET-k3y}";
+    let text = fs::read_to_string(&file).unwrap();
+    for (secret, code) in [("s3-SECRET-s3", 0), ("invalid", 1)] {
+        let app = format!(
+            "{{method: client_credentials, token_url: /oauth/token, client_id: app, client_secret: {secret}}}"
+        );
+        fs::write(&file, text.replace(key, &app)).unwrap();
+        let report = lab.sync(code);
+        match code {
+            0 => assert_eq!(counts(&report, ["delivered", "requests", "reads"]), [3, 3, 1], "{report}"),
+            _ => assert_eq!(report["error"]["kind"], "auth", "{report}"),
+        }
+        lab.sql("update people set name = name || '!'");
+    }
+}
+
+#[test]
+fn an_audience_is_joined_and_left() {
+    let lab = Lab::new();
+    let list = "
+  join: {method: PUT, path: '/lists/vip/people/{{ key.id }}'}
+  leave: {method: DELETE, path: '/lists/vip/people/{{ key.id }}', absent: {status: 404}}
+  success: {status: 200}
+";
+    lab.write("[]", list, "mode: audience");
+    let mapping = lab.folder.path().join("mappings/people.yml");
+    let text = fs::read_to_string(&mapping).unwrap().replace("fields: {name: name, plan: plan}\n", "");
+    fs::write(&mapping, text).unwrap();
+    assert_eq!(counts(&lab.sync(0), ["added", "delivered"]), [3, 3]);
+    lab.sql("delete from people where id = 2");
+    assert_eq!(counts(&lab.sync(0), ["removed", "delivered", "requests"]), [1, 1, 1]);
+    let shown = lab.run(&["sandbox", "show", "--format", "json"]).ends(0).json();
+    let people = shown["objects"]["http"]["people"].as_array().cloned().unwrap_or_default();
+    let members: Vec<&Json> = people.iter().filter(|p| p["archived"] == false).map(|p| &p["id"]).collect();
+    assert_eq!(members, ["1", "3"]);
+}
+
+#[test]
 fn check_tells_what_the_mapping_cannot_mean() {
     let lab = Lab::new();
     for (requests, more, words, line) in [

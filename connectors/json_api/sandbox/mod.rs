@@ -6,6 +6,9 @@
 //!   and `errors`, each item with the `index` of its row; of `/{object}/batch/strict` it refuses all where one is wrong.
 //! - By method: `POST` of `/{object}.create`, `.update` and `.delete` answers 200 always, with `ok`, `error` and `item`.
 //!
+//! - `GET` of `/account` names the account, and `POST` of `/oauth/token` grants a token to any client whose secret and
+//!   refresh token are not `invalid`.
+//!
 //! A declared object takes its declared properties only, each of its type; any other takes what comes. Credentials are
 //! needed, as a bearer token, by basic authentication or as `X-Api-Key`; the word `invalid` is refused.
 
@@ -22,6 +25,9 @@ use self::objects::{Mistake, Table};
 use crate::contract::RateLimit;
 use crate::sandbox::vendor::{Answer, Emulator, Exhausted, Request, Usage, Vendor};
 use crate::sandbox::{Objects, State};
+
+/// Where tokens are granted.
+const TOKEN: &str = "/oauth/token";
 
 /// Most items of a batch.
 const BATCH: usize = 1000;
@@ -46,11 +52,14 @@ impl Vendor for Api {
         (RateLimit { requests: 100, per: Duration::from_secs(1) }, 1_000_000)
     }
 
-    fn writes(&self, method: &Method, _path: &str) -> bool {
-        method != Method::GET
+    fn writes(&self, method: &Method, path: &str) -> bool {
+        method != Method::GET && path != TOKEN
     }
 
     fn answer(&self, request: &Request, _usage: &Usage, state: &State<'_>) -> rusqlite::Result<Answer> {
+        if request.method == Method::POST && request.path == TOKEN {
+            return Ok(granted(request));
+        }
         if let Some(refusal) = unauthorized(&request.headers) {
             return Ok(refusal);
         }
@@ -104,6 +113,30 @@ impl Vendor for Api {
         let number = getrandom::u64().unwrap_or_default();
         answer.headers.push(("x-request-id", format!("req_{number:016x}")));
     }
+}
+
+/// An access token, by the grants of RFC 6749 that need no person.
+fn granted(request: &Request) -> Answer {
+    let form = String::from_utf8_lossy(&request.body).into_owned();
+    let field = |name: &str| form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let basic = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let shown = match basic.and_then(|value| value.strip_prefix("Basic ")) {
+        Some(pair) => base64(pair),
+        None => [field("client_id"), field("client_secret")].map(Option::unwrap_or_default).join(":"),
+    };
+    let kept = field("refresh_token").unwrap_or_default();
+    let known = match field("grant_type") {
+        Some("client_credentials") => true,
+        Some("refresh_token") => !is_refused(kept),
+        _ => false,
+    };
+    if !known || shown.split(':').any(is_refused) {
+        return Answer::new(StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
+    }
+    let number = getrandom::u64().unwrap_or_default();
+    let token =
+        json!({"access_token": format!("granted-{number:016x}"), "token_type": "Bearer", "expires_in": 3600});
+    Answer::new(StatusCode::OK, token)
 }
 
 fn unauthorized(headers: &HeaderMap) -> Option<Answer> {

@@ -124,3 +124,20 @@ async fn credentials_are_needed() {
     }
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn tokens_are_granted_to_whom_is_known() {
+    let rig = rig().await;
+    for (form, status) in [
+        ("grant_type=client_credentials&client_id=app&client_secret=good", 200),
+        ("grant_type=client_credentials&client_id=app&client_secret=invalid", 400),
+        ("grant_type=client_credentials&client_id=app", 400),
+        ("grant_type=refresh_token&client_id=app&client_secret=good&refresh_token=r", 200),
+        ("grant_type=refresh_token&client_id=app&client_secret=good&refresh_token=invalid", 400),
+        ("grant_type=password&client_id=app&client_secret=good", 400),
+    ] {
+        let (answered, body) = rig.form("/http/oauth/token", form).await;
+        assert_eq!((answered, body["access_token"].is_string()), (status, status == 200), "{form}");
+    }
+    rig.stop().await;
+}
