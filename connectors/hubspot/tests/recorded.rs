@@ -218,14 +218,13 @@ impl Replay {
                 *id = self.ours(id);
             }
         }
-        let path = format!("/hubspot{}", exchange.path);
-        let (mut status, mut ours) = self.rig.post(&path, &request).await;
+        let (mut status, mut limits, mut ours) = self.send(exchange, &request).await;
         // The recorded client had sent others just before.
         for _ in 0..100 {
             if exchange.status != 429 || status == 429 {
                 break;
             }
-            (status, ours) = self.rig.post(&path, &request).await;
+            (status, limits, ours) = self.send(exchange, &request).await;
         }
         assert_eq!(status, exchange.status, "{}: {ours}", exchange.source);
         let mut recorded = if exchange.response == "" { Json::Null } else { exchange.response.clone() };
@@ -239,6 +238,23 @@ impl Replay {
         }
         let place = format!("{} {}", self.object, exchange.call());
         self.compare(&place, &recorded, &ours);
+        if let Json::Object(headers) = &exchange.headers {
+            let recorded: BTreeSet<String> = headers.keys().cloned().collect();
+            for name in recorded.symmetric_difference(&limits) {
+                let which = if limits.contains(name) { "recorded" } else { "ours" };
+                self.found.insert(format!("{place} {status} header {name}: not {which}"));
+            }
+        }
+    }
+
+    /// Status, the names of the headers that tell limits, and the body.
+    async fn send(&self, exchange: &Exchange, request: &Json) -> (u16, BTreeSet<String>, Json) {
+        let path = format!("/hubspot{}", exchange.path);
+        let answer = self.rig.request(reqwest::Method::POST, &path).json(request).send().await.unwrap();
+        let status = answer.status().as_u16();
+        let names = answer.headers().keys().map(|name| name.as_str().to_owned());
+        let limits = names.filter(|name| name.starts_with("x-hubspot-ratelimit-")).collect();
+        (status, limits, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Json::Null))
     }
 
     fn learn(&mut self, recorded: &Json, ours: &Json) {
