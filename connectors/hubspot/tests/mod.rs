@@ -2,6 +2,7 @@
 
 mod answers;
 mod conformance;
+mod creation;
 mod emulator;
 mod poisoned;
 mod recorded;
