@@ -9,8 +9,8 @@
 
 const assert = require('node:assert/strict');
 const {
-  Client, NUMBER_TEXT, UUID, absence, absent, address, byEmail, byKey, call, complete, invalid, match, problem, readBack,
-  refusal, row, run, shown, traffic, typeOf, write,
+  Client, NUMBER_TEXT, UUID, absence, absent, address, byEmail, byKey, call, complete, each, invalid, match, problem,
+  readBack, refusal, row, run, shown, traffic, typeOf, write,
 } = require('./hubspot_calls.cjs');
 const links = require('./hubspot_links.cjs');
 
@@ -48,6 +48,17 @@ const BAD_VALUES = [
   ['no_such_property', 'x', 'PROPERTY_DOESNT_EXIST'], ['note', 'blocked', 'INVALID_VALUE'],
   ['message', 'x'.repeat(65_537), 'PROPERTY_VALUE_TOO_LONG'],
 ];
+
+const properties = typeOf(client.crm.properties, 'crm/properties', [], [], [], ['dataSensitivity']);
+const option = (value, displayOrder, label = value) => ({ label, value, displayOrder, hidden: false });
+
+/** A property of the account's own as the catalogue shows it. */
+const own = (name, type, fieldType, rest = {}) => ({
+  name, label: name, type, fieldType, description: '', groupName: 'information', displayOrder: -1, hidden: false,
+  formField: true, options: [], calculated: false, externalOptions: false, hasUniqueValue: false, hubspotDefined: false,
+  dataSensitivity: 'non_sensitive',
+  modificationMetadata: { archivable: true, readOnlyDefinition: false, readOnlyValue: false }, ...rest,
+});
 
 const checks = {
   async 'upsert creates, then updates, and is one object whatever the case of its key'() {
@@ -204,13 +215,6 @@ const checks = {
   },
 
   async 'the catalogue has default and declared properties'() {
-    const properties = typeOf(client.crm.properties, 'crm/properties', [], [], [], ['dataSensitivity']);
-    const option = (value, displayOrder, label = value) => ({ label, value, displayOrder, hidden: false });
-    const own = (name, type, fieldType, rest = {}) => ({
-      name, label: name, type, fieldType, description: '', groupName: 'information', displayOrder: -1, hidden: false,
-      formField: true, options: [], calculated: false, externalOptions: false, hasUniqueValue: false, hubspotDefined: false,
-      dataSensitivity: 'non_sensitive', modificationMetadata: { archivable: true, readOnlyDefinition: false, readOnlyValue: false }, ...rest,
-    });
     const declared = [
       own('lifetime_value', 'number', 'number'), own('seats', 'number', 'number'), own('born', 'date', 'date'),
       own('vip', 'bool', 'booleancheckbox', { options: [option('true', 0), option('false', 1)] }),
@@ -232,6 +236,36 @@ const checks = {
       },
     });
     await call(400, properties, 'coreApi', 'getAll', ['2-9999'], refusal('Unable to infer object type from: 2-9999'));
+  },
+
+  async 'an account makes properties, and they can be written'() {
+    const [amount, code, flag] = ['amount', 'code', 'flag'].map((name) => `${name}_${run.replace('.', '_')}`);
+    const made = (name, type, fieldType, rest) => ({
+      name, label: `Its ${name}`, type, fieldType, groupName: 'information', ...rest,
+    });
+    const inputs = [
+      made(amount, 'number', 'number'), made(code, 'string', 'text', { hasUniqueValue: true }),
+      made(flag, 'bool', 'booleancheckbox', { options: [option('true', 0), option('false', 1)] }),
+    ];
+    const shownAs = inputs.map(({ name, type, fieldType, label, hasUniqueValue = false, options = [] }) =>
+      own(name, type, fieldType, { label, hasUniqueValue, options }));
+    await call(201, properties, 'batchApi', 'create', ['contacts', { inputs }], complete(each(shownAs, (one) => one.name)));
+    const taken = problem('OBJECT_ALREADY_EXISTS', /already exists/);
+    await call(409, properties, 'batchApi', 'create', ['contacts', { inputs: [inputs[1]] }], taken);
+    for (const wrong of [{ fieldType: 'text' }, { groupName: 'nowhere' }, { name: 'Upper' }]) {
+      const other = { ...inputs[0], name: `other_${amount}`, ...wrong };
+      await call(400, properties, 'batchApi', 'create', ['contacts', { inputs: [other] }], refusal(/./));
+    }
+    await call(200, properties, 'coreApi', 'getAll', ['contacts'], { results: (results) => {
+      for (const one of shownAs) match(results.find(({ name }) => name === one.name), one, one.name);
+      assert.ok(!results.some(({ name }) => name === `other_${amount}`));
+    } });
+    const type = { ...contacts, names: [...contacts.names, amount, code, flag] };
+    const values = { [amount]: '1.5', [code]: run, [flag]: 'true' };
+    const [id] = await write(type, 'upsert', [row(byEmail(address('made'), values))]);
+    await write(type, 'upsert', [row(byKey(code, run, { [amount]: '' }), { meets: id })], code);
+    const bad = { inputs: [byKey(code, run, { [amount]: 'x' })] };
+    await call(400, type, 'batchApi', 'upsert', [bad], refusal(invalid([amount, 'INVALID_NUMBER'])));
   },
 
   async 'a bad token is refused, and one without the scope to write only reads'() {
@@ -263,7 +297,7 @@ const checks = {
       [['invalid', 'secret', 'refresh-1'], 'BAD_CLIENT_ID'], [['app', 'invalid', 'refresh-1'], 'BAD_CLIENT_SECRET'],
       [['app', 'secret', 'invalid'], 'BAD_REFRESH_TOKEN'],
     ]) {
-      const refused = { status, message: /./, error: /^invalid_/, error_description: /./ };
+      const refused = { status, message: /./, correlationId: UUID, error: /^invalid_/, error_description: /./ };
       await call(400, oauth, 'tokensApi', 'create', grant(...fields), refused);
     }
   },

@@ -14,7 +14,7 @@ import time
 import unittest
 
 from hubspot.crm import contacts, objects, properties
-from hubspot_answers import RUN, Any, BadValues, Kind, Sandbox, client, fields, mail
+from hubspot_answers import RUN, Any, BadValues, Kind, Lately, Sandbox, client, fields, mail
 from hubspot_links import Links, Members  # noqa: F401, their tests run with those of this file
 
 LIMIT = 5000
@@ -281,6 +281,32 @@ class Account(Sandbox):
         self.assertLessEqual(newer, {"dataSensitivity"}, "names that HubSpot's client does not know")
         answer.holds({"results": fields(answer.model.results)}, newer)
 
+    def test_properties_of_its_own(self):
+        name = f"made_{RUN}"
+        forms = {"string": "text", "number": "number", "date": "date", "datetime": "date"}
+        new = [properties.PropertyCreate(name=f"{name}_{kind}", label=f"Made {kind}", type=kind, field_type=form,
+                                         group_name="information") for kind, form in forms.items()]
+        create = self.client.crm.properties.batch_api.create
+        answer = self.ask(201, create, "deals", properties.BatchInputPropertyCreate(new))
+        newer = ["dataSensitivity"]
+        shown = [{"name": one.name, "label": one.label, "type": one.type, "field_type": one.field_type, "description": "",
+                  "group_name": "information", "display_order": -1, "hidden": False, "form_field": True, "options": [],
+                  "calculated": False, "external_options": False, "has_unique_value": False, "hubspot_defined": False,
+                  "modification_metadata": {"archivable": True, "read_only_definition": False, "read_only_value": False}}
+                 for one in new]
+        self.assertEqual(fields(answer.model.results), shown)
+        answer.holds({**fields(answer.model), "status": "COMPLETE", "started_at": Lately(), "completed_at": Lately()}, newer)
+        catalogue = self.ask(200, self.client.crm.properties.core_api.get_all, "deals")
+        named = {one.name: fields(one) for one in catalogue.model.results}
+        self.assertEqual([named[one["name"]] for one in shown], [fields(one) for one in answer.model.results])
+        catalogue.holds({"results": fields(catalogue.model.results)}, newer)
+        again = properties.BatchInputPropertyCreate(new[:1])
+        self.refused(409, "OBJECT_ALREADY_EXISTS", Any(".*already exists.*"), create, "deals", again)
+        kind = Kind("deals", "deal_code", ["deal_code", *(one.name for one in new)])
+        values = [" ü ", "-0.5", "2024-02-29", "2024-02-29T00:00:00.000Z"]
+        key, row = mail("made"), {one.name: value for one, value in zip(new, values)}
+        self.reads_as(kind, {key: row}, self.written(kind, self.upsert(kind, {key: row}), {key: row}, new=True))
+
     def test_a_token_is_granted_to_an_app(self):
         create = self.client.oauth.tokens_api.create
         app = {"grant_type": "refresh_token", "client_id": "an app", "client_secret": "s&=cret", "refresh_token": "r+1"}
@@ -296,7 +322,8 @@ class Account(Sandbox):
         for wrong in ("client_id", "client_secret", "refresh_token"):
             answer = self.ask(400, create, **{**app, wrong: "invalid"})
             refused = {"message": Any(".+"), "error": Any("invalid_.+"), "error_description": Any(".+")}
-            answer.holds({"status": f"BAD_{wrong.upper()}", **refused})
+            same = {"correlationId": answer.headers["x-hubspot-correlation-id"]}
+            answer.holds({"status": f"BAD_{wrong.upper()}", **refused, **same})
 
     def test_the_account_and_its_limits(self):
         before = self.client.api_request({"path": "/account-info/v3/details"})

@@ -4,6 +4,7 @@
 //! strict: unknown keys, unknown groups, types that do not go together and names that are taken refuse the whole batch.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -88,7 +89,14 @@ pub(super) fn answer(
     let kind = of(kind, state)?;
     match (request.method.as_str(), call) {
         ("GET", []) => {
-            let results: Vec<_> = kind.properties.iter().map(|(name, p)| p.describe(name)).collect();
+            let described = kind.properties.iter().map(|(name, p)| (name.clone(), p.describe(name)));
+            let mut shown: BTreeMap<String, Json> = described.collect();
+            // What the account made has a label of its own.
+            state.scan(&place(&kind), |made| {
+                shown.insert(made.id, made.properties.into());
+                true
+            })?;
+            let results: Vec<Json> = shown.into_values().collect();
             Ok(Answer::new(StatusCode::OK, json!({"results": results})))
         }
         ("POST", ["batch", "create"]) => create(&kind, request, state),

@@ -197,7 +197,7 @@ impl Vendor for HubSpot {
             headers.push(("x-hubspot-ratelimit-secondly-remaining", remaining.to_string()));
         }
         if let Some(Json::Object(body)) = &mut answer.body
-            && body.get("status").is_some_and(|status| status == "error")
+            && answer.status.as_u16() >= 400
         {
             body.insert("correlationId".into(), id.into());
         }
