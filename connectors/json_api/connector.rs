@@ -85,7 +85,7 @@ pub(super) fn usual() -> Capabilities {
 fn capabilities(requests: &Requests, limits: &Limits) -> Capabilities {
     let has = |verb| requests.get(verb).is_some();
     Capabilities {
-        verbs: verbs(|verb| has(verb)),
+        verbs: verbs(has),
         batch_rows: requests.all().map(|(_, call)| call.rows()).max().unwrap_or(1),
         batch_bytes: None,
         in_flight: limits.concurrency.unwrap_or(IN_FLIGHT).max(1),
@@ -117,6 +117,10 @@ fn verbs(has: impl Fn(Verb) -> bool) -> &'static [Verb] {
 #[async_trait]
 impl Destination for JsonApi {
     fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError> {
+        // Without a mapping nothing is declared, and anything can be.
+        if target.options.is_empty() && target.fields.is_empty() && target.match_on.is_empty() {
+            return Ok(usual());
+        }
         Ok(capabilities(&Requests::read(target)?, &self.limits))
     }
 

@@ -69,121 +69,73 @@ fn an_upsert_must_bear_being_sent_twice() {
     }
 }
 
+/// Fails unless these options are refused, at this place below `destination`, with this word.
+#[track_caller]
+fn refuses(options: Json, place: &str, word: &str) {
+    let place = format!("destination.{place}");
+    let error = capabilities(options.clone()).unwrap_err();
+    assert_eq!(error.kind, Kind::Config);
+    let begins = error.message.starts_with(&format!("`{place}` "));
+    assert!(begins && error.message.contains(word), "{place}: {word}: {error}\n{options:#}");
+    assert!(error.context.iter().any(|(name, value)| *name == "option" && *value == place), "{error:?}");
+}
+
 #[test]
-fn every_mistake_is_told_with_its_place() {
-    let mut cases = vec![
-        (json!({}), "destination.request", "is missing"),
-        (json!({"request": "PUT /x"}), "destination.request", "must be a block"),
-        (json!({"create": {"method": "POST", "path": "/x"}}), "destination.create", "has no `success`"),
-        (without(&["request", "method"]), "destination.request.method", "is missing"),
-        (without(&["request", "path"]), "destination.request.path", "is missing"),
-    ];
-    for (path, value, place, word) in [
-        (&["request", "bodi"][..], json!("{}"), "destination.request.bodi", "is not known"),
-        (&["request", "method"], json!("GET"), "destination.request.method", "one of `POST`"),
-        (&["request", "path"], json!("people/{{ key.id }}"), "destination.request.path", "begin with `/`"),
-        (&["request", "path"], json!("/{{ key.id"), "destination.request.path", "syntax error"),
-        (&["request", "path"], json!("/{{ key.email }}"), "destination.request.path", "`key.email`"),
-        (&["request", "body"], json!("{{ name | tojson }}"), "destination.request.body", "`name`"),
-        (
-            &["request", "body"],
-            json!("{{ fields.nam | tojson }}"),
-            "destination.request.body",
-            "`fields.nam`",
-        ),
-        (&["request", "body"], json!("{{ fields | to_json }}"), "destination.request.body", "to_json"),
-        (&["request", "body"], json!("{{ rows | tojson }}"), "destination.request.body", "batch: {rows: N}"),
-        (&["request", "body"], json!(7), "destination.request.body", "must be a text"),
-        (&["delete", "body"], json!("{{ fields | tojson }}"), "destination.delete.body", "a removal knows"),
-        (
-            &["request", "headers"],
-            json!({"Authorization": "x"}),
-            "destination.request.headers.Authorization",
-            "itself",
-        ),
-        (&["request", "headers"], json!({"X-A": "{{ x }}"}), "destination.request.headers.X-A", "`x`"),
-        (
-            &["request", "headers"],
-            json!({"Content-Type": "{{ id }}"}),
-            "destination.request.headers.content-type",
-            "cannot be a template",
-        ),
-        (&["request", "repeatable"], json!("yes"), "destination.request.repeatable", "`true` or `false`"),
-        (&["request", "batch"], json!({"rows": 0}), "destination.request.batch.rows", "from 1 to"),
-        (
-            &["request", "batch"],
-            json!({"rows": 5, "bytes": "much"}),
-            "destination.request.batch.bytes",
-            "`512kB`",
-        ),
-        (
-            &["success"],
-            json!({"when": {"pointer": "/ok", "equals": true}}),
-            "destination.success",
-            "no `status`",
-        ),
-        (
-            &["success"],
-            json!([{"status": 200}, {"status": 99}]),
-            "destination.success[1].status",
-            "HTTP status",
-        ),
-        (
-            &["success"],
-            json!({"status": 200, "when": {"pointer": "ok", "equals": true}}),
-            "destination.success.when.pointer",
-            "JSON Pointer",
-        ),
-        (
-            &["success"],
-            json!({"status": 200, "when": {"pointer": "/a~2", "equals": true}}),
-            "destination.success.when.pointer",
-            "JSON Pointer",
-        ),
-        (
-            &["success"],
-            json!({"status": 200, "when": {"pointer": "/ok"}}),
-            "destination.success.when",
-            "with one of",
-        ),
-        (
-            &["success"],
-            json!({"status": 200, "when": {"pointer": "/ok", "equal": true}}),
-            "destination.success.when.equal",
-            "is not known",
-        ),
-        (&["rejected"], json!({"status": 400, "cod": "/error"}), "destination.rejected.cod", "is not known"),
-        (&["remote_id"], json!("id"), "destination.remote_id", "JSON Pointer"),
-        (&["row_errors"], json!({"list": "/errors"}), "destination.row_errors", "which row"),
-        (&["row_errors"], json!({"index": "/index"}), "destination.row_errors.list", "is missing"),
-        (
-            &["row_results"],
-            json!({"list": "/r", "index": "/i", "order": true}),
-            "destination.row_results",
-            "which row",
-        ),
-        (
-            &["row_results"],
-            json!({"list": "/r", "key": {"email": "/email"}}),
-            "destination.request",
-            "`match_on`",
-        ),
+fn a_mistake_in_a_request_is_told_with_its_place() {
+    refuses(json!({}), "request", "is missing");
+    refuses(json!({"request": "PUT /x"}), "request", "must be a block");
+    refuses(json!({"create": {"method": "POST", "path": "/x"}}), "create", "has no `success`");
+    refuses(without(&["request", "method"]), "request.method", "is missing");
+    refuses(without(&["request", "path"]), "request.path", "is missing");
+    for (key, value, place, word) in [
+        ("bodi", json!("{}"), "bodi", "is not known"),
+        ("method", json!("GET"), "method", "one of `POST`"),
+        ("path", json!("people/{{ key.id }}"), "path", "begin with `/`"),
+        ("path", json!("/{{ key.id"), "path", "syntax error"),
+        ("path", json!("/{{ key.email }}"), "path", "`key.email`"),
+        ("body", json!("{{ name | tojson }}"), "body", "`name`"),
+        ("body", json!("{{ fields.nam | tojson }}"), "body", "`fields.nam`"),
+        ("body", json!("{{ fields | to_json }}"), "body", "to_json"),
+        ("body", json!("{{ rows | tojson }}"), "body", "batch: {rows: N}"),
+        ("body", json!(7), "body", "must be a text"),
+        ("headers", json!({"Authorization": "x"}), "headers.Authorization", "itself"),
+        ("headers", json!({"X-A": "{{ x }}"}), "headers.X-A", "`x`"),
+        ("headers", json!({"Content-Type": "{{ id }}"}), "headers.content-type", "cannot be a template"),
+        ("repeatable", json!("yes"), "repeatable", "`true` or `false`"),
+        ("batch", json!({"rows": 0}), "batch.rows", "from 1 to"),
+        ("batch", json!({"rows": 5, "bytes": "much"}), "batch.bytes", "`512kB`"),
     ] {
-        cases.push((with(path, value), place, word));
+        refuses(with(&["request", key], value), &format!("request.{place}"), word);
     }
+    refuses(with(&["delete", "body"], "{{ fields | tojson }}".into()), "delete.body", "a removal knows");
     let mut batch = in_batches("/people/{{ key.id }}");
-    cases.push((batch.clone(), "destination.request.path", "each of the `rows`"));
+    refuses(batch.clone(), "request.path", "each of the `rows`");
     batch["request"]["path"] = "/{{ rows[0].name }}".into();
-    cases.push((batch, "destination.request.path", "undefined value"));
-    for (options, place, word) in cases {
-        let error = capabilities(options.clone()).unwrap_err();
-        assert_eq!(error.kind, Kind::Config);
-        let begins = error.message.starts_with(&format!("`{place}` "));
-        assert!(begins && error.message.contains(word), "{place}: {word}: {error}\n{options:#}");
-        assert!(error.context.iter().any(|(name, value)| *name == "option" && value == place), "{error:?}");
-    }
+    refuses(batch, "request.path", "undefined value");
     let close = capabilities(with(&["request", "bodi"], "{}".into())).unwrap_err();
     assert_eq!(close.hint.as_deref(), Some("did you mean `body`?"));
+}
+
+#[test]
+fn a_mistake_in_a_rule_is_told_with_its_place() {
+    let when = |condition: Json| json!({"status": 200, "when": condition});
+    for (key, value, place, word) in [
+        ("success", json!({"when": {"text": "ok"}}), "success", "no `status`"),
+        ("success", json!([{"status": 200}, {"status": 99}]), "success[1].status", "HTTP status"),
+        ("success", when(json!({"pointer": "ok", "equals": 1})), "success.when.pointer", "JSON Pointer"),
+        ("success", when(json!({"pointer": "/a~2", "equals": 1})), "success.when.pointer", "JSON Pointer"),
+        ("success", when(json!({"pointer": "/ok"})), "success.when", "with one of"),
+        ("success", when(json!({"pointer": "/ok", "equal": 1})), "success.when.equal", "is not known"),
+        ("success", when(json!({"pointer": "/ok", "one_of": []})), "success.when.one_of", "list of values"),
+        ("rejected", json!({"status": 400, "cod": "/error"}), "rejected.cod", "is not known"),
+        ("remote_id", json!("id"), "remote_id", "JSON Pointer"),
+        ("row_errors", json!({"list": "/errors"}), "row_errors", "which row"),
+        ("row_errors", json!({"index": "/index"}), "row_errors.list", "is missing"),
+        ("row_results", json!({"list": "/r", "index": "/i", "order": true}), "row_results", "which row"),
+        ("row_results", json!({"list": "/r", "key": {"email": "/email"}}), "request", "`match_on`"),
+    ] {
+        refuses(with(&[key], value), place, word);
+    }
 }
 
 #[test]
