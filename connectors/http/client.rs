@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::budget::Budget;
+use super::counts::Counts;
 use super::exchange::{UNREACHABLE, exchange};
 use super::quota::{Quota, Wish};
+use super::record::Record;
 use super::request::{Answer, Request, Vendor, Verdict};
 use super::retry::{self, Next, Policy};
 use super::secrets::Secrets;
 use super::token::{Token, Tokens};
+use super::trace::Trace;
 use super::transport;
 use super::{BaseUrl, Credentials, Observed};
 use crate::contract::{ConnectorError, Kind, Permission, QuotaOwner, RateLimit, Retry, Traffic};
@@ -66,14 +69,6 @@ pub(super) struct Inner {
     opened: Arc<AtomicU64>,
     /// The host has answered before.
     reached: AtomicBool,
-}
-
-#[derive(Default)]
-pub(super) struct Counts {
-    writes: AtomicU64,
-    pub(super) reads: AtomicU64,
-    bytes: AtomicU64,
-    retries: AtomicU64,
 }
 
 /// How an answer is judged before its HTTP status is.
@@ -161,6 +156,7 @@ impl HttpClient {
                 Err(error) => error,
             };
             if std::mem::take(&mut round.expired) && !std::mem::replace(&mut round.renewed, true) {
+                Trace::again(request, round.tried, &error, Duration::ZERO);
                 continue;
             }
             if error.kind == Kind::Ambiguous {
@@ -173,6 +169,7 @@ impl HttpClient {
                 Next::Stop(error) => error,
                 // Too many requests are no trouble of the other side's; everybody waits for the window anyway.
                 Next::Again(pause, error) if error.kind == Kind::RateLimited || self.inner.budget.spend() => {
+                    Trace::again(request, round.tried, &error, pause);
                     let pause = async {
                         tokio::time::sleep(pause).await;
                         Ok(())
@@ -193,25 +190,35 @@ impl HttpClient {
         round: &mut Round,
     ) -> Result<Answer, ConnectorError> {
         let Inner { client, setup, unshared, quota, .. } = &*self.inner;
+        let begun = Instant::now();
         let turn = async {
             let place = quota.concurrency.place().await?;
+            let placed = begun.elapsed();
             let early = self.inner.token().await?;
             // What only reads keeps to no share: it asks little, and others may wait for it.
             let limits = if request.is_write() { &setup.limits } else { unshared };
+            let asked = Instant::now();
             let entry = quota.leave(limits, setup.policy.longest_wait).await?;
+            let trace = Trace { placed, limited: asked.elapsed(), ..Trace::default() };
             // The turn may have been long in coming.
             let token = self.inner.token().await?;
             let renewed = token.as_ref().map(|token| token.number) != early.map(|token| token.number);
-            Ok((place, token, if renewed { quota.late(entry).await? } else { entry }))
+            Ok((place, token, if renewed { quota.late(entry).await? } else { entry }, trace))
         };
-        let (place, token, entry) = self.while_open(request, round, turn).await?;
+        let (place, token, entry, mut trace) = self.while_open(request, round, turn).await?;
         let wire = self.wire(request, token.as_ref())?;
         if request.is_write() {
             self.permission()?.check()?;
         }
         let (left, opened) = (Instant::now(), self.inner.opened.load(Relaxed));
-        self.count(request, round.tried > 1);
+        self.inner.counts.count(request, round.tried > 1);
+        let method = request.method.as_str();
+        let record = Record::begin(setup.vendor.title, method, &request.path, request.body.as_deref());
         let answered = exchange(client, wire, setup.policy.timeout, &self.inner.secrets).await;
+        trace.took = left.elapsed();
+        if let Some(record) = record {
+            record.end(&answered, &self.inner.secrets).await;
+        }
         // It waited for a connection first, which may take longer than the limiter's margin.
         if self.inner.opened.load(Relaxed) != opened {
             self.inner.noted(quota.late(entry).await.map(drop));
@@ -219,13 +226,13 @@ impl HttpClient {
         // What an answer says of limits is written down while the next request is on its way, but a refusal before it.
         let place = match answered.as_ref().is_ok_and(Answer::is_success) {
             true => {
-                place.answered(left.elapsed());
+                place.answered(trace.took);
                 None
             }
             false => Some(place),
         };
         let result = match answered {
-            Ok(answer) => self.verdict(request, answer, judge, left.elapsed()).await,
+            Ok(answer) => self.verdict(answer, judge, &mut trace).await,
             Err(error) => Err(error),
         };
         if let (Some(place), Err(error)) = (&place, &result)
@@ -239,10 +246,8 @@ impl HttpClient {
                 Err(error) => round.expired = is_expired(error) && tokens.refused(token.number),
             }
         }
-        result.map_err(|error| {
-            tracing::debug!(path = request.path, kind = ?error.kind, code = error.code, "attempt failed");
-            retry::for_access(error, request).with("path", &request.path)
-        })
+        trace.tell(request, round.tried, result.as_ref().err());
+        result.map_err(|error| retry::for_access(error, request).with("path", request.shown()))
     }
 
     /// Waits for as long as the session is open. What may have had an effect is waited for to the end.
@@ -292,17 +297,16 @@ impl HttpClient {
     /// The vendor's own words decide before the HTTP status does.
     async fn verdict(
         &self,
-        request: &Request,
         answer: Answer,
         judge: Judge<'_>,
-        took: Duration,
+        trace: &mut Trace,
     ) -> Result<Answer, ConnectorError> {
         let Inner { setup, quota, .. } = &*self.inner;
         let id = answer.header(setup.vendor.request_id).unwrap_or_default();
-        tracing::debug!(method = %request.method, path = request.path, status = answer.status, id, "answered");
+        (trace.status, trace.id) = (answer.status, id.to_owned());
         self.inner.reached.store(true, Relaxed);
         let observed: Observed = (setup.vendor.observe)(&answer.headers);
-        self.inner.noted(quota.observe(&observed, &setup.limits, took).await);
+        self.inner.noted(quota.observe(&observed, &setup.limits, trace.took).await);
         let error = match judge(&answer) {
             Verdict::Success => None,
             Verdict::Failure(error) => Some(error),
@@ -319,28 +323,9 @@ impl HttpClient {
         Err(error.with("status", answer.status).with("request id", id))
     }
 
-    fn count(&self, request: &Request, again: bool) {
-        let counts = &self.inner.counts;
-        if request.is_write() {
-            counts.writes.fetch_add(1, Relaxed);
-            counts.bytes.fetch_add(request.body.as_ref().map_or(0, Vec::len) as u64, Relaxed);
-        } else {
-            counts.reads.fetch_add(1, Relaxed);
-        }
-        if again {
-            counts.retries.fetch_add(1, Relaxed);
-        }
-    }
-
     /// Requests sent so far.
     pub fn traffic(&self) -> Traffic {
-        let counts = &self.inner.counts;
-        Traffic {
-            writes: counts.writes.load(Relaxed),
-            reads: counts.reads.load(Relaxed),
-            bytes: counts.bytes.load(Relaxed),
-            retries: counts.retries.load(Relaxed),
-        }
+        self.inner.counts.traffic()
     }
 
     /// The account's day begins at midnight of this IANA time zone; UTC until it is known.

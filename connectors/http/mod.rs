@@ -11,6 +11,9 @@
 //! 5. **timeout**: per attempt, from the connection to the last byte of the answer;
 //! 6. **transport**: TLS with the system's authorities and those of `ca_file`, the proxy that `HTTPS_PROXY` and `NO_PROXY`
 //!    name (never before this machine itself), gzip.
+//!
+//! Each attempt is a log line (`trace`), and a file where they are recorded (`record`); secrets are cut out of whatever
+//! comes back before anything else sees it.
 
 mod address;
 mod bisect;
@@ -18,11 +21,13 @@ mod book;
 mod budget;
 mod client;
 mod concurrency;
+mod counts;
 mod credentials;
 mod day;
 mod exchange;
 mod limiter;
 mod quota;
+mod record;
 mod renewal;
 mod request;
 mod retry;
@@ -30,6 +35,7 @@ mod secrets;
 #[cfg(test)]
 mod tests;
 mod token;
+mod trace;
 mod transport;
 pub mod window;
 
@@ -39,6 +45,7 @@ pub use book::{Ask, Facts, Memory, News, QuotaBook, Taken};
 pub use client::{HttpClient, Setup};
 pub use credentials::{ClientAuth, Credentials, Grant, GrantKind};
 pub use day::{Day, Spent};
+pub use record::record_into;
 pub use request::{Access, Answer, Observed, Request, Vendor, Verdict, moment};
 pub use retry::Policy;
 pub use transport::{CA_FILE, ca_file};

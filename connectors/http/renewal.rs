@@ -1,7 +1,6 @@
 //! Asks for the access token of a grant, through the same transport and under the same limits as everything else.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use reqwest::Method;
@@ -11,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::client::Inner;
 use super::credentials::{self, ClientAuth, Grant};
 use super::exchange::{address, exchange};
+use super::record::Record;
 use super::token::{self, Token, Tokens};
 use crate::contract::{ConnectorError, Kind, Retry};
 
@@ -46,15 +46,20 @@ impl Inner {
         if tokens.grant.token_url.authority() == self.setup.base_url.authority() {
             self.quota.leave(&self.unshared, self.setup.policy.longest_wait).await?;
         }
-        self.counts.reads.fetch_add(1, Relaxed);
+        self.counts.read();
         let asked = Instant::now();
+        let record = Record::of_token(self.setup.vendor.title, wire.url().path());
         let answer = exchange(&self.client, wire, self.setup.policy.timeout, &self.secrets).await;
+        if let Some(record) = record {
+            record.end(&answer, &self.secrets).await;
+        }
         // Nothing of the request that waits for the token has left.
         let answer = answer.map_err(|error| match error.kind {
             Kind::Ambiguous => ConnectorError { kind: Kind::Unavailable, ..error },
             _ => error,
         })?;
-        tracing::debug!(%host, status = answer.status, "token request answered");
+        let ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(%host, status = answer.status, ms, "token request");
         let granted = match token::granted(&answer, &host) {
             Ok(granted) => granted,
             Err(error) => return Err(self.throttled(tokens, error).await),

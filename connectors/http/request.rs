@@ -21,6 +21,8 @@ pub struct Request {
     pub method: Method,
     /// Begins with `/`; already escaped.
     pub path: String,
+    /// What logs say in place of a path that holds a row's values.
+    pub label: Option<String>,
     /// Beside the credentials; a body without a `Content-Type` is JSON.
     pub headers: HeaderMap,
     pub body: Option<Vec<u8>>,
@@ -45,7 +47,15 @@ impl Request {
     }
 
     fn new(method: Method, path: impl Into<String>, body: Option<Vec<u8>>, access: Access) -> Self {
-        Request { method, path: path.into(), headers: HeaderMap::new(), body, access, repeatable: true }
+        Request {
+            method,
+            path: path.into(),
+            label: None,
+            headers: HeaderMap::new(),
+            body,
+            access,
+            repeatable: true,
+        }
     }
 
     /// With a body of another type than JSON.
@@ -53,6 +63,11 @@ impl Request {
     pub fn content_type(mut self, value: HeaderValue) -> Self {
         self.headers.insert(CONTENT_TYPE, value);
         self
+    }
+
+    /// The path as it may be logged.
+    pub(super) fn shown(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.path)
     }
 
     pub(super) fn is_write(&self) -> bool {

@@ -103,6 +103,7 @@ pub(super) fn request(call: &Call, rows: &[&Row], headers: &HeaderMap) -> Result
     Ok(Request {
         method: call.method.clone(),
         path,
+        label: Some(call.path.source()),
         headers: all,
         body: body.map(String::into_bytes),
         access: Access::Write,

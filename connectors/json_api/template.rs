@@ -51,6 +51,12 @@ impl fmt::Debug for Template {
 }
 
 impl Template {
+    /// The text before anything is filled in.
+    pub(super) fn source(&self) -> String {
+        let template = self.environment.get_template(NAME);
+        template.map(|template| template.source().to_owned()).unwrap_or_default()
+    }
+
     /// # Errors
     /// In words, where the text is no template, or names what there is not.
     pub(super) fn parse(source: &str, place: Place, names: Names<'_>) -> Result<Self, String> {

@@ -10,7 +10,7 @@ const fn entry(code: &'static str, meaning: &'static str, action: &'static str) 
 }
 
 /// Codes of the command line.
-const OWN: [ErrorEntry; 8] = [
+const OWN: [ErrorEntry; 7] = [
     entry(
         "OF-CLI-001",
         "The command line could not be understood.",
@@ -20,11 +20,6 @@ const OWN: [ErrorEntry; 8] = [
         "OF-CLI-002",
         "The command exists in outflow, but not in this version.",
         "Update outflow, or use one of the commands that `outflow help` lists.",
-    ),
-    entry(
-        "OF-CLI-003",
-        "The option exists in outflow, but not in this version.",
-        "Leave it out, or update outflow.",
     ),
     entry(
         "OF-CLI-004",

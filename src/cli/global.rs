@@ -47,7 +47,7 @@ pub struct Global {
     /// No progress bars
     #[arg(long, global = true)]
     pub no_progress: bool,
-    /// Keep each request and answer in DIR (not part of this version)
+    /// Keep each request and answer as a file in DIR: with the rows they hold, without credentials
     #[arg(long, global = true, value_name = "DIR")]
     pub record: Option<PathBuf>,
     /// Answer yes to what a command asks before it throws something away

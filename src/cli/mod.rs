@@ -139,7 +139,7 @@ fn run(cli: Cli, arguments: &[OsString]) -> Exit {
     let screen = Screen { format, quiet: global.quiet, root: None };
     let mut given = Given { global, screen };
     let name = command.name();
-    let result = given.refused_options().and_then(|()| command.run(&mut given));
+    let result = given.record().and_then(|()| command.run(&mut given));
     match result {
         Ok(answer) => given.screen.answer(name, &answer),
         Err(failure) => given.screen.failure(name, &failure),
@@ -147,15 +147,12 @@ fn run(cli: Cli, arguments: &[OsString]) -> Exit {
 }
 
 impl Given {
-    fn refused_options(&self) -> Result<(), Failure> {
-        match self.global.record {
-            Some(_) => {
-                Err(Error::new("OF-CLI-003", ErrorKind::Config, "`--record` is not part of this version")
-                    .hint("leave it out; `-vv` logs each request without its body")
-                    .into())
-            }
-            None => Ok(()),
-        }
+    fn record(&self) -> Result<(), Failure> {
+        let Some(folder) = &self.global.record else { return Ok(()) };
+        outflow_connectors::http::record_into(folder).map_err(|error| {
+            let refusal = Error::new("OF-CLI-004", ErrorKind::State, error.message);
+            refusal.hint(error.hint.unwrap_or_default()).into()
+        })
     }
 }
 

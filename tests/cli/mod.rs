@@ -11,5 +11,6 @@ mod processes;
 mod quickstart;
 mod terminal;
 mod tls;
+mod trace;
 mod usage;
 mod world;
