@@ -6,6 +6,7 @@ pub mod asynchronous;
 mod delivery;
 mod faults;
 pub mod handles;
+mod hostile;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub enum Access {
     Good,
     /// Credentials that the sandbox refuses.
     Bad,
+    /// Good ones with a token that is renewed when it expires; asked for only where [`Subject::renews`].
+    Renewing,
 }
 
 /// How to make a connection: its address below the vendor's prefix, its rights, and the time for one attempt. Pauses
@@ -41,6 +44,10 @@ pub struct Subject {
     /// The name under which the sandbox shows the target's objects.
     pub shown_as: &'static str,
     pub connect: Connect,
+    /// The destination can be connected with a token that is renewed.
+    pub renews: bool,
+    /// Part of the path of an upsert.
+    pub written_at: &'static str,
     /// A change that the destination accepts, of the record with this number; the same number has the same key.
     pub good: fn(Verb, usize) -> Change,
     /// A record that only the destination can refuse.
@@ -64,6 +71,13 @@ pub async fn run(subject: &Subject) {
     faults::a_create_is_sent_once(subject).await;
     faults::a_moment_of_trouble_is_waited_out(subject).await;
     faults::trouble_without_end_is_no_refusal(subject).await;
+    hostile::credentials_that_end_stop_the_rest(subject).await;
+    hostile::a_token_that_expires_is_renewed_once(subject).await;
+    hostile::a_slow_answer_is_waited_for(subject).await;
+    hostile::no_window_of_the_server_is_too_full(subject).await;
+    hostile::an_endless_error_page_is_left(subject).await;
+    hostile::a_redirect_is_not_followed(subject).await;
+    hostile::without_tls_nothing_is_sent(subject).await;
 }
 
 /// A sandbox and a connection to it.
@@ -106,15 +120,7 @@ impl<'a> Rig<'a> {
         context: RunContext,
         changes: Vec<Change>,
     ) -> Result<Vec<Outcome>, ConnectorError> {
-        let count = changes.len();
-        let session = self.destination.open(&self.subject.target, context).await?;
-        let receipt = match session.submit(&changes, &Forgetful).await? {
-            Submitted::Done(receipt) => receipt,
-            Submitted::Pending(handle) => session.settle(&handle, &changes).await?,
-        };
-        session.finish().await?;
-        assert_eq!(receipt.outcomes().len(), count, "one outcome per change");
-        Ok(receipt.into_outcomes())
+        submit_in(&*self.destination, &self.subject.target, context, changes).await
     }
 
     async fn upsert(&self, number: usize) -> Result<Vec<Outcome>, ConnectorError> {
@@ -135,6 +141,32 @@ impl<'a> Rig<'a> {
     async fn stop(self) {
         self.sandbox.stop().await;
     }
+}
+
+/// Delivers one batch in a session of its own.
+async fn submit_to(
+    destination: &dyn Destination,
+    target: &Target,
+    changes: Vec<Change>,
+) -> Result<Vec<Outcome>, ConnectorError> {
+    submit_in(destination, target, RunContext::alone("conformance", "conformance"), changes).await
+}
+
+async fn submit_in(
+    destination: &dyn Destination,
+    target: &Target,
+    context: RunContext,
+    changes: Vec<Change>,
+) -> Result<Vec<Outcome>, ConnectorError> {
+    let count = changes.len();
+    let session = destination.open(target, context).await?;
+    let receipt = match session.submit(&changes, &Forgetful).await? {
+        Submitted::Done(receipt) => receipt,
+        Submitted::Pending(handle) => session.settle(&handle, &changes).await?,
+    };
+    session.finish().await?;
+    assert_eq!(receipt.outcomes().len(), count, "one outcome per change");
+    Ok(receipt.into_outcomes())
 }
 
 /// Handles are not kept: nothing crashes here.

@@ -1,7 +1,7 @@
 //! The HTTP server: from a request to an account, past its limits and faults, to the emulator and back.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -98,6 +98,11 @@ impl Sandbox {
         self.server.stats()
     }
 
+    /// When the last ten thousand requests arrived, those over a limit too, in their order.
+    pub fn arrivals(&self) -> Vec<Instant> {
+        self.server.stats.arrivals()
+    }
+
     /// Ends the server and closes its file. Requests in flight are answered, those that hang are cut.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
@@ -146,6 +151,7 @@ impl Server {
         request: HttpRequest<Body>,
         cut: Cut,
     ) -> Response<Body> {
+        self.stats.arrived();
         let vendor = &account.vendor;
         let writes = vendor.writes(request.method(), &path);
         let _in_flight = self.stats.in_flight(writes);

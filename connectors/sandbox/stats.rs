@@ -1,6 +1,8 @@
 //! What a running server counts, for tests that drive it: `GET /__sandbox/stats`.
 
+use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
@@ -15,7 +17,12 @@ struct Counts {
     in_flight_writes: u64,
     first_write_at: Option<Timestamp>,
     last_write_at: Option<Timestamp>,
+    /// When the last requests arrived, whatever became of them.
+    arrivals: VecDeque<Instant>,
 }
+
+/// So many arrivals are remembered.
+const ARRIVALS: usize = 10_000;
 
 /// How a request is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +64,21 @@ impl Stats {
                 counts.last_write_at = Some(now);
             }
         });
+    }
+
+    /// A request begins to arrive.
+    pub(super) fn arrived(&self) {
+        self.with(|counts| {
+            if counts.arrivals.len() == ARRIVALS {
+                counts.arrivals.pop_front();
+            }
+            counts.arrivals.push_back(Instant::now());
+        });
+    }
+
+    /// When the last requests arrived, in their order.
+    pub(super) fn arrivals(&self) -> Vec<Instant> {
+        self.with(|counts| counts.arrivals.iter().copied().collect())
     }
 
     /// Counts a write as in flight until the guard is dropped, also when the client goes away.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{change, connected, field, target};
+use super::{change, field, target, with_settings};
 use crate::conformance::{self, Access, Subject};
 use crate::contract::{Change, Verb};
 
@@ -26,9 +26,17 @@ async fn hubspot_behaves_as_every_destination_must() {
         target: target(),
         shown_as: "contacts",
         connect: |base_url, access, timeout| {
-            let token = if access == Access::Good { "pat-test" } else { "invalid" };
-            Arc::new(connected(token, base_url, true, timeout))
+            let values = match access {
+                Access::Good => json!({"token": "pat-test"}),
+                Access::Bad => json!({"token": "invalid"}),
+                Access::Renewing => json!({"auth": {
+                    "method": "refresh_token", "client_id": "app", "client_secret": "app-secret", "refresh_token": "rt",
+                }}),
+            };
+            Arc::new(with_settings(values, base_url, true, timeout))
         },
+        renews: true,
+        written_at: "batch/upsert",
         good,
         refused,
     })

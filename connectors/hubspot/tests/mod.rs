@@ -59,9 +59,13 @@ fn hubspot(base_url: &str, sandbox: bool, timeout: Duration) -> HubSpot {
 }
 
 fn connected(token: &str, base_url: &str, sandbox: bool, timeout: Duration) -> HubSpot {
+    with_settings(json!({"token": token}), base_url, sandbox, timeout)
+}
+
+fn with_settings(values: Json, base_url: &str, sandbox: bool, timeout: Duration) -> HubSpot {
     let settings = Settings {
         connection: "marketing".to_owned(),
-        values: json!({"token": token}).as_object().unwrap().clone(),
+        values: values.as_object().unwrap().clone(),
         base_url: Some(base_url.to_owned()),
         sandbox,
         limits: Limits::default(),

@@ -30,6 +30,8 @@ fn subject(options: Json) -> Subject {
             let token = if access == Access::Good { "tok-good" } else { "invalid" };
             Arc::new(connected(token, base_url, timeout))
         },
+        renews: false,
+        written_at: "/people",
         good,
         refused,
     }
