@@ -27,12 +27,6 @@ fn commands_of_other_versions_say_so() {
 }
 
 #[test]
-fn options_of_other_versions_say_so() {
-    let run = run(&["explain", "--record", "out"]).ends(1);
-    assert!(run.stderr.contains("`--record` is not part of this version"), "{run:#?}");
-}
-
-#[test]
 fn a_wrong_command_line_is_a_usage_error() {
     for arguments in [&["snyc"][..], &["explain", "--formt", "json"], &["--jobs", "0", "explain"], &[]] {
         let run = run(arguments).ends(2);
