@@ -112,6 +112,7 @@ fn checked(target: &Target) -> Result<ObjectType, ConnectorError> {
 impl Destination for HubSpot {
     fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError> {
         checked(target)?;
+        existing::updates(target)?;
         let all = capabilities_of(&self.limits);
         Ok(match lists::of(target) {
             Some(_) => Capabilities {
@@ -212,7 +213,8 @@ impl Destination for HubSpot {
         }
         let associations = Associations::open(&client, &object, &target.associations).await?;
         let creation = Creation::of(&target.missing);
-        Ok(Box::new(HubSpotSession { client, object, associations, creation }))
+        let updates = existing::updates(target)?;
+        Ok(Box::new(HubSpotSession { client, object, associations, creation, updates }))
     }
 
     fn traffic(&self) -> Traffic {
@@ -225,6 +227,8 @@ struct HubSpotSession {
     object: ObjectType,
     associations: Associations,
     creation: Creation,
+    /// Objects that creates meet are updated.
+    updates: bool,
 }
 
 /// The outcomes of a batch while they come in; what stays empty was never sent.
@@ -333,7 +337,7 @@ impl HubSpotSession {
         });
         let mut sent = sent.await?;
         if call == Call::Create {
-            existing::confirm((&self.client, &self.object), inputs, &mut sent).await;
+            existing::confirm((&self.client, &self.object), inputs, self.updates, &mut sent).await;
         }
         for (place, outcome) in places.iter().zip(sent) {
             outcomes.0[*place] = Some(outcome);

@@ -1,16 +1,18 @@
 //! Creates that meet an object with their own key.
 //!
 //! Nobody knows whose it is: somebody else's, or ours by a create whose answer was lost or that the network sent twice. What
-//! it holds decides. An object that holds every value that was to be sent is as wanted, so the create counts as done; any
-//! other is left alone and the row is refused, for a create never changes what is there. A row that shall change it is
-//! an upsert, which HubSpot has a call for.
+//! it holds decides. An object that holds every value that was to be sent is as wanted, so the create counts as done. Any
+//! other is left alone and the row is refused, for a create changes nothing that is there; where the mapping says
+//! `on_conflict: update`, it is updated instead.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::answers::{self, list, text};
-use super::client::{Client, ObjectType};
+use super::client::{Call, Client, ObjectType};
 use super::encode::{Inputs, fold};
-use crate::contract::{ConnectorError, Lookup, Number, Outcome};
+use crate::contract::{
+    ChangeRef, ConnectorError, FieldRef, Kind, Lookup, Number, Outcome, Target, ValueRef, Verb,
+};
 
 /// Codes of a create whose key an object has.
 const CODES: [&str; 2] = ["CONFLICT", "CONFLICTING_UNIQUE_VALUE"];
@@ -52,11 +54,28 @@ pub(super) async fn named(
         .collect())
 }
 
-/// Counts as done the refused creates whose object holds all that they were to send. Where HubSpot cannot be asked the
-/// refusals stand.
+/// Whether objects that creates meet are updated: `destination.on_conflict`.
+///
+/// # Errors
+/// [`Kind::Config`] for another word.
+pub(super) fn updates(target: &Target) -> Result<bool, ConnectorError> {
+    match target.options.get("on_conflict").map(|word| word.as_str().unwrap_or_default()) {
+        None | Some("refuse") => Ok(false),
+        Some("update") => Ok(true),
+        Some(_) => Err(ConnectorError::new(
+            Kind::Config,
+            "`destination.on_conflict` is neither `refuse` nor `update`",
+        )
+        .hint("`update` changes objects that a create meets; without it their rows are refused")),
+    }
+}
+
+/// Counts as done the refused creates whose object holds all that they were to send, and changes the objects of the
+/// others where that is asked for. Where HubSpot cannot be asked the refusals stand.
 pub(super) async fn confirm(
     (client, object): (&Client, &ObjectType),
     inputs: &Inputs,
+    updates: bool,
     outcomes: &mut [Outcome],
 ) {
     let met = |o: &Outcome| matches!(o, Outcome::Rejected { code, .. } if CODES.contains(&code.as_str()));
@@ -73,6 +92,7 @@ pub(super) async fn confirm(
             return;
         }
     };
+    let mut others = Vec::new();
     for ((place, key), lookup) in refused.iter().zip(answers::lookups(&texts, Some(property), &answer)) {
         let Lookup::Found { remote_id } = lookup else { continue };
         let found = list(&answer, "results").find(|found| text(found, "id").as_deref() == Some(&remote_id));
@@ -82,7 +102,45 @@ pub(super) async fn confirm(
         };
         if wanted[place].iter().all(|(name, value)| holds(name, value)) {
             outcomes[*place] = Outcome::Applied { remote_id: Some(remote_id), created: None };
+        } else if updates {
+            others.push((*place, remote_id));
         }
+    }
+    if !others.is_empty() {
+        update((client, object), (inputs, &others), outcomes).await;
+    }
+}
+
+/// Brings the rows of refused creates into the objects that they met, by their ids.
+async fn update(
+    (client, object): (&Client, &ObjectType),
+    (inputs, met): (&Inputs, &[(usize, String)]),
+    outcomes: &mut [Outcome],
+) {
+    let mut changed = Inputs::new(format!("{:08x}", getrandom::u32().unwrap_or_default()));
+    for (place, id) in met {
+        let properties = inputs.properties(*place);
+        let fields: Vec<FieldRef<'_>> =
+            properties.iter().map(|(name, value)| FieldRef { name, value: ValueRef::Text(value) }).collect();
+        let change =
+            ChangeRef { verb: Verb::Update, destination_key: &[], remote_id: Some(id), fields: &fields };
+        if let Err(outcome) = changed.push(change) {
+            outcomes[*place] = outcome;
+            return;
+        }
+    }
+    let (answer, _) = client.write(object, Call::Update, changed.body(0..met.len())).await;
+    let updated = match answer {
+        Ok(answer) => answers::outcomes(&changed, 0..met.len(), &answer.json.unwrap_or_default()),
+        // Refused whole, or never sent: the refusals of the creates stand.
+        Err(error) if error.kind != Kind::Ambiguous => return,
+        Err(error) => vec![Outcome::Unknown { reason: error.message }; met.len()],
+    };
+    for ((place, _), outcome) in met.iter().zip(updated) {
+        outcomes[*place] = match outcome {
+            Outcome::Applied { remote_id, .. } => Outcome::Applied { remote_id, created: Some(false) },
+            other => other,
+        };
     }
 }
 

@@ -34,6 +34,7 @@ use crate::registry::{Connector, Limits};
 fn option_schema(option: &str) -> serde_json::Value {
     match option {
         "create_missing_properties" => serde_json::json!({"type": "boolean"}),
+        "on_conflict" => serde_json::json!({"enum": ["refuse", "update"]}),
         _ => serde_json::json!({}),
     }
 }
@@ -49,7 +50,7 @@ pub const CONNECTOR: Connector = Connector {
     destination: Some(|settings| Ok(Arc::new(HubSpot::new(settings)?) as Arc<dyn Destination>)),
     capabilities: Some(|| connector::capabilities_of(&Limits::default())),
     objects: &["contacts", "companies", "deals", "tickets", "products", "a type id (`2-1234567`)"],
-    options: &["create_missing_properties", "list"],
+    options: &["create_missing_properties", "list", "on_conflict"],
     option_schema: Some(option_schema),
     sandboxed: true,
     errors: playbook::ENTRIES,

@@ -87,7 +87,8 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
     entry(
         "CONFLICT",
         "An object with this key exists already and holds other values, so it cannot be created.",
-        "Use `mode: upsert` to change what is there, or leave such rows out; merge duplicates in HubSpot.",
+        "Set `destination: {on_conflict: update}` to change such objects once, or use `mode: upsert`; or leave such rows out, and \
+         merge duplicates in HubSpot.",
     ),
     entry(
         "PROPERTY_NOT_CREATED",

@@ -239,6 +239,7 @@ pub(super) const DESTINATION_OPTIONS: &[&str] = &[
     "list",
     "lists",
     "create_missing_properties",
+    "on_conflict",
     "format",
     "compression",
     "delimiter",

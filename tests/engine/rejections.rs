@@ -136,3 +136,31 @@ fn a_row_that_is_refused_after_its_answer_was_lost_waits_its_turn() {
     assert_eq!(counts(&lab.sync(0), ["added", "delivered"]), [1, 1]);
     lab.assert_mirrored();
 }
+
+#[test]
+fn a_create_that_meets_another_object_is_refused_or_updates_it_as_the_mapping_says() {
+    for (option, code, counted, name) in [("refuse", 3, [3, 1], "Ada"), ("update", 0, [4, 0], "Ada L.")] {
+        let lab = Lab::new(THREE);
+        lab.sync(0);
+        std::fs::remove_dir_all(lab.file(".outflow/ledger")).unwrap();
+        lab.sql("update people set name = 'Ada L.' where id = 1; insert into people values (4, 'dee@x.io', 'Dee', 1)");
+        let lab = lab.mapping("mode: insert");
+        let mapping = std::fs::read_to_string(lab.file("mappings/people.yml")).unwrap();
+        let mapping = mapping
+            .replace("  object: contacts\n", &format!("  object: contacts\n  on_conflict: {option}\n"));
+        std::fs::write(lab.file("mappings/people.yml"), mapping).unwrap();
+        let report = lab.sync_with(&["--first-run"], code);
+        assert_eq!(counts(&report, ["delivered", "rejected"]), counted, "{option}: {report}");
+        assert_eq!(lab.names()["ada@x.io"], name, "{option}");
+        assert_eq!(lab.names().len(), 4, "{option}");
+    }
+    let lab = Lab::new(THREE);
+    let mapping = std::fs::read_to_string(lab.file("mappings/people.yml")).unwrap();
+    let mapping = mapping.replace("  object: contacts\n", "  object: contacts\n  on_conflict: merge\n");
+    std::fs::write(lab.file("mappings/people.yml"), mapping).unwrap();
+    let run = lab.run(&["check"]).ends(1);
+    assert!(
+        run.stderr.contains("neither `refuse` nor `update`") && run.stderr.contains("people.yml:"),
+        "{run:#?}"
+    );
+}
