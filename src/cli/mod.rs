@@ -20,6 +20,7 @@ mod history;
 mod init;
 mod ledger;
 mod man;
+mod resolve;
 mod retry;
 mod running;
 mod runs;
@@ -71,6 +72,7 @@ enum Command {
     Show(show::Show),
     Errors(errors::Errors),
     Retry(retry::Retry),
+    Resolve(resolve::Resolve),
     Explain(explain::Explain),
     Sandbox(sandbox::Sandbox),
     Ledger(ledger::Ledger),
@@ -82,8 +84,6 @@ enum Command {
     #[cfg(feature = "bench")]
     #[command(hide = true, name = "bench-floor")]
     Floor(floor::Floor),
-    #[command(hide = true)]
-    Resolve(absent::Absent),
     #[command(hide = true)]
     Compile(absent::Absent),
     #[command(hide = true)]
@@ -198,6 +198,7 @@ impl Command {
             Command::Show(command) => command.run(given),
             Command::Errors(command) => command.run(given),
             Command::Retry(command) => command.run(given),
+            Command::Resolve(command) => command.run(given),
             Command::Explain(command) => command.run(given),
             Command::Sandbox(command) => command.run(given),
             Command::Ledger(command) => command.run(given),

@@ -101,7 +101,8 @@ pub const CODES: &[ErrorEntry] = &[
     entry(
         "OF-RUN-033",
         "The answer to a create was lost and the destination cannot tell whether it happened.",
-        "Look in the destination; the row is not sent again blindly.",
+        "Look in the destination, then say what you found: `outflow resolve SYNC --key K --applied` or `--not-applied`. The row \
+         is not sent again blindly.",
     ),
     entry(
         "OF-RUN-040",

@@ -60,6 +60,7 @@ mod waves;
 
 pub use backfill_record::{Backfill, Pace};
 pub use cancel::Cancel;
+pub use recover::resolve_creates;
 pub use schedule::{Preflight, check_abilities, preflight, run};
 
 /// What the command line asks of a run.

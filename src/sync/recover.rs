@@ -178,6 +178,36 @@ async fn look_up(
     destination.look_up(target, &keys).await.map_err(|error| Error::destination(&error))
 }
 
+/// A person's word on creates that no destination can tell about: those of the rows whose key is meant were `applied`, or
+/// were not. Returns how many; the keys of the others come second, as JSON texts.
+///
+/// # Errors
+/// When the ledger cannot be read or written.
+pub fn resolve_creates(
+    ledger: &Ledger,
+    is_meant: impl Fn(&str) -> bool,
+    applied: bool,
+) -> Result<(usize, Vec<String>)> {
+    let (mut resolved, mut others) = (0, Vec::new());
+    let open = ledger.open_intents()?.into_iter();
+    for intent in open.filter(|intent| intent.handle.is_none() && !intent.verb.is_repeatable()) {
+        let mut settled = Vec::new();
+        for entry in &intent.entries {
+            if !is_meant(&entry.key_text) {
+                others.push(entry.key_text.clone());
+                continue;
+            }
+            let result = if applied { delivered(entry, None, None) } else { Settlement::Untouched };
+            settled.push(Settled { key: entry.key, result });
+        }
+        resolved += settled.len();
+        if !settled.is_empty() {
+            ledger.settle(intent.batch, &settled)?;
+        }
+    }
+    Ok((resolved, others))
+}
+
 /// Objects that a lost answer may have left under a destination key that the row no longer has: their ids, by key.
 pub async fn find_moved(
     target: &Target,
