@@ -70,12 +70,9 @@ impl Resolve {
         if let Ok(Json::Object(given)) = serde_json::from_str::<Json>(&self.key) {
             return given == key;
         }
-        let mut values = key.values();
-        match (values.next(), values.next()) {
-            (Some(Json::String(text)), None) => *text == self.key,
-            (Some(value), None) => value.to_string() == self.key,
-            _ => false,
-        }
+        let shown = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut values = key.values().map(shown);
+        values.next().is_some_and(|value| value == self.key) && values.next().is_none()
     }
 
     fn nothing(&self, others: &[String]) -> Error {
