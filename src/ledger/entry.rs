@@ -112,6 +112,19 @@ pub struct IntentEntry<T = String> {
     pub remote_id: Option<T>,
 }
 
+impl IntentEntry {
+    /// What is known of the object, should the batch have arrived.
+    pub fn detail(&self, remote_id: Option<String>) -> Detail {
+        Detail {
+            key: Some(self.key_text.clone()),
+            remote_id,
+            destination_hash: self.destination_hash,
+            destination_key: Some(self.destination_key.clone()),
+            ..Detail::default()
+        }
+    }
+}
+
 /// Number of a batch within its ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchId(pub i64);

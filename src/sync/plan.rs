@@ -14,14 +14,15 @@ use super::spill::CHUNK;
 use super::waves::{Order, Waves};
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
-use crate::project::OnMatchChange;
+use crate::project::{Mode, OnMatchChange};
 
 /// Plans the whole delta; marks in it which candidates go with the others of their kind.
 ///
 /// # Errors
 /// When the ledger, or what the delta spilled, cannot be read.
 pub fn plan(delta: &mut Delta, memory: &Memory<'_>, known: &Known, rules: &Rules) -> Result<Plan> {
-    if !known.moved.is_empty() || !delta.vanished.is_empty() || !delta.vanished_dirty.is_empty() {
+    let moved = !known.moved.is_empty() || !known.found.is_empty();
+    if moved || !delta.vanished.is_empty() || !delta.vanished_dirty.is_empty() {
         delta.destinations.seal();
     }
     let claims = claims(delta, memory, known, rules)?;
@@ -139,10 +140,23 @@ impl Planner<'_> {
                     (Verb::Upsert, Some(_)) => Verb::Update,
                     (verb, _) => verb,
                 };
-                let item = Item { after, ..record(candidate, verb, found.cloned(), (None, refusal)) };
+                let mut item = Item { after, ..record(candidate, verb, found.cloned(), (None, refusal)) };
+                if let Some(old) = found.and_then(|id| self.stale_member(key, id)) {
+                    item.after = after.or(Some(key));
+                    self.push(old);
+                }
                 self.push(item);
             }
         }
+    }
+
+    /// The member that a lost answer may have put on the list under the row's former match key.
+    fn stale_member(&self, key: KeyHash, id: &str) -> Option<Item> {
+        let lost = self.delta.dirty.get(&key)?.intents.last()?;
+        let is_live = self.delta.destinations.contains(lost.destination_hash);
+        let detail = lost.detail(Some(id.to_owned()));
+        let is_stale = self.rules.mode == Mode::Audience && !is_live;
+        is_stale.then(|| removal(key, &detail, (Purpose::Replace, self.rules.removing())))
     }
 
     /// The row's match key is another one than the destination knows it by.
@@ -279,13 +293,7 @@ impl Planner<'_> {
             if taken || !sent.insert(hash) {
                 continue;
             }
-            let detail = Detail {
-                key: Some(intent.key_text.clone()),
-                remote_id: intent.remote_id.clone(),
-                destination_hash: intent.destination_hash,
-                destination_key: Some(intent.destination_key.clone()),
-                ..Detail::default()
-            };
+            let detail = intent.detail(intent.remote_id.clone());
             items.push(removal(key, &detail, (purpose, self.rules.removing())));
         }
         if items.is_empty() {

@@ -129,14 +129,8 @@ fn settlement(entry: &IntentEntry, outcome: Outcome) -> Settlement {
 }
 
 fn delivered(entry: &IntentEntry, remote_id: Option<String>, created: Option<bool>) -> Settlement {
-    let detail = Detail {
-        key: Some(entry.key_text.clone()),
-        remote_id: remote_id.or_else(|| entry.remote_id.clone()),
-        created,
-        destination_hash: entry.destination_hash,
-        destination_key: Some(entry.destination_key.clone()),
-        ..Detail::default()
-    };
+    let remote_id = remote_id.or_else(|| entry.remote_id.clone());
+    let detail = Detail { created, ..entry.detail(remote_id) };
     Settlement::Delivered { record: entry.record, detail: Some(Box::new(detail)) }
 }
 

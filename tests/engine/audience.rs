@@ -101,6 +101,24 @@ fn a_lost_answer_is_made_good_and_a_member_already_there_is_one() {
     assert_eq!(sync(&lab, 0, ["unchanged", "requests"]), [3, 0]);
 }
 
+/// Nobody knows who was put on the list; meanwhile one row has another match key, and one is gone.
+#[test]
+fn members_that_a_lost_answer_left_are_taken_off_when_their_rows_moved_or_went() {
+    let lab = office();
+    lab.sql("insert into people values (4, 'dee@x.io', 'Dee', 0)");
+    lab.run(&["sync", "people"]).ends(0);
+    let project = std::fs::read_to_string(lab.file("outflow.yml")).unwrap();
+    let faulty = project.replace("faults: []", "faults: [{do: lost_ack, path: memberships}]");
+    std::fs::write(lab.file("outflow.yml"), faulty).unwrap();
+    assert_eq!(sync(&lab, 3, ["unknown"]), [3]);
+    assert_eq!(members(&lab), these(["ada@x.io", "bob@x.io", "cyd@x.io"]));
+    std::fs::write(lab.file("outflow.yml"), project).unwrap();
+    lab.sql("delete from people where id in (2, 4); update people set email = 'dee@x.io' where id = 1");
+    sync(&lab, 0, ["delivered"]);
+    assert_eq!(members(&lab), these(["cyd@x.io", "dee@x.io"]));
+    assert_eq!(sync(&lab, 0, ["unchanged", "requests"]), [2, 0]);
+}
+
 #[test]
 fn what_is_no_list_or_no_audience_is_said_before_anything_is_sent() {
     for (from, to, word) in [
