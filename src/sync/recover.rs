@@ -147,6 +147,8 @@ async fn look_for(
         let mut settled = Vec::new();
         for (entry, answer) in entries.iter().zip(answers) {
             let result = match answer {
+                // The object is there, but its links may not be: it is sent once more, and meets itself.
+                Lookup::Found { .. } if !target.associations.is_empty() => Settlement::Unknown,
                 Lookup::Found { remote_id } => delivered(entry, Some(remote_id), None),
                 Lookup::Absent => Settlement::Untouched,
                 Lookup::Unclear => {

@@ -228,8 +228,9 @@ fn what_cannot_be_linked_is_said_before_anything_is_sent() {
 #[cfg(debug_assertions)]
 #[test]
 fn a_run_that_ends_between_an_object_and_its_links_is_made_good_by_the_next() {
-    for plan in POINTS.iter().flat_map(|point| [1, 2].map(|n| format!("{point}:{n}"))) {
-        let office = Office::new(&format!("{SEVERAL}mode: mirror\n"));
+    let plans = POINTS.iter().flat_map(|point| [1, 2].map(|n| format!("{point}:{n}")));
+    for (plan, mode) in plans.flat_map(|plan| ["mirror", "insert"].map(|mode| (plan.clone(), mode))) {
+        let office = Office::new(&format!("{SEVERAL}mode: {mode}\n"));
         office.sync("companies", 0);
         let variables = [("OUTFLOW_REHEARSE", plan.as_str())];
         let run = crate::support::outflow_with(office.folder.path(), &["sync", "people", "-q"], &variables);
