@@ -14,4 +14,5 @@ pub mod json_api;
 pub mod registry;
 pub mod rehearsal;
 pub mod sandbox;
+pub mod settings;
 pub mod sqlite;

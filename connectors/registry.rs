@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::contract::{Capabilities, ConnectorError, Destination, RateLimit, Source};
 use crate::http::QuotaBook;
+use crate::sandbox::Emulator;
 
 /// One key of a connection of this type in `outflow.yml`.
 #[derive(Debug, Clone, Copy)]
@@ -86,9 +87,33 @@ pub struct Connector {
     pub options: &'static [&'static str],
     /// JSON Schema of each of them; without it any value fits.
     pub option_schema: Option<fn(&str) -> Json>,
-    /// The sandbox has an emulator of it.
-    pub sandboxed: bool,
+    /// Its emulator in the sandbox, where it has one.
+    pub emulator: Option<Emulator>,
     pub errors: &'static [ErrorEntry],
+}
+
+impl Connector {
+    /// One that can do nothing; a connector says what it has beyond this.
+    pub const BLANK: Connector = Connector {
+        name: "",
+        title: "",
+        summary: "",
+        settings: &[],
+        source: None,
+        reads_files: false,
+        destination: None,
+        capabilities: None,
+        objects: &[],
+        options: &[],
+        option_schema: None,
+        emulator: None,
+        errors: &[],
+    };
+
+    /// Whether `base_url: sandbox` works.
+    pub fn is_sandboxed(&self) -> bool {
+        self.emulator.is_some()
+    }
 }
 
 /// The connectors a process knows; tests add their own.
@@ -101,19 +126,10 @@ impl Registry {
     }
 }
 
-/// The connectors of the released binary.
-#[cfg(not(feature = "bench"))]
+/// The connectors of the released binary, and one more for benchmarks.
 pub const REGISTRY: Registry = Registry(&[
     crate::files::CONNECTOR,
-    crate::json_api::CONNECTOR,
-    crate::hubspot::CONNECTOR,
-    crate::sqlite::CONNECTOR,
-]);
-
-/// The connectors of the released binary, and one for benchmarks.
-#[cfg(feature = "bench")]
-pub const REGISTRY: Registry = Registry(&[
-    crate::files::CONNECTOR,
+    #[cfg(feature = "bench")]
     crate::files::DISCARD,
     crate::json_api::CONNECTOR,
     crate::hubspot::CONNECTOR,

@@ -27,15 +27,9 @@ pub const CONNECTOR: Connector = Connector {
         Setting { name: "path", required: true, secret: false, help: "Folder of jobs and objects." },
         Setting { name: "abort_at", required: false, secret: false, help: "`start`, `handle` or `upload`." },
     ],
-    source: None,
-    reads_files: false,
     destination: Some(make),
-    capabilities: None,
     objects: &["things"],
-    options: &[],
-    option_schema: None,
-    sandboxed: false,
-    errors: &[],
+    ..Connector::BLANK
 };
 
 fn make(settings: &Settings) -> Result<Arc<dyn Destination>, ConnectorError> {
@@ -244,9 +238,5 @@ impl Session for Jobs {
             Ok(())
         })?;
         Receipt::new(batch.len(), outcomes)
-    }
-
-    async fn finish(&self) -> Result<(), ConnectorError> {
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{ConnectorError, Value, ValueRef};
+use super::{ConnectorError, Kind, Value, ValueRef};
 
 /// What to do with one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -45,6 +45,30 @@ impl fmt::Display for Verb {
             Verb::Join => "join",
             Verb::Leave => "leave",
         })
+    }
+}
+
+/// The verb of a batch, learnt while its changes are looked at: a batch has one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OneVerb(Option<Verb>);
+
+impl OneVerb {
+    /// # Errors
+    /// [`Kind::Internal`] where an earlier change has another verb.
+    pub fn see(&mut self, verb: Verb) -> Result<(), ConnectorError> {
+        match self.0.get_or_insert(verb) {
+            seen if *seen == verb => Ok(()),
+            seen => Err(ConnectorError::new(
+                Kind::Internal,
+                format!("a batch must hold changes of one verb, not `{seen}` and `{verb}`"),
+            )),
+        }
+    }
+
+    /// # Errors
+    /// [`Kind::Internal`] where no change was seen.
+    pub fn get(self) -> Result<Verb, ConnectorError> {
+        self.0.ok_or_else(|| ConnectorError::new(Kind::Internal, "a batch must hold a change"))
     }
 }
 

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::permission::Always;
 use super::{
-    Association, BatchSource, Capabilities, Catalog, ConnectorError, Permission, Property, Receipt, Value,
+    Association, BatchSource, Capabilities, Catalog, ConnectorError, Kind, Permission, Property, Receipt,
+    Value,
 };
 
 /// The object of a destination that a sync writes, with the options of the mapping's `destination` block.
@@ -180,9 +181,19 @@ pub trait Session: Send + Sync {
 
     /// Fetches the results of a job, waiting for its end. After a crash `batch` holds verbs, destination keys and remote ids,
     /// but no fields; a job that never got its data is ended, and its changes are deferred.
-    async fn settle(&self, handle: &RemoteHandle, batch: &dyn BatchSource)
-    -> Result<Receipt, ConnectorError>;
+    ///
+    /// A session that stores no handles has no jobs, and leaves this as it is.
+    async fn settle(
+        &self,
+        handle: &RemoteHandle,
+        _batch: &dyn BatchSource,
+    ) -> Result<Receipt, ConnectorError> {
+        let message = format!("batches are answered at once here; there is no job `{}`", handle.0);
+        Err(ConnectorError::new(Kind::Internal, message))
+    }
 
     /// Renames, manifests, done-markers, after the last batch.
-    async fn finish(&self) -> Result<(), ConnectorError>;
+    async fn finish(&self) -> Result<(), ConnectorError> {
+        Ok(())
+    }
 }

@@ -18,14 +18,14 @@ mod value_ref;
 pub use association::{Association, AssociationKind};
 pub use capability::{Capabilities, DeleteKind, RateLimit};
 pub use catalog::{Catalog, FieldType, Property};
-pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, Verb};
+pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, OneVerb, Verb};
 pub use destination::{
     AccountId, Connected, Destination, Handles, Lookup, Normaliser, QuotaOwner, RemoteHandle, RunContext,
     Session, Submitted, Target, Traffic,
 };
 pub use error::{ConnectorError, Kind, Retry};
 pub use permission::Permission;
-pub use receipt::{Outcome, Receipt};
+pub use receipt::{Outcome, Outcomes, Receipt};
 pub use row::{Block, Column, MAX_CELL, Raw, Row, RowBatch, RowBatchBuilder, Schema};
 pub use source::{Extract, FileQuery, Query, RowSink, Source};
 pub use value::{Cell, Number, NumberError, Value};

@@ -28,6 +28,36 @@ pub enum Outcome {
     Unknown { reason: String },
 }
 
+/// The outcomes of a batch while they come in, in any order. What is never set was not sent.
+#[derive(Debug, Clone)]
+pub struct Outcomes(Vec<Option<Outcome>>);
+
+impl Outcomes {
+    /// None yet, of so many changes.
+    pub fn new(changes: usize) -> Self {
+        Outcomes(vec![None; changes])
+    }
+
+    /// Sets the outcome of the change at this place; a later one replaces an earlier one. A place that the batch does not
+    /// have is nobody's.
+    pub fn set(&mut self, place: usize, outcome: Outcome) {
+        if let Some(slot) = self.0.get_mut(place) {
+            *slot = Some(outcome);
+        }
+    }
+
+    /// The outcome of the change at this place, where it is known.
+    pub fn get(&self, place: usize) -> Option<&Outcome> {
+        self.0.get(place)?.as_ref()
+    }
+
+    /// One outcome per change: what was not sent is deferred.
+    pub fn receipt(self) -> Receipt {
+        let unsent = || Outcome::Deferred { reason: "it was not sent".to_owned() };
+        Receipt(self.0.into_iter().map(|outcome| outcome.unwrap_or_else(unsent)).collect())
+    }
+}
+
 /// One [`Outcome`] per change of a batch, in the batch's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt(Vec<Outcome>);

@@ -182,10 +182,6 @@ impl Session for Parts {
             }
         }
     }
-
-    async fn finish(&self) -> Result<(), ConnectorError> {
-        Ok(())
-    }
 }
 
 fn applied(batch: &dyn BatchSource) -> Receipt {

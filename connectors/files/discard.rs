@@ -17,15 +17,10 @@ pub const DISCARD: Connector = Connector {
     title: "Discard",
     summary: "Confirms every change and keeps none, for benchmarks.",
     settings: &[],
-    source: None,
-    reads_files: false,
     destination: Some(|_| Ok(Arc::new(Discard::default()))),
     capabilities: Some(capabilities),
     objects: &["any name"],
-    options: &[],
-    option_schema: None,
-    sandboxed: false,
-    errors: &[],
+    ..Connector::BLANK
 };
 
 fn capabilities() -> Capabilities {
@@ -91,10 +86,6 @@ impl Session for Discard {
         batch: &dyn BatchSource,
     ) -> Result<Receipt, ConnectorError> {
         Ok(applied(batch))
-    }
-
-    async fn finish(&self) -> Result<(), ConnectorError> {
-        Ok(())
     }
 }
 

@@ -44,10 +44,8 @@ pub const CONNECTOR: Connector = Connector {
     destination: Some(open_destination),
     capabilities: Some(destination::capabilities),
     objects: &["a file name"],
-    options: &[],
-    option_schema: None,
-    sandboxed: false,
     errors: errors::CODES,
+    ..Connector::BLANK
 };
 
 fn open_source(settings: &Settings) -> Result<Arc<dyn Source>, ConnectorError> {

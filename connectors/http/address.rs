@@ -18,6 +18,20 @@ pub struct BaseUrl {
     encrypted: bool,
 }
 
+/// A text as one segment of a path: all but the unreserved characters of RFC 3986 percent-encoded.
+pub fn escaped(segment: &str) -> String {
+    let mut escaped = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
 impl BaseUrl {
     /// # Errors
     /// [`Kind::Config`] for what is no address of an API, and for `http://` to another machine.

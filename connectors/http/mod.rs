@@ -25,7 +25,11 @@ mod counts;
 mod credentials;
 mod day;
 mod exchange;
+mod items;
+pub mod json;
 mod limiter;
+mod owner;
+mod parts;
 mod quota;
 mod record;
 mod renewal;
@@ -39,15 +43,18 @@ mod trace;
 mod transport;
 pub mod window;
 
-pub use address::BaseUrl;
+pub use address::{BaseUrl, escaped};
 pub use bisect::{Reply, bisect, default_budget};
 pub use book::{Ask, Facts, Memory, News, QuotaBook, Taken};
 pub use client::{HttpClient, Setup};
 pub use credentials::{ClientAuth, Credentials, Grant, GrantKind};
 pub use day::{Day, Spent};
+pub use items::Items;
+pub use owner::owner;
+pub use parts::in_parts;
 pub use record::record_into;
 pub use request::{Access, Answer, Observed, Request, Vendor, Verdict, moment};
-pub use retry::Policy;
+pub use retry::{Policy, shortened};
 pub use transport::{CA_FILE, ca_file};
 
 /// Makes aws-lc-rs the TLS provider of this process; a later call changes nothing.

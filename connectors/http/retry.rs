@@ -152,12 +152,13 @@ pub(super) fn by_status(title: &str, answer: &Answer) -> Option<ConnectorError> 
     })
 }
 
-/// Messages can hold whole pages; a person reads the beginning.
-fn shortened(text: &str) -> String {
+/// The first line of a vendor's message, at most 300 characters of it: it can hold whole pages and stack traces.
+pub fn shortened(message: &str) -> String {
     const LONGEST: usize = 300;
-    match text.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.to_owned(),
+    let line = message.lines().next().unwrap_or_default();
+    match line.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line.to_owned(),
     }
 }
 

@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 use super::encode::{Inputs, Sent, fold};
 use super::errors::{Refusal, refusal};
 use crate::contract::{Lookup, Outcome};
+use crate::http::json::{list, strings, text};
 
 /// One outcome per input of an answered batch write, which held a part of the inputs.
 pub(super) fn outcomes(
@@ -222,24 +223,4 @@ pub(super) fn archived(
     let outcomes = outcomes(inputs, part.iter().copied(), answer);
     let absent = |o: &Outcome| matches!(o, Outcome::Rejected { code, .. } if code == "OBJECT_NOT_FOUND");
     part.into_iter().zip(outcomes).map(|(place, o)| if absent(&o) { gone(place) } else { o }).collect()
-}
-
-pub(super) fn list<'a>(body: &'a Json, name: &str) -> impl Iterator<Item = &'a Json> {
-    body.get(name).and_then(Json::as_array).into_iter().flatten()
-}
-
-/// A text, or a number as text: ids come as either.
-pub(super) fn text(object: &Json, name: &str) -> Option<String> {
-    match object.get(name)? {
-        Json::String(text) => Some(text.clone()),
-        Json::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// A list of texts, or a single one.
-pub(super) fn strings<'a>(object: &'a Json, name: &str) -> impl Iterator<Item = &'a str> {
-    let value = object.get(name);
-    let many = value.and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
-    many.chain(value.and_then(Json::as_str))
 }

@@ -9,11 +9,14 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
 
-use super::answers::{list, lookups, text};
+use super::answers::lookups;
 use super::client::{BATCH, Client, ObjectType, not_understood};
 use super::links::{Made, Prepared, Wanted, unconfirmed};
-use crate::contract::{Association, AssociationKind, BatchSource, ConnectorError, Kind, Lookup, Outcome};
+use crate::contract::{
+    Association, AssociationKind, BatchSource, ConnectorError, Kind, Lookup, Outcome, Outcomes,
+};
 use crate::http::Request;
+use crate::http::json::{list, text};
 use crate::rehearsal::point;
 
 /// Inputs of one call.
@@ -166,7 +169,7 @@ impl Associations {
 
     /// Makes the links of the objects that were written. An object that did not get all of its links is unknown: it is
     /// sent again.
-    pub(super) async fn make(&self, prepared: &Prepared, outcomes: &mut [Option<Outcome>]) {
+    pub(super) async fn make(&self, prepared: &Prepared, outcomes: &mut Outcomes) {
         for (index, link) in self.links.iter().enumerate() {
             let made = Made::of(prepared, index, outcomes);
             point("links.make");
@@ -178,7 +181,7 @@ impl Associations {
             for (place, why) in made.failed(&failed) {
                 let reason =
                     format!("the object was written, but not its link `{}`: {why}", link.association.field);
-                outcomes[place] = Some(Outcome::Unknown { reason });
+                outcomes.set(place, Outcome::Unknown { reason });
             }
         }
     }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value as Json};
-use sha2::{Digest, Sha256};
 
 use super::version::ApiVersion;
-use crate::contract::{ConnectorError, Kind, QuotaOwner};
+use crate::contract::{ConnectorError, QuotaOwner};
 use crate::http::{self, BaseUrl, CA_FILE, ClientAuth, Credentials, Grant, GrantKind};
 use crate::registry::{Setting, Settings};
+use crate::settings::text;
 
 const API: &str = "https://api.hubapi.com";
 
@@ -55,27 +55,18 @@ pub(super) struct Config {
 
 impl Config {
     /// # Errors
-    /// [`Kind::Config`] for missing credentials or two of them, an unknown setting or a bad address.
+    /// [`Kind::Config`](crate::contract::Kind::Config) for missing credentials or two of them, an unknown setting or a bad address.
     pub(super) fn read(settings: &Settings) -> Result<Self, ConnectorError> {
-        let connection = &settings.connection;
-        let refuse = |what: &str, hint: &str| {
-            let message = format!("connection `{connection}` (hubspot): {what}");
-            ConnectorError::new(Kind::Config, message).hint(hint)
-        };
-        let known = |name: &String| SETTINGS.iter().any(|setting| setting.name == name);
-        if let Some(name) = settings.values.keys().find(|name| !known(name)) {
-            let hint = "it takes `token` or `auth`, `api_version`, `ca_file`, `base_url` and `limits`";
-            return Err(refuse(&format!("unknown setting `{name}`"), hint));
-        }
-        let version = match settings.values.get("api_version") {
-            None => ApiVersion::default(),
-            named => text("api_version", named)
-                .and_then(|text| {
-                    ApiVersion::parse(text).ok_or_else(|| format!("there is no `api_version` `{text}`"))
-                })
-                .map_err(|what| refuse(&what, &format!("use {}", ApiVersion::ALL)))?,
-        };
-        let base_url = BaseUrl::parse(settings.base_url.as_deref().unwrap_or(API), connection)?;
+        settings.only("hubspot", SETTINGS)?;
+        let refuse = |what: &str, hint: &str| settings.refuse("hubspot", what, hint);
+        let version = settings.text("api_version").and_then(|named| match named {
+            None => Ok(ApiVersion::default()),
+            Some(text) => {
+                ApiVersion::parse(text).ok_or_else(|| format!("there is no `api_version` `{text}`"))
+            }
+        });
+        let version = version.map_err(|what| refuse(&what, &format!("use {}", ApiVersion::ALL)))?;
+        let base_url = BaseUrl::parse(settings.base_url.as_deref().unwrap_or(API), &settings.connection)?;
         let (credentials, app) = match (settings.values.get("token"), settings.values.get("auth")) {
             (Some(_), Some(_)) => {
                 let what = "both `token` and `auth` are set";
@@ -92,22 +83,12 @@ impl Config {
                 (Credentials::grant(grant), app)
             }
         };
-        let owner = owner(&base_url, &SecretString::from(app));
+        // Limits are per app and host: only these are known before the first request. A private app is known by its token.
+        let owner = http::owner("hubspot", &base_url, [app.as_str()]);
         let ca_file = http::ca_file(settings)?;
-        let (connection, sandbox) = (connection.clone(), settings.sandbox);
+        let (connection, sandbox) = (settings.connection.clone(), settings.sandbox);
         Ok(Config { connection, credentials, base_url, owner, ca_file, version, sandbox })
     }
-}
-
-/// One owner per app and host: only these are known before the first request, and limits are per app. A private app
-/// is known by its token.
-fn owner(base_url: &BaseUrl, app: &SecretString) -> QuotaOwner {
-    let mut hash = Sha256::new();
-    hash.update(base_url.as_str());
-    hash.update([0]);
-    hash.update(app.expose_secret());
-    let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    QuotaOwner(format!("hubspot:{hex}"))
 }
 
 /// Reads the block `auth`.
@@ -132,15 +113,6 @@ fn grant(auth: &Json, base_url: &BaseUrl) -> Result<Grant, String> {
     }
 }
 
-fn text<'a>(name: &str, value: Option<&'a Json>) -> Result<&'a str, String> {
-    match value {
-        Some(Json::String(text)) if !text.trim().is_empty() => Ok(text.trim()),
-        Some(Json::String(_)) => Err(format!("`{name}` is empty")),
-        Some(_) => Err(format!("`{name}` must be a text")),
-        None => Err(format!("`{name}` is missing")),
-    }
-}
-
 const TOKEN_HINT: &str = "set it as `token: \"${HUBSPOT_TOKEN}\"` and give the variable a private app's access token; \
                           an OAuth app takes `auth` instead";
 
@@ -152,6 +124,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::contract::Kind;
     use crate::registry::Limits;
 
     fn settings(values: Json) -> Settings {

@@ -17,7 +17,7 @@ use super::lists::{self, List, ListSession};
 use super::named::named;
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue,
-    Handles, Kind, Lookup, Normaliser, Outcome, Property, QuotaOwner, RateLimit, Receipt, RemoteHandle,
+    Handles, Kind, Lookup, Normaliser, OneVerb, Outcome, Outcomes, Property, QuotaOwner, RateLimit,
     RunContext, Session, Submitted, Target, Traffic, Value, Verb,
 };
 use crate::http::{HttpClient, Policy, Reply, Setup, bisect, default_budget};
@@ -231,16 +231,6 @@ struct HubSpotSession {
     updates: bool,
 }
 
-/// The outcomes of a batch while they come in; what stays empty was never sent.
-struct Outcomes(Vec<Option<Outcome>>);
-
-impl Outcomes {
-    fn receipt(self) -> Result<Receipt, ConnectorError> {
-        let unsent = || Outcome::Deferred { reason: "it was not sent".to_owned() };
-        Receipt::new(self.0.len(), self.0.into_iter().map(|o| o.unwrap_or_else(unsent)).collect())
-    }
-}
-
 #[async_trait]
 impl Session for HubSpotSession {
     async fn submit(
@@ -248,28 +238,28 @@ impl Session for HubSpotSession {
         batch: &dyn BatchSource,
         _handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
-        let mut outcomes = Outcomes(vec![None; batch.len()]);
+        let mut outcomes = Outcomes::new(batch.len());
         let links = self.associations.prepare(batch).await?;
-        let mut verbs = Vec::with_capacity(batch.len());
+        let (mut verb, mut seen) = (OneVerb::default(), 0);
         let name = format!("{:08x}", getrandom::u32().unwrap_or_default());
         let mut inputs = Inputs::new(name).without(self.associations.fields());
         let mut places = Vec::with_capacity(batch.len());
         batch.each(&mut |change| {
-            let place = verbs.len();
-            verbs.push(change.verb);
+            let place = seen;
+            seen += 1;
+            verb.see(change.verb)?;
             if let Some(refusal) = links.refusal(place) {
-                outcomes.0[place] = Some(refusal.clone());
+                outcomes.set(place, refusal.clone());
                 return Ok(());
             }
             match inputs.push(change) {
                 Ok(()) => places.push(place),
-                Err(outcome) => outcomes.0[place] = Some(outcome),
+                Err(outcome) => outcomes.set(place, outcome),
             }
             Ok(())
         })?;
-        let one = verbs.first().filter(|verb| verbs.iter().all(|other| other == *verb));
-        let Some(call) = one.and_then(|verb| call_of(*verb)) else {
-            return Err(ConnectorError::new(Kind::Internal, "a batch must hold changes of one verb"));
+        let Some(call) = call_of(verb.get()?) else {
+            return Err(ConnectorError::new(Kind::Internal, "objects are no members of a list"));
         };
         if call != Call::Archive {
             self.creation.ensure(&self.client, &self.object).await?;
@@ -277,21 +267,8 @@ impl Session for HubSpotSession {
             (inputs, places) = self.with_record_ids(&inputs, &places, &mut outcomes).await?;
         }
         self.send(call, (&inputs, &places), &mut outcomes).await?;
-        self.associations.make(&links, &mut outcomes.0).await;
-        Ok(Submitted::Done(outcomes.receipt()?))
-    }
-
-    async fn settle(
-        &self,
-        handle: &RemoteHandle,
-        _batch: &dyn BatchSource,
-    ) -> Result<Receipt, ConnectorError> {
-        let message = format!("HubSpot's batches are answered at once; there is no job `{}`", handle.0);
-        Err(ConnectorError::new(Kind::Internal, message))
-    }
-
-    async fn finish(&self) -> Result<(), ConnectorError> {
-        Ok(())
+        self.associations.make(&links, &mut outcomes).await;
+        Ok(Submitted::Done(outcomes.receipt()))
     }
 }
 
@@ -340,7 +317,7 @@ impl HubSpotSession {
             existing::confirm((&self.client, &self.object), inputs, self.updates, &mut sent).await;
         }
         for (place, outcome) in places.iter().zip(sent) {
-            outcomes.0[*place] = Some(outcome);
+            outcomes.set(*place, outcome);
         }
         Ok(())
     }
@@ -373,11 +350,11 @@ impl HubSpotSession {
                         kept.push(*place);
                     }
                     Lookup::Absent => {
-                        outcomes.0[*place] = Some(Outcome::Applied { remote_id: None, created: None });
+                        outcomes.set(*place, Outcome::Applied { remote_id: None, created: None });
                     }
                     Lookup::Unclear => {
                         let reason = "HubSpot did not say which object has this key".to_owned();
-                        outcomes.0[*place] = Some(Outcome::Deferred { reason });
+                        outcomes.set(*place, Outcome::Deferred { reason });
                     }
                 }
             }

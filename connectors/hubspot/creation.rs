@@ -6,10 +6,10 @@
 use serde_json::{Value as Json, json};
 use tokio::sync::OnceCell;
 
-use super::answers::text;
 use super::client::{Client, ObjectType};
 use super::properties;
 use crate::contract::{ConnectorError, FieldType, Kind, Property, Retry};
+use crate::http::json::text;
 
 /// The type and field type of a new property; none for values whose options or form only the account knows.
 fn types(kind: FieldType) -> Option<(&'static str, &'static str)> {

@@ -1,19 +1,18 @@
 //! Changes as HubSpot reads them: every property value is a text.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::Write;
 
 use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, Verb, write_text};
+use crate::http::Items;
 
 /// The elements of a batch's `inputs`, encoded one after another: any run of them can be sent as it stands.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     /// Begins every trace id: the answer to another batch, which has another, proves nothing.
     name: String,
-    /// JSON, each element with a comma behind it.
-    json: Vec<u8>,
-    /// Where each element ends in it, the comma included.
-    ends: Vec<usize>,
+    items: Items,
     sent: Vec<Sent>,
     /// The property that the inputs are matched on.
     pub(super) key_name: Option<String>,
@@ -65,21 +64,7 @@ impl Inputs {
 
     /// `{"inputs": [...]}` with these elements, ready to send.
     pub(super) fn body(&self, part: impl IntoIterator<Item = usize>) -> Vec<u8> {
-        let mut body = b"{\"inputs\":[".to_vec();
-        for place in part {
-            body.extend_from_slice(self.element(place));
-            body.push(b',');
-        }
-        if body.last() == Some(&b',') {
-            body.pop();
-        }
-        body.extend_from_slice(b"]}");
-        body
-    }
-
-    fn element(&self, place: usize) -> &[u8] {
-        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.json[start..self.ends[place] - 1]
+        self.items.body("{\"inputs\":[", part, "]}")
     }
 
     /// The properties that an element was sent with, as texts by name; none for one that is to be archived.
@@ -89,76 +74,72 @@ impl Inputs {
             #[serde(default)]
             properties: HashMap<String, String>,
         }
-        let element = serde_json::from_slice::<Element>(self.element(place));
+        let element = serde_json::from_slice::<Element>(self.items.item(place));
         element.map(|element| element.properties).unwrap_or_default()
     }
 
     /// Adds one change as the input of its verb's batch call; with a trace id that names its place, so that HubSpot
     /// answers for each. A row that cannot be said in HubSpot's words is refused here.
     pub(super) fn push(&mut self, change: ChangeRef<'_>) -> Result<(), Outcome> {
-        let start = self.json.len();
-        match self.write(change) {
-            Ok(sent) => {
-                self.end(sent);
-                Ok(())
-            }
-            Err(refused) => {
-                self.json.truncate(start);
-                Err(refused)
-            }
-        }
-    }
-
-    /// Adds an object that is to be archived.
-    pub(super) fn push_id(&mut self, record_id: &str) {
-        self.json.extend_from_slice(b"{\"id\":");
-        write_text(record_id, &mut self.json);
-        self.json.push(b'}');
-        self.end(Sent { record_id: Some(record_id.to_owned()), ..Sent::default() });
-    }
-
-    fn end(&mut self, sent: Sent) {
-        self.json.push(b',');
-        self.ends.push(self.json.len());
-        self.sent.push(sent);
-    }
-
-    fn write(&mut self, change: ChangeRef<'_>) -> Result<Sent, Outcome> {
         let key = change.destination_key.first();
         if let Some(field) = key.filter(|_| self.key_name.is_none()) {
             self.key_name = Some(field.name.to_owned());
         }
-        let mut sent = Sent { key: key.map(texted).transpose()?, ..Sent::default() };
-        let by_id = matches!(change.verb, Verb::Update | Verb::Delete);
-        sent.record_id = change.remote_id.filter(|_| by_id).map(str::to_owned);
-        sent.by_key = change.verb != Verb::Create && sent.record_id.is_none();
-        if sent.by_key && sent.key.as_deref().is_none_or(str::is_empty) {
-            let message = "the match key is empty, so HubSpot cannot find the object".to_owned();
-            let field = key.map(|field| field.name.to_owned());
-            return Err(Outcome::Rejected { code: "KEY_EMPTY".to_owned(), field, message });
-        }
-        let out = &mut self.json;
-        out.push(b'{');
-        if let Some(id) = sent.id() {
-            out.extend_from_slice(b"\"id\":");
-            write_text(id, out);
-            out.push(b',');
-        }
-        if let Some(field) = key.filter(|_| sent.by_key) {
-            out.extend_from_slice(b"\"idProperty\":");
-            write_text(field.name, out);
-            out.push(b',');
-        }
-        if change.verb != Verb::Delete {
-            out.extend_from_slice(b"\"properties\":{");
-            write_properties(change, key.filter(|_| sent.record_id.is_none()), &self.left_out, out)?;
-            let _ = write!(out, "}},\"objectWriteTraceId\":\"{}-{}\"}}", self.name, self.sent.len());
-        } else {
-            out.pop();
-            out.push(b'}');
-        }
-        Ok(sent)
+        let Inputs { name, items, sent, left_out, .. } = self;
+        let trace = format!("{name}-{}", sent.len());
+        let new = items.push(|out| write(change, &trace, left_out, out))?;
+        sent.push(new);
+        Ok(())
     }
+
+    /// Adds an object that is to be archived.
+    pub(super) fn push_id(&mut self, record_id: &str) {
+        let Ok(()) = self.items.push(|out| {
+            out.extend_from_slice(b"{\"id\":");
+            write_text(record_id, out);
+            out.push(b'}');
+            Ok::<(), Infallible>(())
+        });
+        self.sent.push(Sent { record_id: Some(record_id.to_owned()), ..Sent::default() });
+    }
+}
+
+fn write(
+    change: ChangeRef<'_>,
+    trace: &str,
+    left_out: &[String],
+    out: &mut Vec<u8>,
+) -> Result<Sent, Outcome> {
+    let key = change.destination_key.first();
+    let mut sent = Sent { key: key.map(texted).transpose()?, ..Sent::default() };
+    let by_id = matches!(change.verb, Verb::Update | Verb::Delete);
+    sent.record_id = change.remote_id.filter(|_| by_id).map(str::to_owned);
+    sent.by_key = change.verb != Verb::Create && sent.record_id.is_none();
+    if sent.by_key && sent.key.as_deref().is_none_or(str::is_empty) {
+        let message = "the match key is empty, so HubSpot cannot find the object".to_owned();
+        let field = key.map(|field| field.name.to_owned());
+        return Err(Outcome::Rejected { code: "KEY_EMPTY".to_owned(), field, message });
+    }
+    out.push(b'{');
+    if let Some(id) = sent.id() {
+        out.extend_from_slice(b"\"id\":");
+        write_text(id, out);
+        out.push(b',');
+    }
+    if let Some(field) = key.filter(|_| sent.by_key) {
+        out.extend_from_slice(b"\"idProperty\":");
+        write_text(field.name, out);
+        out.push(b',');
+    }
+    if change.verb != Verb::Delete {
+        out.extend_from_slice(b"\"properties\":{");
+        write_properties(change, key.filter(|_| sent.record_id.is_none()), left_out, out)?;
+        let _ = write!(out, "}},\"objectWriteTraceId\":\"{trace}\"}}");
+    } else {
+        out.pop();
+        out.push(b'}');
+    }
+    Ok(sent)
 }
 
 /// The fields, and the key with them, in the form it is matched on: a created object must carry it. For an update by

@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value as Json;
 
 use crate::contract::{ConnectorError, Kind, Outcome, Retry};
-use crate::http::{Answer, Observed, Vendor};
+use crate::http::{Answer, Observed, Vendor, shortened};
 
 /// What the sender must know of HubSpot.
 pub(super) const VENDOR: Vendor =
@@ -28,7 +28,7 @@ pub(super) fn judge(answer: &Answer) -> Option<ConnectorError> {
     }
     let body = answer.json.as_ref().unwrap_or(&Json::Null);
     let category = body.get("category").or_else(|| body.get("errorType")).and_then(Json::as_str);
-    let said = body.get("message").and_then(Json::as_str).map(first_sentence).unwrap_or_default();
+    let said = body.get("message").and_then(Json::as_str).map(shortened).unwrap_or_default();
     let error = match (answer.status, category) {
         (429, _) | (_, Some("RATE_LIMIT" | "RATE_LIMITS" | "RATE-LIMIT_REACHED")) => throttled(answer, &said),
         (423, _) => ConnectorError::new(Kind::Unavailable, "HubSpot has locked these objects for a moment")
@@ -152,7 +152,7 @@ pub(super) fn refusal(error: &Json) -> Refusal {
         code => code,
     };
     let field = inner.and_then(property_name).or_else(|| property_name(error));
-    Refusal { code: code.to_owned(), field, message: first_sentence(message) }
+    Refusal { code: code.to_owned(), field, message: shortened(message) }
 }
 
 /// One value of a refusal's list of invalid values.
@@ -183,12 +183,12 @@ pub(super) fn invalid_values(message: &str) -> Vec<Invalid> {
 fn embedded(message: &str) -> Option<Refusal> {
     let mut invalid = invalid_values(message).into_iter();
     let first = invalid.next()?;
-    let mut message = first_sentence(&first.words);
+    let mut message = shortened(&first.words);
     for other in invalid {
         let name = other.property.as_deref().unwrap_or("another property");
-        message.push_str(&format!("; `{name}`: {}", first_sentence(&other.words)));
+        message.push_str(&format!("; `{name}`: {}", shortened(&other.words)));
     }
-    Some(Refusal { code: first.code, field: first.property, message: first_sentence(&message) })
+    Some(Refusal { code: first.code, field: first.property, message: shortened(&message) })
 }
 
 fn property_name(error: &Json) -> Option<String> {
@@ -196,16 +196,6 @@ fn property_name(error: &Json) -> Option<String> {
     let names = ["propertyName", "propertyNames", "properties"].iter().find_map(|n| context.get(n))?;
     let name = names.as_str().or_else(|| names.get(0)?.as_str())?;
     Some(name.to_owned())
-}
-
-/// Messages can hold whole stack traces and lists; a person reads the beginning.
-pub(super) fn first_sentence(message: &str) -> String {
-    const LONGEST: usize = 300;
-    let line = message.lines().next().unwrap_or_default();
-    match line.char_indices().nth(LONGEST) {
-        Some((cut, _)) => format!("{}…", &line[..cut]),
-        None => line.to_owned(),
-    }
 }
 
 /// `X-HubSpot-RateLimit-*`; search and OAuth answers leave some or all of them out.

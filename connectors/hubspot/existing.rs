@@ -7,12 +7,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::answers::{self, list, text};
+use super::answers;
 use super::client::{Call, Client, ObjectType};
 use super::encode::{Inputs, fold};
 use crate::contract::{
     ChangeRef, ConnectorError, FieldRef, Kind, Lookup, Number, Outcome, Target, ValueRef, Verb,
 };
+use crate::http::json::{list, text};
 
 /// Codes of a create whose key an object has.
 const CODES: [&str; 2] = ["CONFLICT", "CONFLICTING_UNIQUE_VALUE"];

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value as Json;
 
-use super::answers::{list, text};
-use crate::contract::Outcome;
+use crate::contract::{Outcome, Outcomes};
+use crate::http::json::{list, text};
 
 /// What one change of a batch names for one link.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,9 +61,9 @@ pub(super) struct Made<'a> {
 }
 
 impl<'a> Made<'a> {
-    pub(super) fn of(prepared: &'a Prepared, link: usize, outcomes: &[Option<Outcome>]) -> Self {
+    pub(super) fn of(prepared: &'a Prepared, link: usize, outcomes: &Outcomes) -> Self {
         let written = |place: usize| match outcomes.get(place) {
-            Some(Some(Outcome::Applied { remote_id: Some(id), .. })) => Some(id.clone()),
+            Some(Outcome::Applied { remote_id: Some(id), .. }) => Some(id.clone()),
             _ => None,
         };
         let objects: Vec<_> = prepared
@@ -136,8 +136,8 @@ mod tests {
         Wanted { place, link: 0, ids: ids.iter().map(|id| (*id).to_owned()).collect() }
     }
 
-    fn applied(id: &str) -> Option<Outcome> {
-        Some(Outcome::Applied { remote_id: Some(id.to_owned()), created: None })
+    fn applied(id: &str) -> Outcome {
+        Outcome::Applied { remote_id: Some(id.to_owned()), created: None }
     }
 
     #[test]
@@ -156,8 +156,11 @@ mod tests {
     fn only_what_was_written_is_linked() {
         let all = vec![wanted(0, &["7", "8"]), wanted(1, &["7"]), wanted(2, &["7"])];
         let prepared = Prepared { wanted: all, ..Prepared::default() };
-        let unknown = Some(Outcome::Unknown { reason: "lost".into() });
-        let outcomes = [applied("1"), unknown, applied("3")];
+        let mut outcomes = Outcomes::new(3);
+        let unknown = Outcome::Unknown { reason: "lost".into() };
+        for (place, outcome) in [applied("1"), unknown, applied("3")].into_iter().enumerate() {
+            outcomes.set(place, outcome);
+        }
         let made = Made::of(&prepared, 0, &outcomes);
         assert_eq!(made.objects(), ["1", "3"]);
         let mut pairs = made.pairs();

@@ -7,14 +7,15 @@ use async_trait::async_trait;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
-use super::answers::{list, lookups, strings, text};
+use super::answers::lookups;
 use super::client::{BATCH, Client, ObjectType, not_understood};
 use super::encode;
 use crate::contract::{
-    BatchSource, ConnectorError, Handles, Kind, Lookup, Outcome, Receipt, RemoteHandle, Session, Submitted,
+    BatchSource, ConnectorError, Handles, Kind, Lookup, OneVerb, Outcome, Outcomes, Session, Submitted,
     Target, Verb,
 };
-use crate::http::Request;
+use crate::http::json::{list, strings, text};
+use crate::http::{Request, escaped};
 
 /// Rows of one batch; a call may hold many more, but a lost answer leaves all of them in doubt.
 pub(super) const MEMBERS: usize = 500;
@@ -80,13 +81,6 @@ impl List {
     }
 }
 
-fn escaped(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
-    name.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
-}
-
 pub(super) struct ListSession {
     pub(super) client: Client,
     pub(super) object: ObjectType,
@@ -107,10 +101,10 @@ impl Session for ListSession {
         batch: &dyn BatchSource,
         _handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
-        let (mut verbs, mut members) = (Vec::new(), Vec::new());
+        let (mut verb, mut members) = (OneVerb::default(), Vec::new());
         batch.each(&mut |change| {
+            verb.see(change.verb)?;
             let key = change.destination_key.first();
-            verbs.push(change.verb);
             members.push(Member {
                 key: key.map_or(Ok(String::new()), |field| encode::text(&field.value)),
                 property: key.map(|field| field.name.to_owned()),
@@ -118,49 +112,27 @@ impl Session for ListSession {
             });
             Ok(())
         })?;
-        let joins = match verbs.first() {
-            Some(Verb::Join) => true,
-            Some(Verb::Leave) => false,
+        let joins = match verb.get()? {
+            Verb::Join => true,
+            Verb::Leave => false,
             _ => return Err(ConnectorError::new(Kind::Internal, "a list takes members only")),
         };
-        if verbs.iter().any(|verb| (*verb == Verb::Join) != joins) {
-            return Err(ConnectorError::new(Kind::Internal, "a batch must hold changes of one verb"));
-        }
         let mut outcomes = self.find(&mut members, joins).await?;
         self.change(&members, joins, &mut outcomes).await?;
-        let unsent = || Outcome::Deferred { reason: "it was not sent".to_owned() };
-        let outcomes = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(unsent));
-        Ok(Submitted::Done(Receipt::new(members.len(), outcomes.collect())?))
-    }
-
-    async fn settle(
-        &self,
-        handle: &RemoteHandle,
-        _batch: &dyn BatchSource,
-    ) -> Result<Receipt, ConnectorError> {
-        let message = format!("changes of a list are answered at once; there is no job `{}`", handle.0);
-        Err(ConnectorError::new(Kind::Internal, message))
-    }
-
-    async fn finish(&self) -> Result<(), ConnectorError> {
-        Ok(())
+        Ok(Submitted::Done(outcomes.receipt()))
     }
 }
 
 impl ListSession {
     /// Looks up the record ids that are not known; what cannot be a member has its outcome then.
-    async fn find(
-        &self,
-        members: &mut [Member],
-        joins: bool,
-    ) -> Result<Vec<Option<Outcome>>, ConnectorError> {
-        let mut outcomes = vec![None; members.len()];
+    async fn find(&self, members: &mut [Member], joins: bool) -> Result<Outcomes, ConnectorError> {
+        let mut outcomes = Outcomes::new(members.len());
         let mut wanted = Vec::new();
         for (place, member) in members.iter().enumerate().filter(|(_, member)| member.id.is_none()) {
             match &member.key {
                 Ok(key) if !key.is_empty() => wanted.push((place, key.clone())),
-                Ok(_) => outcomes[place] = Some(refused("KEY_EMPTY", "the match key is empty")),
-                Err(why) => outcomes[place] = Some(refused("LIST_SEPARATOR", why)),
+                Ok(_) => outcomes.set(place, refused("KEY_EMPTY", "the match key is empty")),
+                Err(why) => outcomes.set(place, refused("LIST_SEPARATOR", why)),
             }
         }
         let property = members.iter().find_map(|member| member.property.clone());
@@ -170,10 +142,10 @@ impl ListSession {
             for ((place, key), lookup) in part.iter().zip(lookups(&keys, property.as_deref(), &answer)) {
                 match lookup {
                     Lookup::Found { remote_id } => members[*place].id = Some(remote_id),
-                    Lookup::Absent => outcomes[*place] = Some(absent(&self.object, key, joins)),
+                    Lookup::Absent => outcomes.set(*place, absent(&self.object, key, joins)),
                     Lookup::Unclear => {
                         let reason = format!("HubSpot did not say which object has the key `{key}`");
-                        outcomes[*place] = Some(Outcome::Deferred { reason });
+                        outcomes.set(*place, Outcome::Deferred { reason });
                     }
                 }
             }
@@ -185,7 +157,7 @@ impl ListSession {
         &self,
         members: &[Member],
         joins: bool,
-        outcomes: &mut [Option<Outcome>],
+        outcomes: &mut Outcomes,
     ) -> Result<(), ConnectorError> {
         let ids = |member: &Member| member.id.clone();
         let mut all: Vec<String> = members.iter().filter_map(ids).collect();
@@ -204,10 +176,10 @@ impl ListSession {
         let missing: Vec<&str> = strings(&answer, "recordIdsMissing").collect();
         let mut looked_up = 0;
         for (place, member) in members.iter().enumerate() {
-            let Some(id) = member.id.as_ref().filter(|_| outcomes[place].is_none()) else { continue };
+            let Some(id) = member.id.as_ref().filter(|_| outcomes.get(place).is_none()) else { continue };
             let key = member.key.as_deref().unwrap_or_default();
             let applied = || Outcome::Applied { remote_id: Some(id.clone()), created: None };
-            outcomes[place] = Some(if done.contains(&id.as_str()) {
+            let outcome = if done.contains(&id.as_str()) {
                 applied()
             } else if missing.contains(&id.as_str()) {
                 absent(&self.object, key, joins)
@@ -217,7 +189,8 @@ impl ListSession {
                     true => applied(),
                     false => Outcome::Unknown { reason: "the answer does not name this member".to_owned() },
                 }
-            });
+            };
+            outcomes.set(place, outcome);
         }
         Ok(())
     }

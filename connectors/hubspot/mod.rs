@@ -19,7 +19,7 @@ mod lists;
 mod named;
 mod playbook;
 mod properties;
-pub(crate) mod sandbox;
+mod sandbox;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -45,13 +45,12 @@ pub const CONNECTOR: Connector = Connector {
     title: "HubSpot",
     summary: "CRM objects by batch upsert, archive for removals",
     settings: config::SETTINGS,
-    source: None,
-    reads_files: false,
     destination: Some(|settings| Ok(Arc::new(HubSpot::new(settings)?) as Arc<dyn Destination>)),
     capabilities: Some(|| connector::capabilities_of(&Limits::default())),
     objects: &["contacts", "companies", "deals", "tickets", "products", "a type id (`2-1234567`)"],
     options: &["create_missing_properties", "list", "on_conflict"],
     option_schema: Some(option_schema),
-    sandboxed: true,
+    emulator: Some(sandbox::EMULATOR),
     errors: playbook::ENTRIES,
+    ..Connector::BLANK
 };

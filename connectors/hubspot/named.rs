@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value as Json;
 
-use super::answers::{Index, list};
+use super::answers::Index;
 use super::encode::Inputs;
-use super::errors::{Invalid, Refusal, first_sentence, invalid_values, refusal};
+use super::errors::{Invalid, Refusal, invalid_values, refusal};
 use crate::contract::Outcome;
+use crate::http::{json::list, shortened};
 
 /// What stands before and after the value in HubSpot's messages. `{}` is the property's name.
 const WORDS: &[(&str, &str)] = &[
@@ -59,7 +60,7 @@ impl Invalid {
         speaks_of_it.then(|| Refusal {
             code: self.code.clone(),
             field: Some(name.clone()),
-            message: first_sentence(&self.words),
+            message: shortened(&self.words),
         })
     }
 

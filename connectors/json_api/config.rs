@@ -3,13 +3,12 @@
 use reqwest::header::{HeaderMap, HeaderValue};
 use secrecy::SecretString;
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
 use super::block::{Block, list, wrong};
 use super::requests::header;
 use super::rules::Pointer;
 use crate::contract::{ConnectorError, QuotaOwner};
-use crate::http::{BaseUrl, CA_FILE, ClientAuth, Credentials, Grant, GrantKind};
+use crate::http::{self, BaseUrl, CA_FILE, ClientAuth, Credentials, Grant, GrantKind};
 use crate::registry::{Setting, Settings};
 
 type Result<T> = std::result::Result<T, ConnectorError>;
@@ -87,22 +86,12 @@ impl Config {
                 .map_err(|_| wrong(&path, "holds characters that cannot be sent in a header"))?;
             headers.insert(parsed, value);
         }
-        let owner = owner(&base_url, settings);
+        // Only the address and the credentials are known of a limit's owner.
+        let text = |name| settings.values.get(name).map(Json::to_string).unwrap_or_default();
+        let owner = http::owner("http", &base_url, [text("auth"), text("headers")]);
         let account = account(&block)?;
         Ok(Config { base_url, credentials, headers, account, owner, sandbox: settings.sandbox })
     }
-}
-
-/// One owner per address and credentials: only these are known of a limit's owner.
-fn owner(base_url: &BaseUrl, settings: &Settings) -> QuotaOwner {
-    let mut hash = Sha256::new();
-    hash.update(base_url.as_str());
-    for name in ["auth", "headers"] {
-        hash.update([0]);
-        hash.update(settings.values.get(name).map(Json::to_string).unwrap_or_default());
-    }
-    let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    QuotaOwner(format!("http:{hex}"))
 }
 
 fn account(block: &Block<'_>) -> Result<Option<Account>> {

@@ -10,7 +10,7 @@ mod playbook;
 mod requests;
 mod rows;
 mod rules;
-pub(crate) mod sandbox;
+mod sandbox;
 mod schema;
 mod session;
 mod template;
@@ -31,13 +31,12 @@ pub const CONNECTOR: Connector = Connector {
     title: "HTTP",
     summary: "Any JSON API, by requests and rules that the mapping declares",
     settings: config::SETTINGS,
-    source: None,
-    reads_files: false,
     destination: Some(|settings| Ok(Arc::new(JsonApi::new(settings)?) as Arc<dyn Destination>)),
     capabilities: Some(connector::usual),
     objects: &["a name of yours"],
     options: requests::OPTIONS,
     option_schema: Some(schema::of_option),
-    sandboxed: true,
+    emulator: Some(sandbox::EMULATOR),
     errors: playbook::ENTRIES,
+    ..Connector::BLANK
 };

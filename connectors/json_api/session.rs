@@ -10,9 +10,9 @@ use super::encode::{self, Fault, Row, TOO_LARGE};
 use super::requests::{Call, Requests};
 use super::rows::Key;
 use crate::contract::{
-    BatchSource, ConnectorError, Handles, Kind, Outcome, Receipt, RemoteHandle, Session, Submitted, Verb,
+    BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Session, Submitted, Verb,
 };
-use crate::http::{Answer, HttpClient, Reply, Request, Verdict, bisect, default_budget};
+use crate::http::{Answer, HttpClient, Reply, Request, Verdict, in_parts};
 
 pub(super) struct JsonApiSession {
     pub(super) client: HttpClient,
@@ -28,45 +28,31 @@ impl Session for JsonApiSession {
         batch: &dyn BatchSource,
         _handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
-        let (mut rows, mut outcomes) = (Vec::with_capacity(batch.len()), vec![None; batch.len()]);
-        let (mut verb, mut mixed, mut place) = (None, false, 0);
+        let (mut rows, mut outcomes) = (Vec::with_capacity(batch.len()), Outcomes::new(batch.len()));
+        let (mut verb, mut place) = (OneVerb::default(), 0);
         batch.each(&mut |change| {
-            mixed |= *verb.get_or_insert(change.verb) != change.verb;
+            verb.see(change.verb)?;
             match Row::new(change, &self.object) {
                 Ok(row) => rows.push((place, row)),
-                Err(fault) => outcomes[place] = Some(fault.outcome()),
+                Err(fault) => outcomes.set(place, fault.outcome()),
             }
             place += 1;
             Ok(())
         })?;
-        let verb = verb
-            .filter(|_| !mixed)
-            .ok_or_else(|| ConnectorError::new(Kind::Internal, "a batch must hold changes of one verb"))?;
+        let verb = verb.get()?;
         let (places, rows): (Vec<usize>, Vec<Row>) = rows.into_iter().unzip();
         let sent = match self.requests.get(verb) {
             Some(call) => {
                 let parts = Parts { session: self, call, verb, rows: &rows };
-                parts.deliver().await?
+                let cut = parts.cut();
+                in_parts(rows.len(), &cut, |places| parts.send(places)).await?
             }
             None => vec![no_request(verb); rows.len()],
         };
         for (place, outcome) in places.into_iter().zip(sent) {
-            outcomes[place] = Some(outcome);
+            outcomes.set(place, outcome);
         }
-        Ok(Submitted::Done(Receipt::new(batch.len(), outcomes.into_iter().flatten().collect())?))
-    }
-
-    async fn settle(
-        &self,
-        handle: &RemoteHandle,
-        _batch: &dyn BatchSource,
-    ) -> Result<Receipt, ConnectorError> {
-        let message = format!("requests are answered at once; there is no job `{}`", handle.0);
-        Err(ConnectorError::new(Kind::Internal, message))
-    }
-
-    async fn finish(&self) -> Result<(), ConnectorError> {
-        Ok(())
+        Ok(Submitted::Done(outcomes.receipt()))
     }
 }
 
@@ -87,36 +73,6 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// # Errors
-    /// A failure before any row had, or may have had, an effect.
-    async fn deliver(&self) -> Result<Vec<Outcome>, ConnectorError> {
-        let mut outcomes: Vec<Outcome> = Vec::with_capacity(self.rows.len());
-        let mut stopped = None;
-        for part in self.cut() {
-            if let Some(reason) = &stopped {
-                outcomes.extend(part.map(|_| Outcome::Deferred { reason: String::clone(reason) }));
-                continue;
-            }
-            let send = |places: Vec<usize>| self.send(part.start, places);
-            match bisect(part.len(), default_budget(part.len()), send).await {
-                Ok(sent) => outcomes.extend(sent),
-                Err(error) => {
-                    let nothing_yet = outcomes.iter().all(|o| matches!(o, Outcome::Rejected { .. }));
-                    if nothing_yet && (error.kind != Kind::Ambiguous || part.len() == self.rows.len()) {
-                        return Err(error);
-                    }
-                    let reason = error.message;
-                    outcomes.extend(part.map(|_| match error.kind {
-                        Kind::Ambiguous => Outcome::Unknown { reason: reason.clone() },
-                        _ => Outcome::Deferred { reason: reason.clone() },
-                    }));
-                    stopped = Some(reason);
-                }
-            }
-        }
-        Ok(outcomes)
-    }
-
     /// The rows in parts that one request each may hold, by their number and by the size of the body.
     fn cut(&self) -> Vec<Range<usize>> {
         let most = self.call.rows();
@@ -141,14 +97,13 @@ impl Parts<'_> {
         encode::request(self.call, &rows, &self.session.headers)
     }
 
-    /// Sends the rows at these places, counted from `start`, in one request.
-    async fn send(&self, start: usize, places: Vec<usize>) -> Result<Reply, ConnectorError> {
-        let row = |place: usize| start + place;
-        let request = match self.request(places.iter().copied().map(row)) {
+    /// Sends the rows at these places in one request.
+    async fn send(&self, places: Vec<usize>) -> Result<Reply, ConnectorError> {
+        let request = match self.request(places.iter().copied()) {
             Ok(request) => request,
-            Err(fault) => return self.faulty(start, &places, fault),
+            Err(fault) => return self.faulty(&places, fault),
         };
-        let keys: Vec<Key> = places.iter().map(|place| self.rows[row(*place)].key.clone()).collect();
+        let keys: Vec<Key> = places.iter().map(|place| self.rows[*place].key.clone()).collect();
         let rules = &self.call.rules;
         let named = Mutex::new(Vec::new());
         let judge = |answer: &Answer| {
@@ -173,9 +128,9 @@ impl Parts<'_> {
     }
 
     /// Names the rows that make no request by themselves; where there is none, they make none together.
-    fn faulty(&self, start: usize, places: &[usize], fault: Fault) -> Result<Reply, ConnectorError> {
+    fn faulty(&self, places: &[usize], fault: Fault) -> Result<Reply, ConnectorError> {
         let alone = |place: &usize| {
-            let fault = self.request(std::iter::once(start + place)).err()?;
+            let fault = self.request(std::iter::once(*place)).err()?;
             Some((*place, fault.outcome()))
         };
         let named: Vec<(usize, Outcome)> = places.iter().filter_map(alone).collect();

@@ -8,6 +8,7 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use super::value::{digits, is_null, write_json};
 use crate::contract::write_text;
+use crate::http::escaped;
 
 /// Steps that one text may take; a batch of a thousand rows takes some tens of thousands.
 const FUEL: u64 = 10_000_000;
@@ -203,17 +204,7 @@ fn json(value: &Jinja) -> Result<String, Error> {
 
 /// The value's text with all but the unreserved characters of RFC 3986 percent-encoded.
 fn encoded(value: &Jinja) -> String {
-    let text = if is_null(value) { String::new() } else { value.to_string() };
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    if is_null(value) { String::new() } else { escaped(&value.to_string()) }
 }
 
 /// Prints null as nothing, numbers in their one form, structures as JSON; then escapes for the place, unless a filter

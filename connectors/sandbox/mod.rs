@@ -27,3 +27,4 @@ pub use server::Sandbox;
 pub use show::{reset, show};
 pub(crate) use state::{Object, State};
 pub use store::Storage;
+pub use vendor::Emulator;

@@ -1,4 +1,4 @@
-//! What an emulator of one vendor is, and the list of them.
+//! What an emulator of one vendor is. The registry of connectors lists them.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 use super::config::VendorConfig;
 use super::state::State;
 use crate::contract::RateLimit;
+use crate::registry::REGISTRY;
 
 /// One request, below the vendor's prefix.
 #[derive(Debug, Clone)]
@@ -98,29 +99,31 @@ pub trait Vendor: Send + Sync {
     fn finish(&self, answer: &mut Answer, usage: &Usage);
 }
 
-/// An emulator's line in the list.
-pub(crate) struct Emulator {
-    /// It stands under `/NAME`.
-    pub(crate) name: &'static str,
+/// How a connector's emulator is made; it stands under `/NAME`, by the connector's name.
+#[derive(Clone, Copy)]
+pub struct Emulator {
     /// Keys of the `sandbox` block that are this vendor's own.
-    pub(crate) keys: &'static [&'static str],
-    pub(crate) make: fn(&VendorConfig) -> Result<Box<dyn Vendor>, String>,
+    pub keys: &'static [&'static str],
+    /// Makes it from what the block declares.
+    pub make: fn(&VendorConfig) -> Result<Box<dyn Vendor>, String>,
 }
 
-const EMULATORS: [Emulator; 2] = [crate::json_api::sandbox::EMULATOR, crate::hubspot::sandbox::EMULATOR];
+fn all() -> impl Iterator<Item = (&'static str, &'static Emulator)> {
+    REGISTRY.0.iter().filter_map(|connector| Some((connector.name, connector.emulator.as_ref()?)))
+}
 
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    EMULATORS.iter().map(|emulator| emulator.name)
+    all().map(|(name, _)| name)
 }
 
 pub(super) fn get(name: &str) -> Option<&'static Emulator> {
-    const { &EMULATORS }.iter().find(|emulator| emulator.name == name)
+    all().find(|(known, _)| *known == name).map(|(_, emulator)| emulator)
 }
 
 /// What a block for all vendors says to this one: the keys of others are left out.
 pub(super) fn part(name: &str, block: &Map<String, Json>) -> Json {
     let own = get(name).map_or(&[][..], |emulator| emulator.keys);
-    let foreign = |key: &str| !own.contains(&key) && EMULATORS.iter().any(|other| other.keys.contains(&key));
+    let foreign = |key: &str| !own.contains(&key) && all().any(|(_, other)| other.keys.contains(&key));
     block.iter().filter(|(key, _)| !foreign(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

@@ -29,14 +29,7 @@ pub const CONNECTOR: Connector = Connector {
         help: "The database file; a relative path is relative to the project.",
     }],
     source: Some(open),
-    reads_files: false,
-    destination: None,
-    capabilities: None,
-    objects: &[],
-    options: &[],
-    option_schema: None,
-    sandboxed: false,
-    errors: &[],
+    ..Connector::BLANK
 };
 
 fn open(settings: &Settings) -> Result<Arc<dyn Source>, ConnectorError> {

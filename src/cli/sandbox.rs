@@ -151,7 +151,7 @@ fn config_of_file(path: &Path) -> Result<SandboxConfig> {
 
 fn config_of_project(project: &Project) -> Result<SandboxConfig> {
     let mut config = SandboxConfig::default();
-    for connection in project.connections.values().filter(|connection| connection.connector.sandboxed) {
+    for connection in project.connections.values().filter(|connection| connection.connector.is_sandboxed()) {
         if let Some(block) = &connection.sandbox {
             config.add(connection.connector.name, block).map_err(|message| {
                 Error::new("OF-CFG-090", ErrorKind::Config, message).at(connection.location.clone())

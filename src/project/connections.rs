@@ -68,7 +68,7 @@ impl Reader<'_> {
 
     /// Connections of one system share its emulated account, so that their blocks must not contradict each other.
     fn sandbox(&self, connector: &Connector, block: &Node, accounts: &mut SandboxConfig, path: &str) {
-        if !connector.sandboxed {
+        if !connector.is_sandboxed() {
             let message =
                 format!("`{path}.sandbox` has no effect: the sandbox does not emulate {}", connector.title);
             return self.file.error(block.pos, codes::NO_SANDBOX, message);
@@ -194,7 +194,7 @@ impl Reader<'_> {
     fn base_url(&self, connector: &Connector, node: &Node, path: &str) -> (Option<String>, bool) {
         let Some(value) = node.get("base_url") else { return (None, false) };
         match value.text() {
-            Some("sandbox") if connector.sandboxed => (None, true),
+            Some("sandbox") if connector.is_sandboxed() => (None, true),
             Some("sandbox") => {
                 let message = format!("the sandbox does not emulate {}", connector.title);
                 self.file.error(value.pos, codes::NO_SANDBOX, message);

@@ -49,7 +49,8 @@ pub fn one(connector: &Connector) -> Answer {
     if let Some(capabilities) = connector.capabilities.map(|of| of()) {
         text.push_str(&abilities(&capabilities));
     }
-    let sandbox = if connector.sandboxed { "`base_url: sandbox` emulates it" } else { "not in the sandbox" };
+    let sandbox =
+        if connector.is_sandboxed() { "`base_url: sandbox` emulates it" } else { "not in the sandbox" };
     let _ = writeln!(text, "{sandbox}");
     Answer::new(text, Map::from_iter([("connectors".to_owned(), Json::Array(vec![object(connector)]))]))
 }
@@ -140,7 +141,7 @@ fn object(connector: &Connector) -> Json {
         "settings": connector.settings.iter().map(setting).collect::<Vec<_>>(),
         "objects": connector.objects,
         "options": connector.options,
-        "sandbox": connector.sandboxed,
+        "sandbox": connector.is_sandboxed(),
         "capabilities": capabilities,
     })
 }

@@ -33,7 +33,7 @@ fn every_connector_is_complete() {
             folder: FOLDERS.iter().find(|(name, _)| *name == c.name).map_or(c.name, |(_, folder)| folder),
             title: c.title,
             destination: c.destination.is_some(),
-            sandboxed: c.sandboxed,
+            sandboxed: c.is_sandboxed(),
         })
         .collect();
     let faults = faults(tree::root(), &entries);

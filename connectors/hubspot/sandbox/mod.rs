@@ -37,8 +37,8 @@ const PORTAL: u64 = 62_515;
 /// Most inputs of a batch.
 const BATCH: usize = 100;
 
-pub(crate) const EMULATOR: Emulator =
-    Emulator { name: "hubspot", keys: &["associations", "errors", "lists", "oauth"], make: emulator };
+pub(super) const EMULATOR: Emulator =
+    Emulator { keys: &["associations", "errors", "lists", "oauth"], make: emulator };
 
 /// The emulator of one portal.
 ///

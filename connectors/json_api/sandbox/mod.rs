@@ -32,12 +32,8 @@ const TOKEN: &str = "/oauth/token";
 /// Most items of a batch.
 const BATCH: usize = 1000;
 
-/// The emulator's line in the sandbox's list.
-pub(crate) const EMULATOR: Emulator = Emulator {
-    name: "http",
-    keys: &[],
-    make: |config| Ok(Box::new(Api { objects: config.objects.clone() })),
-};
+pub(super) const EMULATOR: Emulator =
+    Emulator { keys: &[], make: |config| Ok(Box::new(Api { objects: config.objects.clone() })) };
 
 struct Api {
     objects: Objects,

@@ -21,22 +21,6 @@ where
     unreachable!("loading a project opens no connection")
 }
 
-const PLAIN: Connector = Connector {
-    name: "",
-    title: "",
-    summary: "",
-    settings: &[],
-    source: None,
-    reads_files: false,
-    destination: None,
-    capabilities: None,
-    objects: &[],
-    options: &[],
-    option_schema: None,
-    sandboxed: false,
-    errors: &[],
-};
-
 /// One source, one that reads files and writes, one destination with an emulator, one without.
 pub const REGISTRY: Registry = Registry(&[
     Connector {
@@ -44,7 +28,7 @@ pub const REGISTRY: Registry = Registry(&[
         title: "SQLite",
         settings: &[setting("path", true, false)],
         source: Some(never),
-        ..PLAIN
+        ..Connector::BLANK
     },
     Connector {
         name: "files",
@@ -53,7 +37,7 @@ pub const REGISTRY: Registry = Registry(&[
         source: Some(never),
         reads_files: true,
         destination: Some(never),
-        ..PLAIN
+        ..Connector::BLANK
     },
     Connector {
         name: "hubspot",
@@ -61,16 +45,15 @@ pub const REGISTRY: Registry = Registry(&[
         settings: &[setting("token", true, true), setting("auth", false, false)],
         destination: Some(never),
         options: &["list"],
-        option_schema: None,
-        sandboxed: true,
-        ..PLAIN
+        emulator: outflow_connectors::hubspot::CONNECTOR.emulator,
+        ..Connector::BLANK
     },
     Connector {
         name: "webhook",
         title: "Webhook",
         settings: &[setting("secret", false, true)],
         destination: Some(never),
-        ..PLAIN
+        ..Connector::BLANK
     },
 ]);
 

@@ -1,0 +1,96 @@
+//! Reading a connection's settings, with errors that name the connection and the fix.
+
+use serde_json::Value as Json;
+
+use crate::contract::{ConnectorError, Kind};
+use crate::registry::{Setting, Settings};
+
+impl Settings {
+    /// An error about this connection: what is wrong with it, and what to do.
+    pub fn refuse(&self, kind: &str, what: &str, hint: &str) -> ConnectorError {
+        let message = format!("connection `{}` ({kind}): {what}", self.connection);
+        ConnectorError::new(Kind::Config, message).hint(hint)
+    }
+
+    /// Checks that the connection has no other settings than these, `base_url` and `limits`.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for the first unknown one; its hint lists those that there are.
+    pub fn only(&self, kind: &str, known: &[Setting]) -> Result<(), ConnectorError> {
+        let unknown = self.values.keys().find(|name| known.iter().all(|setting| setting.name != *name));
+        let Some(name) = unknown else { return Ok(()) };
+        let names = known.iter().map(|setting| format!("`{}`", setting.name));
+        let hint = format!("it takes {}, `base_url` and `limits`", names.collect::<Vec<_>>().join(", "));
+        Err(self.refuse(kind, &format!("unknown setting `{name}`"), &hint))
+    }
+
+    /// A setting's text without the space around it; `None` where it is not set.
+    ///
+    /// # Errors
+    /// What is wrong with it: empty, or no text.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, String> {
+        self.values.get(name).map(|value| text(name, Some(value))).transpose()
+    }
+
+    /// As [`Self::text`], of a setting that must be there.
+    ///
+    /// # Errors
+    /// What is wrong with it: missing, empty, or no text.
+    pub fn required(&self, name: &str) -> Result<&str, String> {
+        text(name, self.values.get(name))
+    }
+}
+
+/// The text of a setting, or of a key inside one, by its name in messages.
+///
+/// # Errors
+/// What is wrong with it: missing, empty, or no text.
+pub fn text<'a>(name: &str, value: Option<&'a Json>) -> Result<&'a str, String> {
+    match value {
+        Some(Json::String(text)) if !text.trim().is_empty() => Ok(text.trim()),
+        Some(Json::String(_)) => Err(format!("`{name}` is empty")),
+        Some(_) => Err(format!("`{name}` must be a text")),
+        None => Err(format!("`{name}` is missing")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::CA_FILE;
+    use crate::registry::Limits;
+
+    fn settings(values: Json) -> Settings {
+        Settings {
+            connection: "mail".to_owned(),
+            values: values.as_object().unwrap().clone(),
+            base_url: None,
+            sandbox: false,
+            limits: Limits::default(),
+        }
+    }
+
+    #[test]
+    fn an_unknown_setting_is_named_with_those_that_there_are() {
+        const KEY: Setting = Setting { name: "api_key", required: true, secret: true, help: "" };
+        assert!(settings(json!({"api_key": "x", "ca_file": "y"})).only("acme", &[KEY, CA_FILE]).is_ok());
+        let error = settings(json!({"apikey": "x"})).only("acme", &[KEY, CA_FILE]).unwrap_err();
+        assert_eq!(
+            (error.kind, &*error.message),
+            (Kind::Config, "connection `mail` (acme): unknown setting `apikey`")
+        );
+        assert_eq!(error.hint.as_deref(), Some("it takes `api_key`, `ca_file`, `base_url` and `limits`"));
+    }
+
+    #[test]
+    fn a_text_is_there_whole_or_the_error_says_what_it_is() {
+        let settings = settings(json!({"key": " x\n", "empty": " ", "number": 7}));
+        assert_eq!((settings.text("key"), settings.text("none")), (Ok(Some("x")), Ok(None)));
+        assert_eq!(settings.required("key"), Ok("x"));
+        assert_eq!(settings.required("none"), Err("`none` is missing".to_owned()));
+        assert_eq!(settings.text("empty"), Err("`empty` is empty".to_owned()));
+        assert_eq!(settings.required("number"), Err("`number` must be a text".to_owned()));
+    }
+}
