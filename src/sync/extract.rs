@@ -11,9 +11,7 @@ use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
 use super::Cancel;
 use super::check::DataTests;
-use super::compare::Compared;
-use super::delta::Delta;
-use super::diff::Differ;
+use super::diff::{Compared, Delta, Differ};
 use super::event::{Event, Observer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Ledger;

@@ -8,22 +8,18 @@ use outflow_connectors::rehearsal::point;
 use serde_json::Value as Json;
 
 use super::RunOptions;
-use super::acknowledge::Keeping;
-use super::batch::Records;
 use super::context::Context;
-use super::delta::Delta;
+use super::deliver::{Ended, Keeping, Records};
+use super::diff::{Candidate, Class, Delta};
 use super::event::{Counts, FaultSample, Status, SyncReport};
 use super::extract::interrupted;
-use super::heads::{Candidate, Class};
 use super::known::Memory;
 use super::map::DUPLICATE;
-use super::planned::{Farewell, HeldRow, Plan};
-use super::progress::Ended;
+use super::plan::{Farewell, HeldRow, Plan};
 use super::resolve::Resolved;
 use super::spec::digest;
-use super::spill::{CHUNK, Space, Spill};
+use super::spool::{CHUNK, Space, Spill, destination_text, key_text};
 use super::state::Mappings;
-use super::texts::{destination_text, key_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{
     Detail, Identity, Intent, IntentEntry, InvalidRow, KeyHash, Ledger, RecordHash, Refusal, RunRecord,
@@ -261,10 +257,10 @@ impl After<'_> {
     }
 
     fn rebase(&self) -> Result<()> {
-        if self.delta.heads.count(Class::Rebase) == 0 {
+        if self.delta.candidates.count(Class::Rebase) == 0 {
             return Ok(());
         }
-        for chunk in self.delta.heads.chunks() {
+        for chunk in self.delta.candidates.chunks() {
             let mut candidates = chunk?;
             candidates.retain(|candidate| candidate.class == Class::Rebase);
             let details = self.memory.details_of(&candidates)?;

@@ -5,10 +5,9 @@ use std::collections::{HashMap, HashSet};
 use outflow_connectors::contract::{Destination, Target};
 use tokio::task::block_in_place;
 
-use super::delta::Delta;
-use super::heads::{Candidate, Class};
+use super::diff::{Candidate, Class, Delta};
 use super::recover::find_moved;
-use super::spill::CHUNK;
+use super::spool::CHUNK;
 use crate::error::Result;
 use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, RecordHash, Refusal};
 
@@ -97,8 +96,8 @@ pub async fn gather(
         if !memory.details && delta.dirty.is_empty() {
             return Ok(lost);
         }
-        for start in (0..delta.heads.len()).step_by(CHUNK) {
-            let candidates = delta.heads.slice(start, CHUNK)?;
+        for start in (0..delta.candidates.len()).step_by(CHUNK) {
+            let candidates = delta.candidates.slice(start, CHUNK)?;
             let details = memory.details_of(&candidates)?;
             for candidate in &candidates {
                 lost.extend(lost_elsewhere(delta, candidate));
@@ -106,7 +105,7 @@ pub async fn gather(
                 if is_moved(candidate, detail) {
                     known.moved.insert(candidate.head.key, detail.clone());
                 } else if edited && is_covered(delta, candidate, detail)? {
-                    delta.heads.set(candidate.seq, Class::Rebase);
+                    delta.candidates.set(candidate.seq, Class::Rebase);
                 }
             }
         }

@@ -6,59 +6,32 @@ pub mod event;
 #[cfg(feature = "bench")]
 pub mod floor;
 
-mod acknowledge;
-mod answer;
 mod backfill;
-mod backfill_between;
-mod backfill_chunks;
-mod backfill_pace;
-mod backfill_record;
-mod batch;
 mod blank;
 mod cancel;
 mod check;
-mod claims;
-mod classify;
-mod compare;
 mod context;
 mod deliver;
-mod delta;
-mod destinations;
 mod diff;
-mod early;
-mod examples;
 mod extract;
-mod feed;
 mod finish;
-mod gate;
-mod guards;
-mod heads;
-mod inlet;
-mod journal;
 mod known;
 mod map;
 mod missing;
+mod permission;
 mod plan;
-mod planned;
+mod policy;
 mod preview;
-mod progress;
 mod recover;
 mod resolve;
-mod right;
 mod run;
 mod schedule;
-mod sending;
-mod sightings;
 mod spec;
-mod spill;
 mod spool;
 mod state;
-mod terms;
-mod texts;
 mod turns;
-mod waves;
 
-pub use backfill_record::{Backfill, Pace};
+pub use backfill::{Backfill, Pace};
 pub use cancel::Cancel;
 pub use recover::resolve_creates;
 pub use schedule::{Preflight, check_abilities, preflight, run};
@@ -91,6 +64,3 @@ pub struct Allow {
     pub new_destination: bool,
     pub first_run: bool,
 }
-
-#[cfg(test)]
-mod tests;

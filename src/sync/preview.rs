@@ -3,14 +3,11 @@
 use outflow_connectors::contract::Capabilities;
 use serde_json::{Map, Value as Json, json};
 
-use super::acknowledge::record_text;
-use super::deliver::Shape;
-use super::delta::{Delta, unnamed};
+use super::deliver::{Cutter, Shape, record_text, size};
+use super::diff::{Candidate, Class, Delta, unnamed};
 use super::event::{Forecast, Op, Preview, SampleChange};
-use super::feed::{Cutter, size};
-use super::heads::{Candidate, Class};
 use super::known::Memory;
-use super::planned::{Items, Plan};
+use super::plan::{Items, Plan};
 use super::spec::MappingSpec;
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash};
@@ -41,7 +38,7 @@ pub fn preview(delta: &Delta, memory: &Memory<'_>) -> Result<Preview> {
 /// The first candidates of a class, in the order of the extract.
 fn first(delta: &Delta, class: Class) -> Result<Vec<Candidate>> {
     let mut found = Vec::new();
-    for chunk in delta.heads.chunks() {
+    for chunk in delta.candidates.chunks() {
         found.extend(chunk?.into_iter().filter(|candidate| candidate.class == class));
         if found.len() >= SAMPLE {
             break;
@@ -138,7 +135,7 @@ pub fn forecast(
 
 fn bulk_sizes(delta: &Delta, most: u64, mut each: impl FnMut(u64)) -> Result<()> {
     let mut left = most;
-    for chunk in delta.heads.chunks() {
+    for chunk in delta.candidates.chunks() {
         for candidate in chunk?.iter().filter(|candidate| candidate.bulk) {
             if left == 0 {
                 return Ok(());

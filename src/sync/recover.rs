@@ -8,10 +8,10 @@ use outflow_connectors::contract::{
 };
 use outflow_connectors::rehearsal::point;
 
-use super::batch::destination_key;
+use super::deliver::destination_key;
 use super::diff::Dirty;
 use super::known::Memory;
-use super::spill::CHUNK;
+use super::spool::CHUNK;
 use crate::error::{Error, Result};
 use crate::ledger::{
     Detail, IntentEntry, KeyHash, Ledger, OpenIntent, RecordHash, Settled, Settlement, State,

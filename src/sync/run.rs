@@ -12,22 +12,20 @@ use tokio::task::block_in_place;
 use super::backfill;
 use super::check::DataTests;
 use super::context::Context;
-use super::delta::Delta;
-use super::diff::{Baseline, Differ};
+use super::deliver::{Begun, Job};
+use super::diff::{Baseline, Delta, Differ};
 use super::event::{Event, Preview, Status, SyncReport};
 use super::extract::{Intake, extract};
 use super::finish;
 use super::known::{Memory, gather};
 use super::map::Mapper;
 use super::missing;
-use super::plan::plan;
-use super::planned::Plan;
+use super::permission::RunPermission;
+use super::plan::{Plan, plan};
 use super::preview;
 use super::recover::{self, Recovered};
 use super::resolve::{Resolved, resolve};
-use super::right::Right;
-use super::sending::{Begun, Job};
-use super::spill::Space;
+use super::spool::Space;
 use super::state::{Mappings, OpenRun, RunState, mappings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Identity, Ledger, Tags};
@@ -220,12 +218,12 @@ impl<'a> Work<'a> {
 
     async fn session(&self) -> Result<Option<Box<dyn Session>>> {
         let Some(open) = self.open else { return Ok(None) };
-        let right = Right::new(&open.lease, self.context.cancel);
+        let right = RunPermission::new(&open.lease, self.context.cancel);
         self.session_as(&open.run_id, right).await.map(Some)
     }
 
     /// A session of the run, or of the part of it, that has this id.
-    pub(super) async fn session_as(&self, run_id: &str, right: Right) -> Result<Box<dyn Session>> {
+    pub(super) async fn session_as(&self, run_id: &str, right: RunPermission) -> Result<Box<dyn Session>> {
         let (run_id, sync) = (run_id.to_owned(), self.context.sync.name.clone());
         let context = RunContext { run_id, sync, permission: Arc::new(right) };
         let session = self.destination.open(&self.resolved.target, context).await;

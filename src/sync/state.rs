@@ -6,7 +6,7 @@ use tokio::task::block_in_place;
 
 use super::Allow;
 use super::context::Context;
-use super::delta::Delta;
+use super::diff::Delta;
 use super::known::Memory;
 use super::spec::MappingSpec;
 use super::turns;

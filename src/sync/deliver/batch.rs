@@ -1,0 +1,240 @@
+//! A planned batch, read from the spool as often as the destination needs it.
+
+use std::borrow::Cow;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use outflow_connectors::contract::{
+    BatchSource, Change, ChangeRef, ConnectorError, FieldRef, FieldValue, Kind, Look, Number, Value, Verb,
+};
+use serde_json::Value as Json;
+
+use super::feed::size;
+use crate::error::{Error, Result};
+use crate::ledger::{Intent, IntentEntry};
+use crate::sync::map::Mapper;
+use crate::sync::plan::{Item, Purpose};
+use crate::sync::spool::{Loaded, Spool, Stored, write_key, write_list};
+
+/// Where the records of all batches of a run are.
+#[derive(Clone, Copy)]
+pub struct Records<'a> {
+    pub spool: &'a Spool,
+    pub mapper: &'a Mapper,
+    /// Fields that `on_delete: clear` empties.
+    pub cleared: &'a [Arc<str>],
+}
+
+/// Some items of one phase.
+pub struct Batch<'a> {
+    pub records: Records<'a>,
+    pub items: Vec<Item>,
+    /// The items' records, unless they are too large to stay in memory while the batch is under way.
+    loaded: Option<Loaded>,
+}
+
+/// Bytes of the spool that are in memory for one batch.
+const KEPT: usize = 16 << 20;
+
+impl<'a> Batch<'a> {
+    /// # Errors
+    /// When the spool cannot be read.
+    pub fn load(records: Records<'a>, items: Vec<Item>) -> Result<Self> {
+        let loaded = match items.iter().map(size).sum::<usize>() <= KEPT {
+            true => Some(records.load(&items)?),
+            false => None,
+        };
+        Ok(Batch { records, items, loaded })
+    }
+
+    /// A batch whose records are in memory already, one for each item.
+    pub fn loaded(records: Records<'a>, items: Vec<Item>, loaded: Loaded) -> Self {
+        Batch { records, items, loaded: Some(loaded) }
+    }
+
+    /// All items with their records: at once where they are in memory, else so many at a time as may be.
+    pub fn windows(&self) -> impl Iterator<Item = Result<Window<'_>>> {
+        self.cut().into_iter().map(|range| {
+            let items = &self.items[range];
+            let loaded = match &self.loaded {
+                Some(loaded) => Cow::Borrowed(loaded),
+                None => Cow::Owned(self.records.load(items)?),
+            };
+            Ok(Window { records: self.records, items, loaded })
+        })
+    }
+
+    fn cut(&self) -> Vec<Range<usize>> {
+        if self.loaded.is_some() {
+            return vec![0..self.items.len()];
+        }
+        let mut windows = Vec::new();
+        let (mut start, mut bytes) = (0, 0);
+        for (position, item) in self.items.iter().enumerate() {
+            if bytes + size(item) > KEPT && position > start {
+                windows.push(start..position);
+                (start, bytes) = (position, 0);
+            }
+            bytes += size(item);
+        }
+        windows.push(start..self.items.len());
+        windows
+    }
+
+    /// What must be durable before the batch leaves.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    pub fn intent(&self, run_id: &str) -> Result<Intent> {
+        let verb = self.items.first().map_or(Verb::Upsert, |item| item.verb);
+        let mut intent = Intent::new(run_id, verb);
+        let (mut key_text, mut destination_key) = (Vec::new(), Vec::new());
+        for window in self.windows() {
+            for (item, record) in window?.iter() {
+                let Some(record) = record? else {
+                    intent.push(&item.intent());
+                    continue;
+                };
+                self.records.write_texts(&record, &mut key_text, &mut destination_key)?;
+                intent.push(&IntentEntry {
+                    key: item.key,
+                    record: item.record,
+                    key_text: &*key_text,
+                    destination_hash: item.destination_hash,
+                    destination_key: &*destination_key,
+                    remote_id: item.remote_id.as_deref().map(str::as_bytes),
+                });
+            }
+        }
+        Ok(intent)
+    }
+}
+
+/// Some items of a batch and their records.
+pub struct Window<'b> {
+    records: Records<'b>,
+    items: &'b [Item],
+    loaded: Cow<'b, Loaded>,
+}
+
+impl Window<'_> {
+    /// The items in their order, each with its record, if it has one.
+    pub fn iter(&self) -> impl Iterator<Item = (&Item, Result<Option<Stored<'_>>>)> {
+        let mut index = 0..;
+        self.items.iter().map(move |item| {
+            let record = item.place.and_then(|place| Some(self.loaded.get(index.next()?, place)));
+            (item, record.transpose().map_err(|error| self.records.spool.damaged(&error)))
+        })
+    }
+}
+
+impl Item {
+    /// What must be durable before the object is let go of.
+    fn intent(&self) -> IntentEntry<&str> {
+        let detail = self.detail.as_deref();
+        IntentEntry {
+            key: self.key,
+            record: self.record,
+            key_text: detail.and_then(|detail| detail.key.as_deref()).unwrap_or_default(),
+            destination_hash: self.destination_hash,
+            destination_key: self.old_destination_key().unwrap_or_default(),
+            remote_id: self.remote_id.as_deref(),
+        }
+    }
+
+    /// JSON list: where the object is that goes away.
+    fn old_destination_key(&self) -> Option<&str> {
+        self.detail.as_deref()?.destination_key.as_deref()
+    }
+}
+
+impl Records<'_> {
+    fn load(&self, items: &[Item]) -> Result<Loaded> {
+        self.spool.load(items.iter().filter_map(|item| item.place))
+    }
+
+    /// Replaces what two buffers hold by the record's key and destination key, see [`super::texts`].
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    pub fn write_texts(
+        &self,
+        record: &Stored<'_>,
+        key: &mut Vec<u8>,
+        destination: &mut Vec<u8>,
+    ) -> Result<()> {
+        let written = write_key(&self.mapper.spec.key, record.key_values(), key)
+            .and_then(|()| write_list(record.destination_key(), destination));
+        written.map_err(|error| self.spool.damaged(&error))
+    }
+
+    /// Replaces what two buffers hold by the record's destination key and fields.
+    fn borrow<'b>(
+        &'b self,
+        record: Stored<'b>,
+        key: &mut Vec<FieldRef<'b>>,
+        fields: &mut Vec<FieldRef<'b>>,
+    ) -> io::Result<()> {
+        let spec = &self.mapper.spec;
+        key.clear();
+        for (name, value) in spec.match_on.iter().zip(record.destination_key()) {
+            key.push(FieldRef { name, value: value? });
+        }
+        fields.clear();
+        for (field, value) in spec.fields.iter().zip(record.fields()) {
+            fields.extend(value?.map(|value| FieldRef { name: &field.name, value }));
+        }
+        Ok(())
+    }
+
+    /// The change that lets go of an object.
+    fn farewell(&self, item: &Item) -> Change {
+        let cleared = self.cleared.iter().filter(|_| item.purpose == Purpose::Clear);
+        Change {
+            verb: item.verb,
+            destination_key: destination_key(&self.mapper.spec.match_on, item.old_destination_key()),
+            remote_id: item.remote_id.clone(),
+            fields: cleared.map(|name| FieldValue { name: name.clone(), value: Value::Null }).collect(),
+        }
+    }
+}
+
+impl BatchSource for Batch<'_> {
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError> {
+        let unreadable = |error: Error| ConnectorError::new(Kind::Internal, error.message);
+        for window in self.windows() {
+            let window = window.map_err(unreadable)?;
+            let (mut key, mut fields) = (Vec::new(), Vec::new());
+            for (item, record) in window.iter() {
+                let Some(record) = record.map_err(unreadable)? else {
+                    self.records.farewell(item).borrowed(&mut *look)?;
+                    continue;
+                };
+                let borrowed = self.records.borrow(record, &mut key, &mut fields);
+                borrowed.map_err(|error| unreadable(self.records.spool.damaged(&error)))?;
+                let remote_id = item.remote_id.as_deref();
+                look(ChangeRef { verb: item.verb, destination_key: &key, remote_id, fields: &fields })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads what [`write_list`] wrote.
+pub fn destination_key(match_on: &[String], text: Option<&str>) -> Vec<FieldValue> {
+    let values: Vec<Json> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let value = |json: Json| match json {
+        Json::String(text) => Value::Text(text),
+        Json::Bool(b) => Value::Boolean(b),
+        Json::Number(n) => Number::parse(&n.to_string()).map_or(Value::Null, Value::Number),
+        Json::Null => Value::Null,
+        other => Value::Json(other),
+    };
+    let named = match_on.iter().zip(values);
+    named.map(|(name, json)| FieldValue { name: name.as_str().into(), value: value(json) }).collect()
+}

@@ -1,0 +1,222 @@
+//! Sends batches: as many at once as are permitted, each made durable before it leaves and settled by its answer.
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use outflow_connectors::contract::{
+    ConnectorError, Handles, Kind, Outcome, RateLimit, RemoteHandle, Session, Submitted,
+};
+use outflow_connectors::rehearsal::point;
+use tokio::task::block_in_place;
+use tokio::time::Instant;
+
+use super::acknowledge::{Keeping, is_absent};
+use super::answer::{Answer, Halt, first_attempts, judge};
+use super::batch::Batch;
+use super::gate::Gate;
+use super::journal::Journal;
+use super::progress::{BatchEnd, Ended, Progress, Watch};
+use super::queue::Queue;
+use crate::error::Result;
+use crate::ledger::{BatchId, KeyHash, Lease, Ledger, Settled, Settlement};
+use crate::project::Bound;
+use crate::sync::Cancel;
+use crate::sync::event::{Counts, Event, Observer};
+
+/// What a delivery works with.
+pub struct Delivery<'a> {
+    pub sync: &'a str,
+    pub session: &'a dyn Session,
+    pub ledger: &'a Ledger,
+    pub journal: &'a Journal,
+    pub lease: &'a Lease,
+    pub gate: Gate,
+    pub watch: &'a Watch,
+    pub keeping: &'a Keeping,
+    pub shape: Shape,
+    pub observer: &'a dyn Observer,
+    pub cancel: &'a Cancel,
+}
+
+/// How changes are cut into batches and how fast they leave.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub batch_rows: usize,
+    pub batch_bytes: usize,
+    pub in_flight: usize,
+    /// The mapping's own `delivery.rate`.
+    pub rate: Option<RateLimit>,
+    pub max_rejected: Option<Bound>,
+    /// Links of each record to others: a batch of records takes so many requests more.
+    pub links: usize,
+}
+
+impl Shape {
+    /// Batches under way at once: as many as are in flight wait for the disk before and after it, so that a free place
+    /// never does.
+    fn ready(&self) -> usize {
+        2 * self.in_flight
+    }
+}
+
+/// Time that all batches in flight get to settle after an interrupt.
+const SETTLE: Duration = Duration::from_secs(30);
+
+impl Delivery<'_> {
+    /// Sends all batches of the queue. Counts of what was settled come back whatever happened; what the queue still has
+    /// afterwards was not sent. `awaited` are the keys that a later change waits for.
+    pub async fn send_all(&self, queue: &mut Queue<'_>, progress: &mut Progress, awaited: &HashSet<KeyHash>) {
+        let mut flying = FuturesUnordered::new();
+        let mut in_air = 0;
+        let (mut open, mut stopping) = (true, false);
+        let pending = progress.counts.pending;
+        let mut settled_by = pin!(tokio::time::sleep(SETTLE));
+        loop {
+            let more = open && !stopping && !self.watch.has_ended();
+            if flying.is_empty() && !more {
+                break;
+            }
+            tokio::select! {
+                biased;
+                // Those in flight go on while the next one is made ready.
+                Some(end) = flying.next() => {
+                    let end: BatchEnd = end;
+                    in_air -= end.counts.sent + end.counts.pending;
+                    progress.take(end, awaited);
+                    let event = Event::Settled { sync: self.sync.to_owned(), changes: progress.settled };
+                    self.observer.observe(&event);
+                }
+                filled = queue.fill(), if more && flying.len() < self.shape.ready() => match filled {
+                    Ok(()) => match queue.take() {
+                        Some(batch) => {
+                            in_air += batch.items.len() as u64;
+                            flying.push(self.batch(batch));
+                        }
+                        None => open = false,
+                    },
+                    Err(error) => self.watch.end(Ended::Stopped(error)),
+                },
+                () = self.cancel.stopped(), if !stopping => {
+                    stopping = true;
+                    self.gate.close();
+                    settled_by.as_mut().reset(Instant::now() + SETTLE);
+                }
+                () = settled_by.as_mut(), if stopping => break,
+            }
+        }
+        // A stop that came when all had left already has interrupted nothing.
+        if stopping && (queue.has_more() || progress.counts.pending > pending || in_air > 0) {
+            self.watch.end(Ended::Interrupted);
+        }
+        // What is still in the air is cut off; its keys stay dirty.
+        let cut_off = Counts { sent: in_air, deferred: in_air, unknown: in_air, ..Counts::default() };
+        progress.counts.add(&cut_off);
+    }
+
+    async fn batch(&self, batch: Batch<'_>) -> BatchEnd {
+        match self.send(&batch).await {
+            Ok((id, answer)) => self.acknowledge(id, &batch, answer).await,
+            // Nothing was sent: the intent did not become durable, or the lease is gone.
+            Err(error) => {
+                self.watch.hear(Halt::Stop(error), (0, 0));
+                BatchEnd { counts: pending(batch.items.len()), ..BatchEnd::default() }
+            }
+        }
+    }
+
+    async fn send(&self, batch: &Batch<'_>) -> Result<(BatchId, Answer)> {
+        let intent = batch.intent(&self.keeping.run_id)?;
+        point("deliver.intent");
+        let id = self.journal.begin(intent).await?;
+        point("deliver.wait");
+        let place = self.gate.enter().await;
+        if place.is_none() || self.watch.has_ended() {
+            return Ok((id, Answer::NotSent));
+        }
+        block_in_place(|| self.lease.check())?;
+        point("deliver.send");
+        let handles = StoredHandles { ledger: self.ledger, batch: id };
+        let answer = match self.session.submit(batch, &handles).await {
+            Ok(Submitted::Done(receipt)) => Ok(receipt),
+            Ok(Submitted::Pending(handle)) => self.session.settle(&handle, batch).await,
+            Err(error) => Err(error),
+        };
+        point("deliver.answered");
+        let (answer, halt) = judge(answer, batch.items.len());
+        // A lease that was lost meanwhile ends the run, whatever came of this batch.
+        let halt = block_in_place(|| self.lease.check()).map_or_else(Halt::Stop, |()| halt);
+        // Before the next batch takes the place.
+        self.watch.hear(halt, first_attempts(&batch.items, &answer));
+        Ok((id, answer))
+    }
+
+    async fn acknowledge(&self, id: BatchId, batch: &Batch<'_>, answer: Answer) -> BatchEnd {
+        let rows = batch.items.len();
+        match answer {
+            Answer::Outcomes(outcomes) => self.record(id, batch, outcomes).await,
+            Answer::NotSent => {
+                let untouched = vec![Outcome::Deferred { reason: "not sent".into() }; rows];
+                BatchEnd { counts: pending(rows), ..self.record(id, batch, untouched).await }
+            }
+        }
+    }
+
+    fn absent(&self, settled: &[Settled]) -> u64 {
+        let absent =
+            |s: &&Settled| matches!(&s.result, Settlement::Refused(refusal) if is_absent(&refusal.code));
+        if self.keeping.waits_for_objects() { settled.iter().filter(absent).count() as u64 } else { 0 }
+    }
+
+    async fn record(&self, id: BatchId, batch: &Batch<'_>, outcomes: Vec<Outcome>) -> BatchEnd {
+        let delivered = batch
+            .items
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| matches!(outcome, Outcome::Applied { .. } | Outcome::Skipped { .. }))
+            .map(|(item, _)| item.key)
+            .collect();
+        let stored = match self.keeping.settle(batch, outcomes) {
+            Ok((settled, counts)) => {
+                let absent = self.absent(&settled);
+                point("deliver.settle");
+                let stored = self.journal.settle(id, settled).await;
+                point("deliver.settled");
+                stored.map(|()| (counts, absent))
+            }
+            Err(error) => Err(error),
+        };
+        match stored {
+            Ok((counts, absent)) => BatchEnd { counts, delivered, absent },
+            // The answer is known, but not on disk: the keys stay dirty, so they count as unknown.
+            Err(error) => {
+                self.watch.hear(Halt::Stop(error), (0, 0));
+                let rows = batch.items.len() as u64;
+                let counts = Counts { sent: rows, deferred: rows, unknown: rows, ..Counts::default() };
+                BatchEnd { counts, ..BatchEnd::default() }
+            }
+        }
+    }
+}
+
+fn pending(rows: usize) -> Counts {
+    Counts { pending: rows as u64, ..Counts::default() }
+}
+
+struct StoredHandles<'a> {
+    ledger: &'a Ledger,
+    batch: BatchId,
+}
+
+#[async_trait]
+impl Handles for StoredHandles<'_> {
+    async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError> {
+        point("handle.store");
+        let stored = block_in_place(|| self.ledger.store_handle(self.batch, &handle.0));
+        point("handle.stored");
+        stored.map_err(|error| ConnectorError::new(Kind::Internal, error.message.clone()).source(error))
+    }
+}

@@ -1,0 +1,152 @@
+//! What a run sends: the plan, phase by phase.
+
+use std::mem::take;
+
+use outflow_connectors::contract::Session;
+use outflow_connectors::rehearsal::point;
+use tokio::task::block_in_place;
+
+use super::acknowledge::Keeping;
+use super::batch::Records;
+use super::delivery::Delivery;
+use super::feed::{Batches, Feed};
+use super::gate::Gate;
+use super::journal::Journal;
+use super::progress::{Ended, Progress, Watch};
+use super::queue::Queue;
+use crate::error::{Error, Result};
+use crate::project::{Bound, Mode};
+use crate::sync::context::Context;
+use crate::sync::diff::Delta;
+use crate::sync::event::{Event, SyncReport};
+use crate::sync::finish;
+use crate::sync::known::Memory;
+use crate::sync::plan::{Item, Plan};
+use crate::sync::run::Work;
+use crate::sync::state::OpenRun;
+
+/// What a delivery needs beside the work.
+pub struct Job<'a> {
+    pub delta: &'a Delta,
+    pub plan: &'a Plan,
+    pub memory: &'a Memory<'a>,
+    pub open: &'a OpenRun,
+    pub session: &'a dyn Session,
+}
+
+/// What a run has sent so far, while it read the source or after.
+pub struct Begun {
+    pub progress: Progress,
+    pub watch: Watch,
+    /// Identity and mapping are in the ledger.
+    is_announced: bool,
+}
+
+impl Begun {
+    pub fn new(max_rejected: Option<Bound>) -> Self {
+        Begun { progress: Progress::default(), watch: Watch::new(max_rejected), is_announced: false }
+    }
+
+    /// Why the rest is held: what left while the source was read is not called unsent.
+    pub fn told(&self, error: Error) -> Error {
+        match self.progress.counts.sent {
+            0 => error,
+            _ => {
+                Error { message: error.message.replace("nothing was sent", "nothing more was sent"), ..error }
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Writes what the ledger must know before anything is sent.
+    pub(in crate::sync) fn before(&self, begun: &mut Begun) -> Result<()> {
+        if !begun.is_announced {
+            finish::before(self.ledger()?, &self.identity(), &self.mappings)?;
+            begun.is_announced = true;
+        }
+        Ok(())
+    }
+
+    /// Sends batches as this sync does.
+    pub(in crate::sync) fn delivery<'a>(
+        &'a self,
+        (open, session): (&'a OpenRun, &'a dyn Session),
+        journal: &'a Journal,
+        (keeping, watch): (&'a Keeping, &'a Watch),
+    ) -> Result<Delivery<'a>> {
+        let Context { sync, observer, cancel, .. } = *self.context;
+        let shape = self.shape();
+        Ok(Delivery {
+            sync: &sync.name,
+            session,
+            ledger: self.ledger()?,
+            journal,
+            lease: &open.lease,
+            gate: Gate::new(shape.in_flight, shape.rate),
+            watch,
+            keeping,
+            shape,
+            observer,
+            cancel,
+        })
+    }
+
+    pub(in crate::sync) async fn deliver(
+        &self,
+        job: Job<'_>,
+        begun: &mut Begun,
+        report: &mut SyncReport,
+    ) -> Result<()> {
+        let Job { delta, plan, memory, open, session } = job;
+        let ledger = self.ledger()?;
+        let keeping = self.keeping(open);
+        block_in_place(|| {
+            self.before(begun)?;
+            if self.context.options.full_refresh && self.context.sync.mode != Mode::Insert {
+                finish::mark_stale(ledger, &self.space())?;
+            }
+            finish::release(ledger, delta, plan, (memory, &open.run_id))
+        })?;
+        let cleared = finish::cleared_fields(self.context.sync, &self.resolved);
+        let records = Records { spool: &delta.spool, mapper: &delta.mapper, cleared: &cleared };
+        let Context { sync, observer, .. } = *self.context;
+        let changes = plan.changes() + begun.progress.settled;
+        observer.observe(&Event::Planned { sync: sync.name.clone(), changes });
+        let rules = self.rules();
+        let journal = Journal::open(ledger)?;
+        let delivery = self.delivery((open, session), &journal, (&keeping, &begun.watch))?;
+        let feed = Feed { delta, farewells: &plan.farewells, memory, rules: &rules };
+        let progress = &mut begun.progress;
+        for phase in &plan.phases {
+            if delivery.watch.has_ended() {
+                progress.counts.pending += phase.len;
+                continue;
+            }
+            // What a change waits for was sent in an earlier phase.
+            let before = progress.delivered.clone();
+            let is_blocked = |item: &Item| item.after.is_some_and(|key| !before.contains(&key));
+            let mut queue =
+                Queue::planned(records, Batches::new(feed.changes(phase), &delivery.shape, is_blocked));
+            delivery.send_all(&mut queue, progress, &plan.awaited).await;
+            progress.counts.pending += queue.left();
+        }
+        report.counts.add(&take(&mut progress.counts));
+        let (ended, absent) = (delivery.watch.ended(), progress.absent);
+        block_in_place(|| drop(journal));
+        point("run.delivered");
+        let ended = match (ended, session.finish().await) {
+            (Ended::Done, Err(error)) => Ended::Stopped(Error::destination(&error)),
+            (ended, _) => ended,
+        };
+        let complete = matches!(ended, Ended::Done);
+        point("run.session_done");
+        block_in_place(|| {
+            finish::invalid_rows(ledger, delta, &open.run_id, false)?;
+            point("run.invalid_stored");
+            let after = finish::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
+            after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
+        })?;
+        finish::conclude(report, ended, absent, plan.waiting)
+    }
+}

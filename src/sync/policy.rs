@@ -1,0 +1,85 @@
+//! What the mapping and the command line ask of one run, in the terms of the stages that obey it.
+
+use outflow_connectors::contract::RateLimit;
+
+use super::backfill::Pace;
+use super::deliver::{Keeping, Shape};
+use super::diff::Delta;
+use super::finish;
+use super::known::Memory;
+use super::plan::{Plan, Rules, Volume, judge, with_examples};
+use super::run::Work;
+use super::state::OpenRun;
+use crate::error::{Error, Result};
+use crate::project::OnDelete;
+
+/// The lower of the mapping's rate and a backfill's.
+fn slower(own: Option<RateLimit>, pace: Option<Pace>) -> Option<RateLimit> {
+    let Some(Pace::Rate(asked)) = pace else { return own };
+    let per_second = |rate: &RateLimit| f64::from(rate.requests) / rate.per.as_secs_f64();
+    Some(own.filter(|own| per_second(own) < per_second(&asked)).unwrap_or(asked))
+}
+
+impl Work<'_> {
+    pub(super) fn rules(&self) -> Rules {
+        let sync = self.context.sync;
+        Rules {
+            mode: sync.mode,
+            on_delete: sync.on_delete,
+            delete_scope: sync.delete_scope,
+            on_match_change: sync.on_match_change,
+            // A backfill has no removals at all; how much it sends it counts itself.
+            limit: self.context.options.backfill.as_ref().map(|_| u64::MAX).or(self.context.options.limit),
+            run_number: self.state.run_number,
+            mapping: self.mappings.current.hash.clone(),
+        }
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        let (capabilities, delivery) = (&self.resolved.capabilities, &self.context.sync.delivery);
+        let most = |limit: usize, asked: Option<usize>| asked.map_or(limit, |asked| asked.min(limit)).max(1);
+        Shape {
+            batch_rows: most(capabilities.batch_rows, delivery.batch_rows),
+            batch_bytes: most(capabilities.batch_bytes.unwrap_or(8 << 20), delivery.batch_bytes),
+            in_flight: most(capabilities.in_flight, delivery.concurrency),
+            rate: slower(delivery.rate, self.context.options.backfill.as_ref().map(|asked| asked.pace)),
+            max_rejected: self.context.sync.guards.max_rejected,
+            links: self.resolved.target.associations.len(),
+        }
+    }
+
+    pub(super) fn keeping(&self, open: &OpenRun) -> Keeping {
+        let sync = self.context.sync;
+        Keeping {
+            keep: sync.keep,
+            mode: sync.mode,
+            removes: sync.on_delete != OnDelete::Ignore,
+            max_attempts: sync.max_attempts,
+            run_id: open.run_id.clone(),
+            run_number: open.number,
+            mapping: self.mappings.current.hash.clone(),
+        }
+    }
+
+    /// The guard that holds the run, if one does.
+    ///
+    /// # Errors
+    /// When the ledger, or what the delta spilled, cannot be read.
+    pub(super) fn guard(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Option<Error>> {
+        let ledger = self.state.ledger.as_ref();
+        let let_through = ledger.map(|ledger| ledger.note(finish::QUERY)).transpose()?.flatten();
+        let volume = Volume {
+            rows: delta.rows,
+            added: plan.counts.added,
+            changed: plan.counts.changed,
+            vanished: delta.vanished.len(),
+            deletes: if self.rules().limit.is_some() { 0 } else { plan.deletes },
+            live: delta.live,
+            query_edited: let_through.is_some_and(|hash| hash != finish::query_hash(self.context.sync)),
+            full_refresh: self.full_refresh || self.context.options.backfill.is_some(),
+        };
+        judge(&self.context.sync.guards, &volume, &self.context.options.allow)
+            .map(|held| with_examples(held, delta, memory))
+            .transpose()
+    }
+}
