@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::error::{Error, ErrorKind};
+
 /// Shared by whoever asks for the stop and whoever obeys.
 #[derive(Debug, Clone)]
 pub struct Cancel(Arc<watch::Sender<bool>>);
@@ -33,4 +35,10 @@ impl Default for Cancel {
     fn default() -> Self {
         Cancel::new()
     }
+}
+
+/// The error of a run that was asked to stop.
+pub fn interrupted() -> Error {
+    Error::new("OF-RUN-040", ErrorKind::Interrupted, "the run was interrupted")
+        .hint("what was acknowledged is kept; the next run goes on from there")
 }

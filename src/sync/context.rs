@@ -1,8 +1,8 @@
 //! What one run of one sync works with.
 
+use super::cancel::interrupted;
 use super::connect::Connections;
 use super::event::Observer;
-use super::extract::interrupted;
 use super::{Cancel, RunOptions};
 use crate::error::Result;
 use crate::project::{Project, Sync};

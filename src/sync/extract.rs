@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use outflow_connectors::contract::{ConnectorError, Extract, Kind, Query, RowBatch, RowSink, Schema, Source};
 use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
-use super::Cancel;
+use super::cancel::{Cancel, interrupted};
 use super::check::DataTests;
 use super::diff::{Compared, Delta, Differ};
 use super::event::{Event, Observer};
@@ -105,12 +105,6 @@ impl<S: RowSink> RowSink for SameColumns<'_, S> {
         Err(ConnectorError::new(Kind::Unavailable, message)
             .hint("nothing was sent; run it again, and list the columns instead of `select *`"))
     }
-}
-
-/// The error of a run that was asked to stop.
-pub fn interrupted() -> Error {
-    Error::new("OF-RUN-040", ErrorKind::Interrupted, "the run was interrupted")
-        .hint("what was acknowledged is kept; the next run goes on from there")
 }
 
 /// Reads the query to its end; its columns must still be those of `schema`.

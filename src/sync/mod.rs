@@ -8,6 +8,7 @@ pub mod floor;
 
 mod backfill;
 mod blank;
+mod bookkeeping;
 mod cancel;
 mod check;
 mod context;

@@ -1,11 +1,13 @@
 //! What the mapping and the command line ask of one run, in the terms of the stages that obey it.
 
+use std::sync::Arc;
+
 use outflow_connectors::contract::RateLimit;
 
 use super::backfill::Pace;
+use super::bookkeeping;
 use super::deliver::{Keeping, Shape};
 use super::diff::Delta;
-use super::finish;
 use super::known::Memory;
 use super::plan::{Plan, Rules, Volume, judge, with_examples};
 use super::run::Work;
@@ -67,7 +69,7 @@ impl Work<'_> {
     /// When the ledger, or what the delta spilled, cannot be read.
     pub(super) fn guard(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Option<Error>> {
         let ledger = self.state.ledger.as_ref();
-        let let_through = ledger.map(|ledger| ledger.note(finish::QUERY)).transpose()?.flatten();
+        let let_through = ledger.map(|ledger| ledger.note(bookkeeping::QUERY)).transpose()?.flatten();
         let volume = Volume {
             rows: delta.rows,
             added: plan.counts.added,
@@ -75,11 +77,25 @@ impl Work<'_> {
             vanished: delta.vanished.len(),
             deletes: if self.rules().limit.is_some() { 0 } else { plan.deletes },
             live: delta.live,
-            query_edited: let_through.is_some_and(|hash| hash != finish::query_hash(self.context.sync)),
+            query_edited: let_through.is_some_and(|hash| hash != bookkeeping::query_hash(self.context.sync)),
             full_refresh: self.full_refresh || self.context.options.backfill.is_some(),
         };
         judge(&self.context.sync.guards, &volume, &self.context.options.allow)
             .map(|held| with_examples(held, delta, memory))
             .transpose()
+    }
+
+    /// Fields that `on_delete: clear` empties: those sent, without the match key and required ones.
+    pub(super) fn cleared_fields(&self) -> Vec<Arc<str>> {
+        if self.context.sync.on_delete != OnDelete::Clear {
+            return Vec::new();
+        }
+        let (spec, catalog) = (&self.resolved.spec, &self.resolved.connected.catalog);
+        let fields = spec.fields.iter().map(|field| &field.name);
+        fields
+            .filter(|name| !spec.match_on.iter().any(|key| **key == ***name))
+            .filter(|name| !catalog.get(name).is_some_and(|property| property.required))
+            .cloned()
+            .collect()
     }
 }

@@ -3,12 +3,13 @@
 use outflow_connectors::contract::Capabilities;
 use serde_json::{Map, Value as Json, json};
 
-use super::deliver::{Cutter, Shape, record_text, size};
+use super::deliver::{Cutter, Shape, size};
 use super::diff::{Candidate, Class, Delta, unnamed};
 use super::event::{Forecast, Op, Preview, SampleChange};
 use super::known::Memory;
 use super::plan::{Items, Plan};
 use super::spec::MappingSpec;
+use super::spool::record_text;
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash};
 

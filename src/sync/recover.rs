@@ -8,10 +8,9 @@ use outflow_connectors::contract::{
 };
 use outflow_connectors::rehearsal::point;
 
-use super::deliver::destination_key;
 use super::diff::Dirty;
 use super::known::Memory;
-use super::spool::CHUNK;
+use super::spool::{CHUNK, destination_key};
 use crate::error::{Error, Result};
 use crate::ledger::{
     Detail, IntentEntry, KeyHash, Ledger, OpenIntent, RecordHash, Settled, Settlement, State,

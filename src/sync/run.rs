@@ -10,6 +10,7 @@ use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 
 use super::backfill;
+use super::bookkeeping;
 use super::check::DataTests;
 use super::context::Context;
 use super::deliver::{Begun, Job};
@@ -132,7 +133,7 @@ impl<'a> Work<'a> {
                 .map_err(Error::all)?;
         let ledger = state.ledger.as_ref();
         let mappings = block_in_place(|| mappings(ledger, &resolved.spec))?;
-        let pending = ledger.map(|ledger| ledger.note(finish::FULL_REFRESH)).transpose()?.flatten();
+        let pending = ledger.map(|ledger| ledger.note(bookkeeping::FULL_REFRESH)).transpose()?.flatten();
         let hasher = Arc::new(Hasher::new(state.salt.bytes()));
         let full_refresh = context.options.full_refresh || pending.is_some();
         Ok(Work { context, state, open, source, destination, resolved, mappings, hasher, full_refresh })
@@ -200,7 +201,9 @@ impl<'a> Work<'a> {
         match (self.open, session) {
             (Some(open), Some(session)) => {
                 if let Some(error) = held {
-                    block_in_place(|| finish::invalid_rows(self.ledger()?, &delta, &open.run_id, false))?;
+                    block_in_place(|| {
+                        bookkeeping::invalid_rows(self.ledger()?, &delta, &open.run_id, false)
+                    })?;
                     report.counts.pending += plan.changes();
                     return Err(begun.told(error));
                 }

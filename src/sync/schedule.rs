@@ -228,7 +228,7 @@ impl<'a> Schedule<'a> {
             }
             None => {
                 report.status = Status::Interrupted;
-                report.error = Some(super::extract::interrupted());
+                report.error = Some(super::cancel::interrupted());
             }
         }
         self.shared.observer.observe(&Event::SyncFinished(Box::new(report.clone())));

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
 
+use super::cancel::interrupted;
 use super::context::Context;
 use super::event::Event;
-use super::extract::interrupted;
 use crate::error::{ErrorKind, Result};
 use crate::ledger::{Lease, State, codes};
 

@@ -12,8 +12,8 @@ use super::running::Running;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{KeyHash, Ledger, RecordHash, Tags};
 use crate::sync::Cancel;
+use crate::sync::bookkeeping;
 use crate::sync::diff::{Class, Sighting};
-use crate::sync::finish;
 use crate::sync::plan::{Item, Items};
 use crate::sync::spool::CHUNK;
 
@@ -66,7 +66,7 @@ impl Sending<'_> {
         let open: Vec<_> = items
             .iter()
             .filter(|item| !end.delivered.contains(&item.key) && known(&item.key, &item.record))
-            .map(|item| (item.key, finish::STALE, None))
+            .map(|item| (item.key, bookkeeping::STALE, None))
             .collect();
         if open.is_empty() { Ok(()) } else { ledger.rebase(&open) }
     }

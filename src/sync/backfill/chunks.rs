@@ -12,6 +12,7 @@ use super::running::{Running, recount};
 use crate::error::{Error, Result};
 use crate::ledger::{KeyHash, Ledger, Salt, Tags};
 use crate::sync::Cancel;
+use crate::sync::bookkeeping;
 use crate::sync::deliver::{Batches, Delivery, Ended, Feed, Gate, Journal, Progress, Queue, Records, Watch};
 use crate::sync::diff::{Delta, Sighting};
 use crate::sync::event::{Counts, Event, SyncReport};
@@ -142,11 +143,11 @@ impl<'a> Sending<'a> {
         let turn = self.turn().await?;
         block_in_place(|| {
             let run_id = &self.running.run_id;
-            finish::invalid_rows(&turn.ledger, &self.delta, run_id, self.progress.filter.is_some())?;
+            bookkeeping::invalid_rows(&turn.ledger, &self.delta, run_id, self.progress.filter.is_some())?;
             if let Some(error) = held {
                 return Err(error);
             }
-            finish::before(&turn.ledger, &self.work.identity(), &self.work.mappings)?;
+            bookkeeping::before(&turn.ledger, &self.work.identity(), &self.work.mappings)?;
             self.progress.store(&turn.ledger)
         })?;
         let (sync, changes) = (self.work.context.sync.name.clone(), self.left()?.min(self.room()));
@@ -238,7 +239,7 @@ impl<'a> Sending<'a> {
         block_in_place(|| {
             let memory = Memory::new(Some(&turn.ledger))?;
             let keeping = self.work.keeping(&turn.open);
-            let after = finish::After {
+            let after = bookkeeping::After {
                 ledger: &turn.ledger,
                 sync: self.work.context.sync,
                 delta: &self.delta,

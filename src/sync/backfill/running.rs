@@ -10,6 +10,7 @@ use super::record::{Backfill, Pace, Underway};
 use crate::error::{Error, Result};
 use crate::ledger::{KeyHash, Lease, Ledger, State, Tags};
 use crate::project::Mode;
+use crate::sync::bookkeeping;
 use crate::sync::context::Context;
 use crate::sync::diff::{Baseline, Class, Delta, Sighting, Sorter};
 use crate::sync::event::{Counts, Preview, SyncReport};
@@ -32,7 +33,7 @@ pub async fn run(
     asked: &Backfill,
     (report, clock): (&mut SyncReport, Instant),
 ) -> Result<()> {
-    let query = finish::query_hash(context.sync);
+    let query = bookkeeping::query_hash(context.sync);
     let sync = asked.narrow(context.sync)?;
     let context = &Context { sync: &sync, ..*context };
     if context.options.dry_run {

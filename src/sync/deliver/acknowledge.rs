@@ -10,10 +10,9 @@ use crate::error::Result;
 use crate::ledger::{Detail, Refusal, Settled, Settlement};
 use crate::project::{Keep, Mode};
 use crate::sync::event::Counts;
-use crate::sync::map::{Mapper, Record};
+use crate::sync::map::Mapper;
 use crate::sync::plan::{Item, Purpose};
-use crate::sync::spool::{Stored, destination_text, key_text};
-use crate::transform::display::value_json;
+use crate::sync::spool::{Stored, destination_text, key_text, record_text};
 
 /// What the ledger keeps and how refusals are scheduled.
 pub struct Keeping {
@@ -198,15 +197,6 @@ pub fn next_run(first_run: u64, attempts: u32, run_number: u64) -> u64 {
 /// There is no such object. Where none is to be made, the row waits for one to appear and is nobody's fault.
 pub fn is_absent(code: &str) -> bool {
     code == "OBJECT_NOT_FOUND"
-}
-
-/// The record as JSON text, for `keep: values`.
-pub fn record_text(mapper: &Mapper, record: &Record) -> String {
-    let fields = mapper.spec.fields.iter().zip(&record.fields);
-    let object: serde_json::Map<String, serde_json::Value> = fields
-        .filter_map(|(field, value)| Some((field.name.to_string(), value_json(value.as_ref()?))))
-        .collect();
-    serde_json::Value::Object(object).to_string()
 }
 
 #[cfg(test)]

@@ -6,16 +6,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use outflow_connectors::contract::{
-    BatchSource, Change, ChangeRef, ConnectorError, FieldRef, FieldValue, Kind, Look, Number, Value, Verb,
+    BatchSource, Change, ChangeRef, ConnectorError, FieldRef, FieldValue, Kind, Look, Value, Verb,
 };
-use serde_json::Value as Json;
 
 use super::feed::size;
 use crate::error::{Error, Result};
 use crate::ledger::{Intent, IntentEntry};
 use crate::sync::map::Mapper;
 use crate::sync::plan::{Item, Purpose};
-use crate::sync::spool::{Loaded, Spool, Stored, write_key, write_list};
+use crate::sync::spool::{Loaded, Spool, Stored, destination_key, write_key, write_list};
 
 /// Where the records of all batches of a run are.
 #[derive(Clone, Copy)]
@@ -154,7 +153,7 @@ impl Records<'_> {
         self.spool.load(items.iter().filter_map(|item| item.place))
     }
 
-    /// Replaces what two buffers hold by the record's key and destination key, see [`super::texts`].
+    /// Replaces what two buffers hold by the record's key and destination key, see [`write_key`] and [`write_list`].
     ///
     /// # Errors
     /// When the record is damaged.
@@ -223,18 +222,4 @@ impl BatchSource for Batch<'_> {
         }
         Ok(())
     }
-}
-
-/// Reads what [`write_list`] wrote.
-pub fn destination_key(match_on: &[String], text: Option<&str>) -> Vec<FieldValue> {
-    let values: Vec<Json> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let value = |json: Json| match json {
-        Json::String(text) => Value::Text(text),
-        Json::Bool(b) => Value::Boolean(b),
-        Json::Number(n) => Number::parse(&n.to_string()).map_or(Value::Null, Value::Number),
-        Json::Null => Value::Null,
-        other => Value::Json(other),
-    };
-    let named = match_on.iter().zip(values);
-    named.map(|(name, json)| FieldValue { name: name.as_str().into(), value: value(json) }).collect()
 }

@@ -13,8 +13,8 @@ mod queue;
 mod sending;
 mod streaming;
 
-pub use acknowledge::{Keeping, record_text};
-pub use batch::{Records, destination_key};
+pub use acknowledge::Keeping;
+pub use batch::Records;
 pub use delivery::{Delivery, Shape};
 pub use feed::{Batches, Cutter, Feed, size};
 pub use gate::Gate;

@@ -16,6 +16,7 @@ use super::progress::{Ended, Progress, Watch};
 use super::queue::Queue;
 use crate::error::{Error, Result};
 use crate::project::{Bound, Mode};
+use crate::sync::bookkeeping;
 use crate::sync::context::Context;
 use crate::sync::diff::Delta;
 use crate::sync::event::{Event, SyncReport};
@@ -62,7 +63,7 @@ impl Work<'_> {
     /// Writes what the ledger must know before anything is sent.
     pub(in crate::sync) fn before(&self, begun: &mut Begun) -> Result<()> {
         if !begun.is_announced {
-            finish::before(self.ledger()?, &self.identity(), &self.mappings)?;
+            bookkeeping::before(self.ledger()?, &self.identity(), &self.mappings)?;
             begun.is_announced = true;
         }
         Ok(())
@@ -104,11 +105,11 @@ impl Work<'_> {
         block_in_place(|| {
             self.before(begun)?;
             if self.context.options.full_refresh && self.context.sync.mode != Mode::Insert {
-                finish::mark_stale(ledger, &self.space())?;
+                bookkeeping::mark_stale(ledger, &self.space())?;
             }
-            finish::release(ledger, delta, plan, (memory, &open.run_id))
+            bookkeeping::release(ledger, delta, plan, (memory, &open.run_id))
         })?;
-        let cleared = finish::cleared_fields(self.context.sync, &self.resolved);
+        let cleared = self.cleared_fields();
         let records = Records { spool: &delta.spool, mapper: &delta.mapper, cleared: &cleared };
         let Context { sync, observer, .. } = *self.context;
         let changes = plan.changes() + begun.progress.settled;
@@ -142,9 +143,9 @@ impl Work<'_> {
         let complete = matches!(ended, Ended::Done);
         point("run.session_done");
         block_in_place(|| {
-            finish::invalid_rows(ledger, delta, &open.run_id, false)?;
+            bookkeeping::invalid_rows(ledger, delta, &open.run_id, false)?;
             point("run.invalid_stored");
-            let after = finish::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
+            let after = bookkeeping::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
             after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
         })?;
         finish::conclude(report, ended, absent, plan.waiting)

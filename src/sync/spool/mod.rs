@@ -1,10 +1,10 @@
 //! What waits on disk between the extract and the delivery: records in their canonical encoding, and lists of items of
 //! fixed width. The files have no name: only this process can read them, and they vanish with it, however it ends.
 
-mod key_text;
 mod records;
 mod spill;
+mod texts;
 
-pub use key_text::{destination_text, key_text, write_key, write_list};
 pub use records::{Loaded, Place, Spool, SpoolWriter, Stored};
 pub use spill::{CHUNK, Fixed, Space, Spill, array};
+pub use texts::{destination_key, destination_text, key_text, record_text, write_key, write_list};

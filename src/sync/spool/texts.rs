@@ -1,12 +1,13 @@
-//! Keys as the JSON texts in which the ledger keeps them and people read them.
+//! Keys and records as the JSON texts in which the ledger keeps them and people read them.
 
 use std::io;
 
-use outflow_connectors::contract::write_text;
+use outflow_connectors::contract::{FieldValue, Number, Value, write_text};
+use serde_json::Value as Json;
 
 use super::records::{Stored, Values};
-use crate::sync::map::Mapper;
-use crate::transform::display::write_json;
+use crate::sync::map::{Mapper, Record};
+use crate::transform::display::{value_json, write_json};
 
 /// Replaces what is in `out` by `{column: value}` of a primary key.
 ///
@@ -62,4 +63,27 @@ pub fn destination_text(record: &Stored<'_>) -> io::Result<String> {
     let mut out = Vec::new();
     write_list(record.destination_key(), &mut out)?;
     Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// Reads what [`write_list`] wrote.
+pub fn destination_key(match_on: &[String], text: Option<&str>) -> Vec<FieldValue> {
+    let values: Vec<Json> = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let value = |json: Json| match json {
+        Json::String(text) => Value::Text(text),
+        Json::Bool(b) => Value::Boolean(b),
+        Json::Number(n) => Number::parse(&n.to_string()).map_or(Value::Null, Value::Number),
+        Json::Null => Value::Null,
+        other => Value::Json(other),
+    };
+    let named = match_on.iter().zip(values);
+    named.map(|(name, json)| FieldValue { name: name.as_str().into(), value: value(json) }).collect()
+}
+
+/// The record as JSON text, for `keep: values`.
+pub fn record_text(mapper: &Mapper, record: &Record) -> String {
+    let fields = mapper.spec.fields.iter().zip(&record.fields);
+    let object: serde_json::Map<String, Json> = fields
+        .filter_map(|(field, value)| Some((field.name.to_string(), value_json(value.as_ref()?))))
+        .collect();
+    Json::Object(object).to_string()
 }
