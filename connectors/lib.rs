@@ -11,6 +11,7 @@ pub mod files;
 pub mod http;
 pub mod hubspot;
 pub mod json_api;
+pub mod nearest;
 pub mod registry;
 pub mod rehearsal;
 pub mod sandbox;

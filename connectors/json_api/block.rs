@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::contract::{ConnectorError, Kind};
+use crate::nearest::did_you_mean;
 
 type Result<T> = std::result::Result<T, ConnectorError>;
 
@@ -40,7 +41,8 @@ impl<'a> Block<'a> {
         match entries.keys().find(|key| !keys.contains(&key.as_str())) {
             Some(key) => {
                 let error = wrong(&block.place(key), "is not known");
-                Err(error.hint(nearest(key, keys).unwrap_or_else(|| format!("known here: {}", list(keys)))))
+                let hint = did_you_mean(key, keys.iter().copied());
+                Err(error.hint(hint.unwrap_or_else(|| format!("known here: {}", list(keys)))))
             }
             None => Ok(block),
         }
@@ -116,13 +118,6 @@ impl<'a> Block<'a> {
         };
         entries.iter().map(text).collect()
     }
-}
-
-/// The hint for a word that resembles one of the known ones.
-fn nearest(word: &str, known: &[&str]) -> Option<String> {
-    let likeness = |name: &str| strsim::jaro_winkler(&word.to_lowercase(), name);
-    let best = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.8).then(|| format!("did you mean `{best}`?"))
 }
 
 pub(super) fn list(words: &[&str]) -> String {

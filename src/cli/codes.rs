@@ -1,5 +1,6 @@
 //! Every code that outflow can print, from every room, for `explain`.
 
+use outflow_connectors::nearest::nearest;
 use outflow_connectors::registry::{ErrorEntry, REGISTRY};
 
 use crate::transform::fault;
@@ -64,14 +65,4 @@ pub fn find(code: &str) -> Result<&'static ErrorEntry, Option<&'static str>> {
         Some(entry) => Ok(entry),
         None => Err(nearest(&wanted, all.iter().map(|entry| entry.code))),
     }
-}
-
-/// The name that a mistyped one probably meant.
-pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |name: &str| strsim::jaro_winkler(&typed.to_lowercase(), &name.to_lowercase());
-    names
-        .map(|name| (likeness(name), name))
-        .filter(|(l, _)| *l > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|b| b.1)
 }

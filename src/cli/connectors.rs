@@ -1,7 +1,8 @@
 use clap::Args;
+use outflow_connectors::nearest::nearest;
 use outflow_connectors::registry::REGISTRY;
 
-use super::{Given, codes, help};
+use super::{Given, help};
 use crate::error::{Error, ErrorKind};
 use crate::report::{Answer, Failure, connectors};
 
@@ -25,7 +26,7 @@ impl Connectors {
             None => {
                 let error =
                     Error::new("OF-CLI-007", ErrorKind::Config, format!("there is no connector `{name}`"));
-                let hint = match codes::nearest(name, names()) {
+                let hint = match nearest(name, names()) {
                     Some(nearest) => format!("did you mean `{nearest}`?"),
                     None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
                 };

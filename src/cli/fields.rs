@@ -1,7 +1,8 @@
 use clap::Args;
 use outflow_connectors::contract::{Catalog, Target};
+use outflow_connectors::nearest::nearest;
 
-use super::{Given, codes, help};
+use super::{Given, help};
 use crate::error::{Error, ErrorKind};
 use crate::project::Project;
 use crate::report::{Answer, Failure, catalog};
@@ -73,11 +74,9 @@ impl Fields {
     fn unknown(&self, project: &Project) -> Error {
         let names = || project.connections.keys().map(String::as_str);
         let message = format!("`outflow.yml` has no connection `{}`", self.connection);
-        Error::new("OF-CFG-011", ErrorKind::Config, message).hint(
-            match codes::nearest(&self.connection, names()) {
-                Some(nearest) => format!("did you mean `{nearest}`?"),
-                None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
-            },
-        )
+        Error::new("OF-CFG-011", ErrorKind::Config, message).hint(match nearest(&self.connection, names()) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use outflow_connectors::nearest::nearest;
 use outflow_connectors::registry::REGISTRY;
 use serde_json::Map;
 use tokio::runtime::Runtime;
@@ -74,7 +75,7 @@ impl Given {
 pub fn unknown_sync(project: &Project, name: &str) -> Error {
     let names = || project.syncs.iter().map(|sync| sync.name.as_str());
     let error = Error::new("OF-CFG-023", ErrorKind::Usage, format!("there is no sync `{name}`"));
-    error.hint(match super::codes::nearest(name, names()) {
+    error.hint(match nearest(name, names()) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
     })

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use outflow_connectors::nearest::did_you_mean;
+
 use super::diagnostic::{Diagnostic, Problems};
 use super::shape::{CONNECTION_KEYS, DESTINATION_KEYS, Key, Shape};
 use super::yaml::{self, Data, Node, Pos};
@@ -255,23 +257,4 @@ pub(super) fn is_name(text: &str) -> bool {
 
 fn is_zone(text: &str) -> bool {
     jiff::tz::TimeZone::get(text).is_ok()
-}
-
-/// The hint for a misspelt word, if one of the candidates is close to it.
-pub(super) fn did_you_mean<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
-    if word.chars().count() > 64 {
-        return None;
-    }
-    let lower = word.to_lowercase();
-    candidates
-        .map(|candidate| (similarity(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
-        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
-}
-
-/// From 0 to 1. Jaro-Winkler misses what two swapped or changed letters do to a very short word.
-fn similarity(word: &str, candidate: &str) -> f64 {
-    let one_slip = word.len() > 1 && strsim::damerau_levenshtein(word, candidate) == 1;
-    strsim::jaro_winkler(word, candidate).max(if one_slip { 0.85 } else { 0.0 })
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
+use outflow_connectors::nearest::did_you_mean;
 use outflow_connectors::registry::{Connector, DailyCalls, Limits, Registry, Settings};
 use outflow_connectors::sandbox::SandboxConfig;
 use serde_json::Value as Json;
 
-use super::check::{File, did_you_mean, join};
+use super::check::{File, join};
 use super::diagnostic::Diagnostic;
 use super::shape::CONNECTION_KEYS;
 use super::spec::Connection;

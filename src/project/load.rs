@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use minijinja::Value;
+use outflow_connectors::nearest::did_you_mean;
 use outflow_connectors::registry::Registry;
 
-use super::check::{File, did_you_mean};
+use super::check::File;
 use super::connections::{self, Connections};
 use super::diagnostic::{Diagnostic, Diagnostics, Problems, Severity};
 use super::files::{self, PROJECT_FILE};

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 
+use outflow_connectors::nearest::did_you_mean;
+
 use super::check::File;
 use super::connections::Connections;
 use super::diagnostic::Diagnostic;
@@ -231,7 +233,7 @@ fn connection(node: &Node, block: &str, file: &File<'_>, around: &Surroundings<'
     let Some(entry) = connections.get(name) else {
         let known = || connections.keys().map(String::as_str);
         let message = format!("there is no connection {}", value.describe());
-        let hint = check::did_you_mean(name, known()).unwrap_or_else(|| match connections.is_empty() {
+        let hint = did_you_mean(name, known()).unwrap_or_else(|| match connections.is_empty() {
             true => "`outflow.yml` has no `connections`".to_owned(),
             false => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
         });

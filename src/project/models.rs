@@ -6,7 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use minijinja::value::{Rest, Value};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 
-use super::check::{File, did_you_mean};
+use outflow_connectors::nearest::did_you_mean;
+
+use super::check::File;
 use super::codes;
 use super::diagnostic::{Diagnostic, Problems};
 use super::files::{self, SEPARATOR};

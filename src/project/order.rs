@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::check::{File, did_you_mean};
+use outflow_connectors::nearest::did_you_mean;
+
+use super::check::File;
 use super::codes;
 use super::diagnostic::{Diagnostic, Problems};
 use super::mapping::Mapping;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::check::did_you_mean;
+use outflow_connectors::nearest::did_you_mean;
+
 use super::spec::{Project, Sync};
 use super::{codes, files};
 use crate::error::{Error, ErrorKind, Result};

@@ -7,6 +7,7 @@ use outflow_connectors::contract::{
     Capabilities, Catalog, Connected, ConnectorError, DeleteKind, Destination, FieldType, Kind, Property,
     Schema, Source, Target, Verb,
 };
+use outflow_connectors::nearest::nearest;
 
 use super::check::DataTests;
 use super::map::{BindFault, Mapper, Normalise};
@@ -206,7 +207,7 @@ fn field_error(field: &Field, catalog: &Catalog) -> Option<Error> {
         }
         let names = catalog.properties.iter().map(|p| p.name.as_str());
         let error = at("OF-MAP-001", format!("the destination has no field `{name}`"));
-        return Some(match closest(name, names) {
+        return Some(match nearest(name, names) {
             Some(near) => error.hint(format!("did you mean `{near}`? `outflow fields` lists them all")),
             None => error.hint("`outflow fields` lists the fields there are"),
         });
@@ -238,7 +239,7 @@ fn bind_error(sync: &Sync, schema: &Schema, fault: BindFault) -> Error {
         let error =
             Error::new("OF-MAP-010", ErrorKind::Config, format!("the query has no column `{column}`"));
         let list = quoted(&columns().collect::<Vec<_>>());
-        let hint = match closest(column, columns()) {
+        let hint = match nearest(column, columns()) {
             Some(near) => format!("did you mean `{near}`? The columns are {list}"),
             None => format!("the columns are {list}"),
         };
@@ -273,10 +274,4 @@ fn bind_error(sync: &Sync, schema: &Schema, fault: BindFault) -> Error {
 
 fn quoted(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn closest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored =
-        names.map(|other| (strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()), other));
-    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
 }
