@@ -12,6 +12,7 @@ mod crash;
 mod deletes;
 mod delivery;
 mod disk;
+mod every_destination;
 #[cfg(all(debug_assertions, target_os = "linux"))]
 mod full_disk;
 mod golden;

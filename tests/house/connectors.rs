@@ -75,6 +75,9 @@ fn faults(root: &Path, entries: &[Entry]) -> Vec<String> {
         if entry.sandboxed && !recorded {
             say(format!("`fixtures/http/{name}/` has no recorded answers"));
         }
+        if entry.sandboxed && !root.join(format!("fixtures/runs/{name}.yml")).is_file() {
+            say(format!("`fixtures/runs/{name}.yml` is missing; hubspot.yml beside it says what it holds"));
+        }
     }
     faults
 }
@@ -115,6 +118,7 @@ fn a_half_added_connector_is_found() {
         ("connectors/full/sandbox.rs", ""),
         ("connectors/half/config.rs", ""),
         ("fixtures/http/full/upsert.json", "{}"),
+        ("fixtures/runs/full.yml", ""),
         ("mappings/a.yml", "destination: {connection: there}"),
         ("outflow.yml", "connections: {there: {type: full}}"),
         ("CHANGELOG.md", "- Full: a connector."),
@@ -133,6 +137,7 @@ fn a_half_added_connector_is_found() {
             "no test under `connectors/half/` calls `conformance`",
             "`half` has no emulator in `connectors/half/sandbox.rs`",
             "`fixtures/http/half/` has no recorded answers",
+            "`fixtures/runs/half.yml` is missing; hubspot.yml beside it says what it holds",
         ]
     );
 }
