@@ -14,7 +14,7 @@ const BROKEN_ANSWERS: [&str; 3] = ["lost_ack", "truncate", "garbage"];
 pub(super) async fn an_answer_lost_once_is_made_good(subject: &Subject) {
     for fault in BROKEN_ANSWERS {
         let rig = Rig::start(subject, no_limits(), json!([{"do": fault, "times": 1}])).await;
-        let result = rig.upsert(1).await;
+        let result = rig.make(1).await;
         let applied = matches!(&result, Ok(outcomes) if outcomes.iter().all(is_applied));
         assert!(applied || is_open(&result), "{fault}: {result:?}");
         assert_eq!(rig.living().await, 1, "{fault}");
@@ -26,14 +26,14 @@ pub(super) async fn an_answer_lost_once_is_made_good(subject: &Subject) {
 pub(super) async fn an_answer_never_understood_is_never_a_refusal(subject: &Subject) {
     for fault in BROKEN_ANSWERS {
         let rig = Rig::start(subject, no_limits(), json!([{"do": fault}])).await;
-        let result = rig.upsert(1).await;
+        let result = rig.make(1).await;
         assert!(is_open(&result), "{fault}: {result:?}");
         assert_eq!(rig.living().await, 1, "{fault}");
         rig.stop().await;
     }
     let how = (Access::Good, Duration::from_millis(100));
     let rig = Rig::with(subject, no_limits(), json!([{"do": "hang"}]), how).await;
-    let result = rig.upsert(1).await;
+    let result = rig.make(1).await;
     assert!(is_open(&result), "hang: {result:?}");
     rig.stop().await;
 }
@@ -54,7 +54,7 @@ pub(super) async fn a_create_is_sent_once(subject: &Subject) {
 pub(super) async fn a_moment_of_trouble_is_waited_out(subject: &Subject) {
     for code in [429, 500, 502, 503] {
         let rig = Rig::start(subject, no_limits(), json!([{"do": "status", "code": code, "times": 1}])).await;
-        let result = rig.upsert(1).await;
+        let result = rig.make(1).await;
         assert!(matches!(&result, Ok(outcomes) if is_applied(&outcomes[0])), "{code}: {result:?}");
         assert_eq!(rig.living().await, 1, "{code}");
         rig.stop().await;
@@ -64,7 +64,7 @@ pub(super) async fn a_moment_of_trouble_is_waited_out(subject: &Subject) {
 /// The other side stays down: the records are not to blame.
 pub(super) async fn trouble_without_end_is_no_refusal(subject: &Subject) {
     let rig = Rig::start(subject, no_limits(), json!([{"do": "status", "code": 503}])).await;
-    match rig.upsert(1).await {
+    match rig.make(1).await {
         Ok(outcomes) => {
             let blameless = |o: &Outcome| matches!(o, Outcome::Unknown { .. } | Outcome::Deferred { .. });
             assert!(outcomes.iter().all(blameless), "{outcomes:?}");

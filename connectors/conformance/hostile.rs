@@ -10,16 +10,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-use super::{Access, PATIENCE, Rig, Subject, is_applied, is_open, no_limits, submit_to};
-use crate::contract::{Change, ConnectorError, Kind, Outcome, Verb};
+use super::{Access, PATIENCE, Rig, Subject, is_applied, is_open, making, no_limits, submit_to};
+use crate::contract::{Change, ConnectorError, Kind, Outcome};
 
 /// Credentials that end in the middle of a run: what was delivered stands, nothing more is, and nobody asks twice.
 pub(super) async fn credentials_that_end_stop_the_rest(subject: &Subject) {
     let faults = json!([{"do": "status", "code": 401}]);
     let rig = Rig::start(subject, no_limits(), faults).await;
-    let error = rig.upsert(1).await.expect_err("the credentials are refused");
-    assert_eq!((error.kind, rig.requests("writes")), (Kind::Auth, 1), "{error:?}");
-    assert_eq!(rig.living().await, 0);
+    let error = rig.make(1).await.expect_err("the credentials are refused");
+    let requests = rig.requests("reads") + rig.requests("writes");
+    assert_eq!((error.kind, requests, rig.living().await), (Kind::Auth, 1, 0), "{error:?}");
     rig.stop().await;
 }
 
@@ -30,14 +30,14 @@ pub(super) async fn a_token_that_expires_is_renewed_once(subject: &Subject) {
     }
     let faults = json!([{"do": "status", "code": 401, "times": 1, "path": subject.written_at}]);
     let rig = Rig::with(subject, no_limits(), faults, (Access::Renewing, PATIENCE)).await;
-    let outcomes = rig.upsert(1).await.expect("delivered with a new token");
+    let outcomes = rig.make(1).await.expect("delivered with a new token");
     assert!(is_applied(&outcomes[0]), "{outcomes:?}");
     assert_eq!((rig.requests("writes"), rig.living().await), (2, 1));
     rig.stop().await;
 
     let faults = json!([{"do": "status", "code": 401, "path": subject.written_at}]);
     let rig = Rig::with(subject, no_limits(), faults, (Access::Renewing, PATIENCE)).await;
-    let error = rig.upsert(1).await.expect_err("the new token is refused, too");
+    let error = rig.make(1).await.expect_err("the new token is refused, too");
     assert_eq!((error.kind, rig.requests("writes")), (Kind::Auth, 2), "{error:?}");
     rig.stop().await;
 }
@@ -45,7 +45,7 @@ pub(super) async fn a_token_that_expires_is_renewed_once(subject: &Subject) {
 /// Slow, but within the time for an answer: nothing is sent twice.
 pub(super) async fn a_slow_answer_is_waited_for(subject: &Subject) {
     let rig = Rig::start(subject, no_limits(), json!([{"do": "delay", "ms": 300}])).await;
-    let outcomes = rig.upsert(1).await.expect("delivered");
+    let outcomes = rig.make(1).await.expect("delivered");
     assert!(is_applied(&outcomes[0]), "{outcomes:?}");
     assert_eq!((rig.requests("writes"), rig.living().await), (1, 1));
     rig.stop().await;
@@ -66,7 +66,7 @@ pub(super) async fn no_window_of_the_server_is_too_full(subject: &Subject) {
         rig.destination.account().await.expect("the account answers, and its answer carries the limits");
         let mut number = 0;
         while number < 3 * LIMIT {
-            let (a, b) = tokio::join!(rig.upsert(number), rig.upsert(number + 1));
+            let (a, b) = tokio::join!(rig.make(number), rig.make(number + 1));
             for result in [a, b] {
                 let outcomes = result.expect("delivered");
                 assert!(is_applied(&outcomes[0]), "{outcomes:?}");
@@ -134,7 +134,7 @@ pub(super) async fn without_tls_nothing_is_sent(subject: &Subject) {
 
 async fn deliver(subject: &Subject, url: &str) -> Result<Vec<Outcome>, ConnectorError> {
     let destination = (subject.connect)(url, Access::Good, PATIENCE);
-    let changes: Vec<Change> = vec![(subject.good)(Verb::Upsert, 1)];
+    let changes: Vec<Change> = vec![(subject.good)(making(&*destination, &subject.target), 1)];
     submit_to(&*destination, &subject.target, changes).await
 }
 

@@ -7,6 +7,7 @@ mod delivery;
 mod faults;
 pub mod handles;
 mod hostile;
+mod lists;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,12 +42,14 @@ pub struct Subject {
     /// The `sandbox:` block that declares what the changes below need, without limits and faults.
     pub block: Json,
     pub target: Target,
+    /// Where there are lists: a target of `mode: audience` for the same objects, declared in `block`. It gets `good` changes.
+    pub list: Option<Target>,
     /// The name under which the sandbox shows the target's objects.
     pub shown_as: &'static str,
     pub connect: Connect,
     /// The destination can be connected with a token that is renewed.
     pub renews: bool,
-    /// Part of the path of an upsert.
+    /// Part of the path of the requests that deliver the changes below.
     pub written_at: &'static str,
     /// A change that the destination accepts, of the record with this number; the same number has the same key.
     pub good: fn(Verb, usize) -> Change,
@@ -71,6 +74,7 @@ pub async fn run(subject: &Subject) {
     faults::a_create_is_sent_once(subject).await;
     faults::a_moment_of_trouble_is_waited_out(subject).await;
     faults::trouble_without_end_is_no_refusal(subject).await;
+    lists::a_list_is_kept(subject).await;
     hostile::credentials_that_end_stop_the_rest(subject).await;
     hostile::a_token_that_expires_is_renewed_once(subject).await;
     hostile::a_slow_answer_is_waited_for(subject).await;
@@ -123,8 +127,13 @@ impl<'a> Rig<'a> {
         submit_in(&*self.destination, &self.subject.target, context, changes).await
     }
 
-    async fn upsert(&self, number: usize) -> Result<Vec<Outcome>, ConnectorError> {
-        self.submit(vec![(self.subject.good)(Verb::Upsert, number)]).await
+    /// Delivers one good record.
+    async fn make(&self, number: usize) -> Result<Vec<Outcome>, ConnectorError> {
+        self.submit(vec![(self.subject.good)(self.making(), number)]).await
+    }
+
+    fn making(&self) -> Verb {
+        making(&*self.destination, &self.subject.target)
     }
 
     /// The objects that live in the sandbox.
@@ -140,6 +149,15 @@ impl<'a> Rig<'a> {
 
     async fn stop(self) {
         self.sandbox.stop().await;
+    }
+}
+
+/// The verb that brings an object into being.
+fn making(destination: &dyn Destination, target: &Target) -> Verb {
+    let capabilities = destination.capabilities(target).expect("the target is known");
+    match capabilities.supports(Verb::Upsert) {
+        true => Verb::Upsert,
+        false => Verb::Create,
     }
 }
 

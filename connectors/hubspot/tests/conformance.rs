@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{change, field, target, with_settings};
 use crate::conformance::{self, Access, Subject};
-use crate::contract::{Change, Verb};
+use crate::contract::{Change, Target, Verb};
 
 fn good(verb: Verb, number: usize) -> Change {
     change(verb, &format!("person{number}@example.com"), None)
@@ -22,8 +22,12 @@ fn refused(verb: Verb, number: usize) -> Change {
 async fn hubspot_behaves_as_every_destination_must() {
     conformance::run(&Subject {
         vendor: "hubspot",
-        block: json!({"objects": {"contacts": {"nickname": {"type": "string", "refuse": "Mallory"}}}}),
+        block: json!({
+            "objects": {"contacts": {"nickname": {"type": "string", "refuse": "Mallory"}}},
+            "lists": {"VIP": "contacts"},
+        }),
         target: target(),
+        list: Some(Target { options: json!({"list": "VIP"}).as_object().unwrap().clone(), ..target() }),
         shown_as: "contacts",
         connect: |base_url, access, timeout| {
             let values = match access {

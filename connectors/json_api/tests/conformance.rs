@@ -25,6 +25,7 @@ fn subject(options: Json) -> Subject {
             "id": "string", "name": "string", "nickname": {"type": "string", "refuse": "Mallory"},
         }}}),
         target: target(options),
+        list: None,
         shown_as: "people",
         connect: |base_url, access, timeout| {
             let token = if access == Access::Good { "tok-good" } else { "invalid" };
