@@ -143,13 +143,10 @@ impl Destination for Asynchronous {
         Ok(Capabilities {
             verbs: &[Verb::Create, Verb::Upsert, Verb::Delete],
             batch_rows: 1000,
-            batch_bytes: None,
-            in_flight: 1,
-            rate: None,
             deletes: DeleteKind::Hard,
             remote_ids: true,
             partial_answers: true,
-            associations: false,
+            ..Capabilities::BLANK
         })
     }
 

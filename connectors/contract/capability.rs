@@ -41,9 +41,26 @@ pub struct Capabilities {
     pub partial_answers: bool,
     /// Objects can be linked to others, see [`Association`](super::Association).
     pub associations: bool,
+    /// A create carries an id of ours by which the destination knows a repeat of it, so that one whose answer was lost is
+    /// simply sent again.
+    pub repeatable_creates: bool,
 }
 
 impl Capabilities {
+    /// Of what can do nothing; a destination says what it can beyond this.
+    pub const BLANK: Capabilities = Capabilities {
+        verbs: &[],
+        batch_rows: 1,
+        batch_bytes: None,
+        in_flight: 1,
+        rate: None,
+        deletes: DeleteKind::None,
+        remote_ids: false,
+        partial_answers: false,
+        associations: false,
+        repeatable_creates: false,
+    };
+
     pub fn supports(&self, verb: Verb) -> bool {
         self.verbs.contains(&verb)
     }

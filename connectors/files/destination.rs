@@ -28,11 +28,8 @@ pub(super) fn capabilities() -> Capabilities {
         batch_rows: 10_000,
         batch_bytes: Some(4 << 20),
         in_flight: 2,
-        rate: None,
         deletes: DeleteKind::Hard,
-        remote_ids: false,
-        partial_answers: false,
-        associations: false,
+        ..Capabilities::BLANK
     }
 }
 

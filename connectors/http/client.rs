@@ -10,7 +10,6 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 use super::budget::Budget;
 use super::counts::Counts;
 use super::exchange::{UNREACHABLE, exchange};
-use super::quota::{Quota, Wish};
 use super::record::Record;
 use super::request::{Answer, Request, Vendor, Verdict};
 use super::retry::{self, Next, Policy};
@@ -18,6 +17,7 @@ use super::secrets::Secrets;
 use super::token::{Token, Tokens};
 use super::trace::Trace;
 use super::transport;
+use super::turn::{Windows, of_window};
 use super::{BaseUrl, Credentials, Observed};
 use crate::contract::{ConnectorError, Kind, Permission, QuotaOwner, RateLimit, Retry, Traffic};
 use crate::registry::Limits;
@@ -62,7 +62,7 @@ pub(super) struct Inner {
     headers: HeaderMap,
     pub(super) tokens: Option<Tokens>,
     pub(super) secrets: Secrets,
-    pub(super) quota: Arc<Quota>,
+    pub(super) windows: Windows,
     pub(super) counts: Counts,
     budget: Budget,
     /// Connections opened so far.
@@ -94,13 +94,7 @@ impl HttpClient {
         let secrets = Secrets::default();
         let headers = setup.credentials.fixed_headers(&secrets)?;
         let tokens = setup.credentials.as_grant().cloned().map(Tokens::new);
-        let wish = Wish {
-            rate: setup.limits.requests.or(setup.start_rate),
-            fixed: setup.limits.requests.is_some(),
-            in_flight: setup.limits.concurrency.unwrap_or(setup.in_flight),
-            book: setup.limits.book.clone(),
-        };
-        let quota = Quota::of(&setup.owner, &wish);
+        let windows = Windows::of(&setup);
         let unshared = Limits { share: None, ..setup.limits.clone() };
         let opened = Arc::<AtomicU64>::default();
         let token_url = tokens.as_ref().map(|tokens| &tokens.grant.token_url);
@@ -113,7 +107,7 @@ impl HttpClient {
             headers,
             tokens,
             secrets,
-            quota,
+            windows,
             counts: Counts::default(),
             budget: Budget::default(),
             opened,
@@ -189,23 +183,28 @@ impl HttpClient {
         judge: Judge<'_>,
         round: &mut Round,
     ) -> Result<Answer, ConnectorError> {
-        let Inner { client, setup, unshared, quota, .. } = &*self.inner;
+        let Inner { client, setup, unshared, windows, .. } = &*self.inner;
         let begun = Instant::now();
         let turn = async {
-            let place = quota.concurrency.place().await?;
-            let placed = begun.elapsed();
-            let early = self.inner.token().await?;
             // What only reads keeps to no share: it asks little, and others may wait for it.
             let limits = if request.is_write() { &setup.limits } else { unshared };
+            let longest = setup.policy.longest_wait;
+            let turn = windows.narrow_turn(request.narrow.as_ref(), limits, longest).await?;
+            let narrowed = begun.elapsed();
+            let place = windows.owner.concurrency.place().await?;
+            let placed = begun.elapsed() - narrowed;
+            let early = self.inner.token().await?;
             let asked = Instant::now();
-            let entry = quota.leave(limits, setup.policy.longest_wait).await?;
-            let trace = Trace { placed, limited: asked.elapsed(), ..Trace::default() };
+            let mut turn = windows.turn(turn, limits, longest).await?;
+            let trace = Trace { placed, limited: narrowed + asked.elapsed(), ..Trace::default() };
             // The turn may have been long in coming.
             let token = self.inner.token().await?;
-            let renewed = token.as_ref().map(|token| token.number) != early.map(|token| token.number);
-            Ok((place, token, if renewed { quota.late(entry).await? } else { entry }, trace))
+            if token.as_ref().map(|token| token.number) != early.map(|token| token.number) {
+                turn.late().await?;
+            }
+            Ok((place, token, turn, trace))
         };
-        let (place, token, entry, mut trace) = self.while_open(request, round, turn).await?;
+        let (place, token, mut turn, mut trace) = self.while_open(request, round, turn).await?;
         let wire = self.wire(request, token.as_ref())?;
         if request.is_write() {
             self.permission()?.check()?;
@@ -221,7 +220,7 @@ impl HttpClient {
         }
         // It waited for a connection first, which may take longer than the limiter's margin.
         if self.inner.opened.load(Relaxed) != opened {
-            self.inner.noted(quota.late(entry).await.map(drop));
+            self.inner.noted(turn.late().await);
         }
         // What an answer says of limits is written down while the next request is on its way, but a refusal before it.
         let place = match answered.as_ref().is_ok_and(Answer::is_success) {
@@ -232,7 +231,7 @@ impl HttpClient {
             false => Some(place),
         };
         let result = match answered {
-            Ok(answer) => self.verdict(answer, judge, &mut trace).await,
+            Ok(answer) => self.verdict((request, answer), judge, &mut trace).await,
             Err(error) => Err(error),
         };
         if let (Some(place), Err(error)) = (&place, &result)
@@ -297,15 +296,17 @@ impl HttpClient {
     /// The vendor's own words decide before the HTTP status does.
     async fn verdict(
         &self,
-        answer: Answer,
+        (request, answer): (&Request, Answer),
         judge: Judge<'_>,
         trace: &mut Trace,
     ) -> Result<Answer, ConnectorError> {
-        let Inner { setup, quota, .. } = &*self.inner;
+        let Inner { setup, windows, .. } = &*self.inner;
+        let narrow = request.narrow.as_ref();
+        let quota = windows.spoken_of(narrow);
         let id = answer.header(setup.vendor.request_id).unwrap_or_default();
         (trace.status, trace.id) = (answer.status, id.to_owned());
         self.inner.reached.store(true, Relaxed);
-        let observed: Observed = (setup.vendor.observe)(&answer.headers);
+        let observed: Observed = of_window((setup.vendor.observe)(&answer.headers), narrow);
         self.inner.noted(quota.observe(&observed, &setup.limits, trace.took).await);
         let error = match judge(&answer) {
             Verdict::Success => None,
@@ -317,7 +318,7 @@ impl HttpClient {
         self.inner.noted(match (error.kind, error.retry) {
             (Kind::RateLimited, Retry::After(wait)) => quota.refused(Some(wait)).await,
             (Kind::RateLimited, _) => quota.refused(None).await,
-            (Kind::Quota, _) => quota.left(0, &setup.limits).await,
+            (Kind::Quota, _) => windows.owner.left(0, &setup.limits).await,
             _ => Ok(()),
         });
         Err(error.with("status", answer.status).with("request id", id))
@@ -330,12 +331,12 @@ impl HttpClient {
 
     /// The account's day begins at midnight of this IANA time zone; UTC until it is known.
     pub async fn set_zone(&self, name: &str) {
-        self.inner.noted(self.inner.quota.zone(name).await);
+        self.inner.noted(self.inner.windows.owner.zone(name).await);
     }
 
     /// Requests a day that the user allows this account's owner; `None` where that is not limited, or not known yet.
     pub fn daily_budget(&self) -> Option<u64> {
-        self.inner.quota.budget(&self.inner.setup.limits)
+        self.inner.windows.owner.budget(&self.inner.setup.limits)
     }
 
     pub fn owner(&self) -> &QuotaOwner {

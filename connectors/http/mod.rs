@@ -41,6 +41,7 @@ mod tests;
 mod token;
 mod trace;
 mod transport;
+mod turn;
 pub mod window;
 
 pub use address::{BaseUrl, escaped};
@@ -53,7 +54,7 @@ pub use items::Items;
 pub use owner::owner;
 pub use parts::in_parts;
 pub use record::record_into;
-pub use request::{Access, Answer, Observed, Request, Vendor, Verdict, moment};
+pub use request::{Access, Answer, Narrow, Observed, Request, Vendor, Verdict, moment};
 pub use retry::{Policy, shortened};
 pub use transport::{CA_FILE, ca_file};
 

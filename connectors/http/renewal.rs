@@ -44,7 +44,7 @@ impl Inner {
         let wire = self.token_request(&tokens.grant, refresh_token.as_ref())?;
         let host = address(wire.url());
         if tokens.grant.token_url.authority() == self.setup.base_url.authority() {
-            self.quota.leave(&self.unshared, self.setup.policy.longest_wait).await?;
+            self.windows.owner.leave(&self.unshared, self.setup.policy.longest_wait).await?;
         }
         self.counts.read();
         let asked = Instant::now();
@@ -88,7 +88,7 @@ impl Inner {
                 Retry::After(wait) => Some(wait),
                 _ => None,
             };
-            self.noted(self.quota.refused(asked).await);
+            self.noted(self.windows.owner.refused(asked).await);
         }
         error
     }

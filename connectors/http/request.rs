@@ -6,13 +6,23 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value as Json;
 
-use crate::contract::ConnectorError;
+use crate::contract::{ConnectorError, RateLimit};
 
 /// Whether a request changes anything on the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Read,
     Write,
+}
+
+/// A window that only some requests of an owner have, beside the one that all have: HubSpot's search, all but the contacts
+/// of Brevo. What an answer to one of them says of a limit is said of this window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Narrow {
+    /// Its requests are counted under this name.
+    pub name: &'static str,
+    /// What it allows, until the vendor's headers say otherwise.
+    pub rate: RateLimit,
 }
 
 /// One request; its path is put behind the client's base URL.
@@ -27,6 +37,8 @@ pub struct Request {
     pub headers: HeaderMap,
     pub body: Option<Vec<u8>>,
     pub access: Access,
+    /// A window of its own that it keeps to as well.
+    pub narrow: Option<Narrow>,
     /// Doing it twice ends as doing it once, so it may be sent again when its answer was lost.
     pub repeatable: bool,
 }
@@ -54,8 +66,21 @@ impl Request {
             headers: HeaderMap::new(),
             body,
             access,
+            narrow: None,
             repeatable: true,
         }
+    }
+
+    /// By another method than `POST`.
+    #[must_use]
+    pub fn by(self, method: Method) -> Self {
+        Request { method, ..self }
+    }
+
+    /// Within a narrower window, too.
+    #[must_use]
+    pub fn within(self, narrow: Narrow) -> Self {
+        Request { narrow: Some(narrow), ..self }
     }
 
     /// With a body of another type than JSON.

@@ -73,13 +73,13 @@ pub(super) fn capabilities_of(limits: &Limits) -> Capabilities {
     Capabilities {
         verbs: &Verb::ALL,
         batch_rows: BATCH,
-        batch_bytes: None,
         in_flight: limits.concurrency.unwrap_or(IN_FLIGHT).max(1),
         rate: Some(limits.requests.unwrap_or(START_RATE)),
         deletes: DeleteKind::Archive,
         remote_ids: true,
         partial_answers: true,
         associations: true,
+        ..Capabilities::BLANK
     }
 }
 

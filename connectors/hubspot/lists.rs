@@ -168,8 +168,7 @@ impl ListSession {
         }
         let call = if joins { "add" } else { "remove" };
         let path = format!("/crm/v3/lists/{}/memberships/{call}", self.list.id);
-        let mut request = Request::write(path, json!(all).to_string().into_bytes(), true);
-        request.method = Method::PUT;
+        let request = Request::write(path, json!(all).to_string().into_bytes(), true).by(Method::PUT);
         let answer = self.client.http.send(&request).await?.json.unwrap_or_default();
         let done: Vec<&str> =
             strings(&answer, if joins { "recordsIdsAdded" } else { "recordIdsRemoved" }).collect();

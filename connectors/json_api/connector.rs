@@ -71,13 +71,11 @@ pub(super) fn usual() -> Capabilities {
     Capabilities {
         verbs: &Verb::ALL,
         batch_rows: MOST_ROWS,
-        batch_bytes: None,
         in_flight: IN_FLIGHT,
-        rate: None,
         deletes: DeleteKind::Hard,
         remote_ids: true,
         partial_answers: true,
-        associations: false,
+        ..Capabilities::BLANK
     }
 }
 
@@ -87,15 +85,15 @@ fn capabilities(requests: &Requests, limits: &Limits) -> Capabilities {
     Capabilities {
         verbs: verbs(has),
         batch_rows: requests.all().map(|(_, call)| call.rows()).max().unwrap_or(1),
-        batch_bytes: None,
         in_flight: limits.concurrency.unwrap_or(IN_FLIGHT).max(1),
         rate: limits.requests,
         deletes: if has(Verb::Delete) { DeleteKind::Hard } else { DeleteKind::None },
         remote_ids: requests
             .all()
             .any(|(verb, call)| matches!(verb, Verb::Create | Verb::Upsert) && call.rules.names_ids()),
+        repeatable_creates: requests.get(Verb::Create).is_some_and(|create| create.repeatable),
         partial_answers: requests.all().all(|(_, call)| call.rows() == 1 || call.rules.row_errors.is_some()),
-        associations: false,
+        ..Capabilities::BLANK
     }
 }
 

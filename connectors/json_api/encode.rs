@@ -8,7 +8,7 @@ use super::requests::Call;
 use super::rows::Key;
 use super::value::{jinja, null};
 use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, Verb};
-use crate::http::{Access, Request};
+use crate::http::Request;
 
 /// One change, ready for templates.
 #[derive(Debug, Clone)]
@@ -102,12 +102,10 @@ pub(super) fn request(call: &Call, rows: &[&Row], headers: &HeaderMap) -> Result
     }
     Ok(Request {
         method: call.method.clone(),
-        path,
         label: Some(call.path.source()),
         headers: all,
         body: body.map(String::into_bytes),
-        access: Access::Write,
-        repeatable: call.repeatable,
+        ..Request::write(path, Vec::new(), call.repeatable)
     })
 }
 

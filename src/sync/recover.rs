@@ -77,13 +77,14 @@ pub async fn recover(
     session: &dyn Session,
 ) -> Result<Recovered> {
     let mut recovered = Recovered::default();
+    let capabilities = destination.capabilities(target).map_err(|error| Error::destination(&error))?;
     let intents = ledger.open_intents()?;
     for (index, intent) in intents.iter().enumerate() {
         if let Some(handle) = &intent.handle {
             // A later batch may have overwritten what this job did: such keys stay dirty there.
             let later = intents[index + 1..].iter().flat_map(|i| i.entries.iter().map(|e| e.key)).collect();
             settle_job(ledger, (target, session), (intent, handle), &later).await?;
-        } else if !intent.verb.is_repeatable() {
+        } else if !intent.verb.is_repeatable() && !capabilities.repeatable_creates {
             let unclear = look_for(ledger, target, destination, intent).await?;
             recovered.unclear.extend(unclear);
         }

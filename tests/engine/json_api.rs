@@ -161,6 +161,19 @@ fn a_create_without_an_answer_waits_for_a_person() {
 }
 
 #[test]
+fn a_create_that_the_api_knows_again_is_simply_sent_again() {
+    let lab = Lab::new();
+    let create = "\n  create: {method: PUT, repeatable: true, path: '/people/{{ key.id }}', \
+                  body: '{\"name\": {{ fields.name | tojson }}}'}\n  success: {status: [200, 201]}\n";
+    lab.write("[{do: lost_ack, path: people/2}]", create, "mode: insert\ndelivery: {concurrency: 1}");
+    assert_eq!(counts(&lab.sync(3), ["delivered", "unknown"]), [2, 1]);
+    lab.write("[]", create, "mode: insert");
+    assert_eq!(counts(&lab.sync(0), ["delivered", "parked", "requests"]), [1, 0, 1]);
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+    assert_eq!(lab.names(), ["Ada", "Bob", "Cyd"]);
+}
+
+#[test]
 fn a_create_that_did_not_happen_is_sent_once_a_person_says_so() {
     let lab = Lab::new();
     let create = "\n  create: {method: POST, path: /people, body: '{\"name\": {{ fields.name | tojson }}}'}\n  \

@@ -3,6 +3,7 @@
 mod bodies;
 mod grants;
 mod load;
+mod narrow;
 mod permission;
 mod server;
 mod window;
@@ -17,7 +18,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
-use super::{Answer, BaseUrl, Credentials, HttpClient, Observed, Policy, Request, Setup, Vendor, Verdict};
+use super::{
+    Answer, BaseUrl, Credentials, HttpClient, Narrow, Observed, Policy, Request, Setup, Vendor, Verdict,
+};
 use crate::contract::{ConnectorError, Kind, QuotaOwner, RateLimit, Retry, RunContext};
 use crate::registry::{DailyCalls, Limits};
 

@@ -1,0 +1,65 @@
+//! A window that only some requests have.
+
+use super::server::{Seen, Server, answer};
+use super::*;
+
+const HOURLY: Narrow =
+    Narrow { name: "search", rate: RateLimit { requests: 2, per: Duration::from_secs(3600) } };
+
+fn search() -> Request {
+    Request::get("/search").within(HOURLY)
+}
+
+/// Says of every search that the hour is used up, as a vendor with several windows does.
+async fn server() -> Server {
+    Server::start(|request: Seen| async move {
+        match request.line.starts_with("GET /search") {
+            true => answer("200 OK\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 3600", "{}"),
+            false => answer("200 OK", "{}"),
+        }
+    })
+    .await
+}
+
+fn client(url: &str, limits: Limits, vendor: Vendor) -> HttpClient {
+    let token = Credentials::bearer(SecretString::from("verysecrettoken"));
+    let setup = Setup { vendor, ..setup(url, limits, POLICY, token) };
+    HttpClient::new(setup).unwrap().permitted_by(RunContext::alone("run", "sync").permission)
+}
+
+#[tokio::test]
+async fn it_holds_those_requests_and_no_others() {
+    let server = server().await;
+    let client = client(&server.url, Limits::default(), VENDOR);
+    for _ in 0..2 {
+        client.send(&search()).await.unwrap();
+    }
+    let error = client.send(&search()).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Quota, "{error:?}");
+    for _ in 0..5 {
+        client.send(&write(true)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_an_answer_says_of_it_is_not_said_of_the_rest() {
+    let server = server().await;
+    let client = client(&server.url, Limits::default(), Vendor { observe: Observed::usual, ..VENDOR });
+    client.send(&search()).await.unwrap();
+    client.send(&write(true)).await.unwrap();
+    let error = client.send(&search()).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Quota, "{error:?}");
+}
+
+#[tokio::test]
+async fn its_requests_are_counted_for_the_day_as_all_are() {
+    let server = server().await;
+    let limits = Limits { daily_calls: Some(DailyCalls::Number(3)), ..Limits::default() };
+    let client = client(&server.url, limits, VENDOR);
+    for _ in 0..2 {
+        client.send(&search()).await.unwrap();
+    }
+    client.send(&write(true)).await.unwrap();
+    let error = client.send(&write(true)).await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_deref()), (Kind::Quota, Some("DAILY_BUDGET")), "{error:?}");
+}
