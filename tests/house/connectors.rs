@@ -18,10 +18,19 @@ struct Entry {
     title: &'static str,
     destination: bool,
     sandboxed: bool,
+    /// Names of its settings and options.
+    words: Vec<&'static str>,
 }
 
 /// Connectors whose folder has another name than their type: `connectors/http/` is what all of them send through.
 const FOLDERS: [(&str, &str); 1] = [("http", "json_api")];
+
+/// Connectors whose guide has another name than their type.
+const GUIDES: [(&str, &str); 1] = [("http", "http-destination")];
+
+fn named<'a>(names: &[(&str, &'a str)], name: &'a str) -> &'a str {
+    names.iter().find(|(known, _)| *known == name).map_or(name, |(_, other)| other)
+}
 
 #[test]
 fn every_connector_is_complete() {
@@ -30,10 +39,11 @@ fn every_connector_is_complete() {
         .iter()
         .map(|c| Entry {
             name: c.name,
-            folder: FOLDERS.iter().find(|(name, _)| *name == c.name).map_or(c.name, |(_, folder)| folder),
+            folder: named(&FOLDERS, c.name),
             title: c.title,
             destination: c.destination.is_some(),
             sandboxed: c.is_sandboxed(),
+            words: c.settings.iter().map(|setting| setting.name).chain(c.options.iter().copied()).collect(),
         })
         .collect();
     let faults = faults(tree::root(), &entries);
@@ -70,6 +80,14 @@ fn faults(root: &Path, entries: &[Entry]) -> Vec<String> {
         {
             say(format!("`{name}` has no emulator in `connectors/{place}/sandbox.rs`"));
         }
+        let guide = format!("docs/{}.md", named(&GUIDES, name));
+        match fs::read_to_string(root.join(&guide)) {
+            Ok(text) => entry.words.iter().filter(|word| !names(&text, word)).for_each(|word| {
+                say(format!("`{guide}` does not say what `{word}` is"));
+            }),
+            Err(_) if entry.sandboxed => say(format!("`{name}` has no guide `{guide}`")),
+            Err(_) => {}
+        }
         let recorded =
             fs::read_dir(root.join("fixtures/http").join(name)).is_ok_and(|mut files| files.next().is_some());
         if entry.sandboxed && !recorded {
@@ -80,6 +98,11 @@ fn faults(root: &Path, entries: &[Entry]) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Whether a page has a word, by itself.
+fn names(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
 }
 
 /// Types of the connections that some mapping sends to.
@@ -119,6 +142,7 @@ fn a_half_added_connector_is_found() {
         ("connectors/half/config.rs", ""),
         ("fixtures/http/full/upsert.json", "{}"),
         ("fixtures/runs/full.yml", ""),
+        ("docs/full.md", "The setting `token`, and token_url."),
         ("mappings/a.yml", "destination: {connection: there}"),
         ("outflow.yml", "connections: {there: {type: full}}"),
         ("CHANGELOG.md", "- Full: a connector."),
@@ -126,16 +150,25 @@ fn a_half_added_connector_is_found() {
         fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
         fs::write(root.join(path), text).unwrap();
     }
-    let entry = |name, title| Entry { name, folder: name, title, destination: true, sandboxed: true };
+    let entry = |name, title| Entry {
+        name,
+        folder: name,
+        title,
+        destination: true,
+        sandboxed: true,
+        words: vec!["token", "url"],
+    };
     assert_eq!(
         faults(root, &[entry("full", "Full"), entry("half", "Half")]),
         [
             "`connectors/stray/` has no line in `connectors/registry.rs`",
+            "`docs/full.md` does not say what `url` is",
             "`half` has no `connectors/half/mod.rs`",
             "`CHANGELOG.md` does not mention Half",
             "no file under `mappings/` sends to a connection of type `half`",
             "no test under `connectors/half/` calls `conformance`",
             "`half` has no emulator in `connectors/half/sandbox.rs`",
+            "`half` has no guide `docs/half.md`",
             "`fixtures/http/half/` has no recorded answers",
             "`fixtures/runs/half.yml` is missing; hubspot.yml beside it says what it holds",
         ]
