@@ -17,3 +17,6 @@ pub mod rehearsal;
 pub mod sandbox;
 pub mod settings;
 pub mod sqlite;
+/// The smallest whole destination, of no vendor: `cargo xtask new-connector` copies it.
+#[cfg(test)]
+mod template;

@@ -134,4 +134,6 @@ pub const REGISTRY: Registry = Registry(&[
     crate::json_api::CONNECTOR,
     crate::hubspot::CONNECTOR,
     crate::sqlite::CONNECTOR,
+    #[cfg(test)]
+    crate::template::CONNECTOR,
 ]);

@@ -25,6 +25,9 @@ struct Entry {
 /// Connectors whose folder has another name than their type: `connectors/http/` is what all of them send through.
 const FOLDERS: [(&str, &str); 1] = [("http", "json_api")];
 
+/// The one to copy, which is in test builds only.
+const TEMPLATE: &str = "template";
+
 /// Connectors whose guide has another name than their type.
 const GUIDES: [(&str, &str); 1] = [("http", "http-destination")];
 
@@ -54,7 +57,10 @@ fn faults(root: &Path, entries: &[Entry]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut say = |text: String| faults.push(text);
     for folder in tree::folders(&root.join("connectors")) {
-        if !SHARED.contains(&folder.as_str()) && !entries.iter().any(|entry| entry.folder == folder) {
+        if !SHARED.contains(&folder.as_str())
+            && folder != TEMPLATE
+            && !entries.iter().any(|entry| entry.folder == folder)
+        {
             say(format!("`connectors/{folder}/` has no line in `connectors/registry.rs`"));
         }
     }
