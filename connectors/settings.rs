@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::contract::{ConnectorError, Kind};
+use crate::http::{HttpClient, Setup};
 use crate::registry::{Setting, Settings};
 
 impl Settings {
@@ -22,6 +23,17 @@ impl Settings {
         let names = known.iter().map(|setting| format!("`{}`", setting.name));
         let hint = format!("it takes {}, `base_url` and `limits`", names.collect::<Vec<_>>().join(", "));
         Err(self.refuse(kind, &format!("unknown setting `{name}`"), &hint))
+    }
+
+    /// The sender of this connection, under its own limits.
+    ///
+    /// # Errors
+    /// Those of [`HttpClient::new`], with the connection's name.
+    pub fn client(&self, kind: &str, setup: Setup) -> Result<HttpClient, ConnectorError> {
+        HttpClient::new(setup).map_err(|mut error| {
+            error.message = format!("connection `{}` ({kind}): {}", self.connection, error.message);
+            error
+        })
     }
 
     /// A setting's text without the space around it; `None` where it is not set.

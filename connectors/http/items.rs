@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::contract::{BatchSource, ChangeRef, ConnectorError, OneVerb, Outcome, Outcomes, Receipt, Verb};
+
 /// Encoded changes with a comma behind each, in one buffer.
 #[derive(Debug, Default)]
 pub struct Items {
@@ -76,6 +78,50 @@ impl Items {
 
     fn start(&self, place: usize) -> usize {
         place.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+}
+
+/// A batch's changes as items: what can be sent, and what became of the rest.
+#[derive(Debug)]
+pub struct Encoded {
+    /// The changes that can be sent.
+    pub items: Items,
+    /// The verb of all of them.
+    pub verb: Verb,
+    /// Each item's place in the batch.
+    places: Vec<usize>,
+    outcomes: Outcomes,
+}
+
+impl Encoded {
+    /// Encodes each change by `encode`, which appends it to the buffer or tells why it cannot be sent.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`](crate::contract::Kind::Internal) where the batch cannot be read, or has changes of two verbs.
+    pub fn of(
+        batch: &dyn BatchSource,
+        mut encode: impl FnMut(ChangeRef<'_>, &mut Vec<u8>) -> Result<(), Outcome>,
+    ) -> Result<Self, ConnectorError> {
+        let (mut items, mut places, mut place) = (Items::default(), Vec::with_capacity(batch.len()), 0);
+        let (mut verb, mut outcomes) = (OneVerb::default(), Outcomes::new(batch.len()));
+        batch.each(&mut |change| {
+            verb.see(change.verb)?;
+            match items.push(|out| encode(change, out)) {
+                Ok(()) => places.push(place),
+                Err(refusal) => outcomes.set(place, refusal),
+            }
+            place += 1;
+            Ok(())
+        })?;
+        Ok(Encoded { items, verb: verb.get()?, places, outcomes })
+    }
+
+    /// The receipt of the batch, with one outcome for each item, in their order.
+    pub fn receipt(mut self, sent: Vec<Outcome>) -> Receipt {
+        for (place, outcome) in self.places.into_iter().zip(sent) {
+            self.outcomes.set(place, outcome);
+        }
+        self.outcomes.receipt()
     }
 }
 

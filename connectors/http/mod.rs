@@ -50,7 +50,7 @@ pub use book::{Ask, Facts, Memory, News, QuotaBook, Taken};
 pub use client::{HttpClient, Setup};
 pub use credentials::{ClientAuth, Credentials, Grant, GrantKind};
 pub use day::{Day, Spent};
-pub use items::Items;
+pub use items::{Encoded, Items};
 pub use owner::owner;
 pub use parts::in_parts;
 pub use record::record_into;

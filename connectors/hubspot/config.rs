@@ -44,7 +44,6 @@ pub(super) const SETTINGS: &[Setting] = &[
 /// Where and as whom to speak; its `Debug` cannot print a secret.
 #[derive(Debug)]
 pub(super) struct Config {
-    pub(super) connection: String,
     pub(super) credentials: Credentials,
     pub(super) base_url: BaseUrl,
     pub(super) owner: QuotaOwner,
@@ -86,8 +85,8 @@ impl Config {
         // Limits are per app and host: only these are known before the first request. A private app is known by its token.
         let owner = http::owner("hubspot", &base_url, [app.as_str()]);
         let ca_file = http::ca_file(settings)?;
-        let (connection, sandbox) = (settings.connection.clone(), settings.sandbox);
-        Ok(Config { connection, credentials, base_url, owner, ca_file, version, sandbox })
+        let sandbox = settings.sandbox;
+        Ok(Config { credentials, base_url, owner, ca_file, version, sandbox })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::contract::{
     Handles, Kind, Lookup, Normaliser, OneVerb, Outcome, Outcomes, Property, QuotaOwner, RateLimit,
     RunContext, Session, Submitted, Target, Traffic, Value, Verb,
 };
-use crate::http::{HttpClient, Policy, Reply, Setup, bisect, default_budget};
+use crate::http::{Policy, Reply, Setup, bisect, default_budget};
 use crate::registry::{Limits, Settings};
 
 /// The lowest tier's limit, until the vendor's headers name the account's own.
@@ -59,10 +59,7 @@ impl HubSpot {
             ca_file: config.ca_file,
             policy,
         };
-        let http = HttpClient::new(setup).map_err(|mut error| {
-            error.message = format!("connection `{}` (hubspot): {}", config.connection, error.message);
-            error
-        })?;
+        let http = settings.client("hubspot", setup)?;
         let client = Client { http, version: config.version };
         Ok(HubSpot { client, limits: settings.limits.clone(), sandbox: config.sandbox })
     }

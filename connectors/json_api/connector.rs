@@ -52,10 +52,7 @@ impl JsonApi {
             ca_file: http::ca_file(settings)?,
             policy,
         };
-        let client = HttpClient::new(setup).map_err(|mut error| {
-            error.message = format!("connection `{}` (http): {}", settings.connection, error.message);
-            error
-        })?;
+        let client = settings.client("http", setup)?;
         Ok(JsonApi {
             client,
             headers: config.headers,

@@ -10,9 +10,9 @@ use super::encode::{BYTES, CLOSE, OPEN, operation};
 use super::{answers, errors};
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Handles, Kind,
-    Outcomes, QuotaOwner, RateLimit, RunContext, Session, Submitted, Target, Traffic, Verb,
+    QuotaOwner, RateLimit, RunContext, Session, Submitted, Target, Traffic, Verb,
 };
-use crate::http::{HttpClient, Items, Policy, Reply, Setup, in_parts};
+use crate::http::{Encoded, Policy, Reply, Setup, in_parts};
 use crate::registry::{Limits, Settings};
 
 /// Most operations of a request.
@@ -40,21 +40,20 @@ impl TemplateDestination {
     /// With other times and attempts than the usual ones.
     pub(super) fn with_policy(settings: &Settings, policy: Policy) -> Result<Self, ConnectorError> {
         let config = Config::read(settings)?;
-        let http = HttpClient::new(Setup {
-            vendor: errors::VENDOR,
-            owner: config.owner,
-            limits: settings.limits.clone(),
-            start_rate: Some(START_RATE),
-            in_flight: IN_FLIGHT,
-            base_url: config.base_url,
-            credentials: config.credentials,
-            ca_file: config.ca_file,
-            policy,
-        })
-        .map_err(|mut error| {
-            error.message = format!("connection `{}` (template): {}", settings.connection, error.message);
-            error
-        })?;
+        let http = settings.client(
+            "template",
+            Setup {
+                vendor: errors::VENDOR,
+                owner: config.owner,
+                limits: settings.limits.clone(),
+                start_rate: Some(START_RATE),
+                in_flight: IN_FLIGHT,
+                base_url: config.base_url,
+                credentials: config.credentials,
+                ca_file: config.ca_file,
+                policy,
+            },
+        )?;
         let client = Client { http };
         Ok(TemplateDestination { client, limits: settings.limits.clone(), sandbox: settings.sandbox })
     }
@@ -69,9 +68,8 @@ pub(super) fn capabilities(limits: &Limits) -> Capabilities {
         in_flight: limits.concurrency.unwrap_or(IN_FLIGHT).max(1),
         rate: Some(limits.requests.unwrap_or(START_RATE)),
         deletes: DeleteKind::Hard,
-        remote_ids: false,
         partial_answers: true,
-        associations: false,
+        ..Capabilities::BLANK
     }
 }
 
@@ -137,26 +135,15 @@ impl Session for TemplateSession {
         batch: &dyn BatchSource,
         _handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
-        let mut outcomes = Outcomes::new(batch.len());
-        let (mut items, mut places, mut place) = (Items::default(), Vec::new(), 0);
-        batch.each(&mut |change| {
-            match items.push(|out| operation(change, out)) {
-                Ok(()) => places.push(place),
-                Err(refusal) => outcomes.set(place, refusal),
-            }
-            place += 1;
-            Ok(())
-        })?;
-        let items = &items;
+        let encoded = Encoded::of(batch, operation)?;
+        let items = &encoded.items;
         let parts = items.cut(BATCH, BYTES, OPEN.len() + CLOSE.len());
         let sent = in_parts(items.len(), &parts, |part| async move {
             let body = items.body(OPEN, part.iter().copied(), CLOSE);
             let answer = self.client.write(&self.object, body).await?;
             Ok(Reply::Each(answers::outcomes(part.len(), &answer)))
         });
-        for (place, outcome) in places.into_iter().zip(sent.await?) {
-            outcomes.set(place, outcome);
-        }
-        Ok(Submitted::Done(outcomes.receipt()))
+        let sent = sent.await?;
+        Ok(Submitted::Done(encoded.receipt(sent)))
     }
 }
