@@ -1,4 +1,4 @@
-//! `quick`: what is likeliest to fail, in less than a minute.
+//! `quick`: what is likeliest to fail, in about a minute.
 
 use std::collections::BTreeSet;
 use std::path::Path;
