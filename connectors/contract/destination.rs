@@ -29,6 +29,21 @@ pub struct Target {
     pub options: serde_json::Map<String, serde_json::Value>,
 }
 
+impl Target {
+    /// Checks that a list, which takes members by their match key and no fields, is sent no others.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for the first field that would not be sent.
+    pub fn members_only(&self) -> Result<(), ConnectorError> {
+        let Some(field) = self.fields.iter().find(|field| !self.match_on.contains(field)) else {
+            return Ok(());
+        };
+        let message = format!("a list takes members only, so `{field}` would not be sent");
+        let hint = "deliver the fields of the objects by a sync of their own, and take them out of this one";
+        Err(ConnectorError::new(Kind::Config, message).hint(hint))
+    }
+}
+
 /// The account as the API names it (`hubspot:62515`), or the host, or `sandbox`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AccountId(pub String);

@@ -80,16 +80,6 @@ pub(super) fn capabilities_of(limits: &Limits) -> Capabilities {
     }
 }
 
-/// A list takes members, found by their match key, and no fields.
-fn no_fields(target: &Target) -> Result<(), ConnectorError> {
-    let Some(field) = target.fields.iter().find(|field| !target.match_on.contains(field)) else {
-        return Ok(());
-    };
-    let message = format!("a list takes members only, so `{field}` would not be sent");
-    let hint = "deliver the fields of the objects by a sync of their own, and take them out of this one";
-    Err(ConnectorError::new(Kind::Config, message).hint(hint))
-}
-
 /// The object and the key it is matched on, as far as they can be checked without a request.
 fn checked(target: &Target) -> Result<ObjectType, ConnectorError> {
     let object = ObjectType::parse(&target.object)?;
@@ -159,7 +149,7 @@ impl Destination for HubSpot {
     async fn catalog(&self, target: &Target) -> Result<Catalog, ConnectorError> {
         let object = checked(target)?;
         if let Some(name) = lists::of(target) {
-            no_fields(target)?;
+            target.members_only()?;
             List::find(&self.client, &object, &name).await?;
         }
         Associations::check(&self.client, &object, &target.associations).await?;
