@@ -27,13 +27,9 @@ fn capabilities() -> Capabilities {
     Capabilities {
         verbs: &[Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete],
         batch_rows: 10_000,
-        batch_bytes: None,
         in_flight: 2,
-        rate: None,
         deletes: DeleteKind::Hard,
-        remote_ids: false,
-        partial_answers: false,
-        associations: false,
+        ..Capabilities::BLANK
     }
 }
 
