@@ -71,7 +71,7 @@ pub async fn run(subject: &Subject) {
     delivery::nothing_is_written_without_permission(subject).await;
     faults::an_answer_lost_once_is_made_good(subject).await;
     faults::an_answer_never_understood_is_never_a_refusal(subject).await;
-    faults::a_create_is_sent_once(subject).await;
+    faults::a_create_is_made_once(subject).await;
     faults::a_moment_of_trouble_is_waited_out(subject).await;
     faults::trouble_without_end_is_no_refusal(subject).await;
     lists::a_list_is_kept(subject).await;
