@@ -123,7 +123,7 @@ pub trait BatchSource: Send + Sync {
     /// Shows the changes to `look`, from the first, always in the same order.
     ///
     /// # Errors
-    /// Those of `look`, and [`Kind::Internal`](super::Kind::Internal) when the changes cannot be read.
+    /// Those of `look`, and [`Kind::Internal`] when the changes cannot be read.
     fn each(&self, look: Look<'_>) -> Result<(), ConnectorError>;
 }
 

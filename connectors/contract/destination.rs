@@ -122,7 +122,7 @@ pub trait Destination: Send + Sync {
     /// What this target can do; known without a request.
     ///
     /// # Errors
-    /// [`Kind::Config`](super::Kind::Config) for an object or option the connector doesn't know.
+    /// [`Kind::Config`] for an object or option the connector doesn't know.
     fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError>;
 
     fn quota(&self) -> QuotaOwner;
@@ -187,7 +187,7 @@ pub trait Session: Send + Sync {
     /// Delivers one batch; may be called concurrently up to `in_flight`. No two batches in flight share a destination key.
     ///
     /// A partial answer is a receipt with unknown entries. An error means: nothing had an effect, or, if its kind is
-    /// [`Kind::Ambiguous`](super::Kind::Ambiguous), nothing is known.
+    /// [`Kind::Ambiguous`], nothing is known.
     async fn submit(
         &self,
         batch: &dyn BatchSource,
