@@ -126,26 +126,11 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         "Add the named scopes to the private app; reading and writing an object are two scopes.",
     ),
     entry(
-        "DAILY",
-        "The account has used up its API calls of the day.",
-        "Nothing: the next run after midnight in the account's time zone goes on. `limits.daily_calls` keeps some for others.",
-    ),
-    entry(
-        "DAILY_BUDGET",
-        "The budget that `limits.daily_calls` sets for this connection is used up.",
-        "Run again tomorrow (UTC), or raise the budget.",
-    ),
-    entry(
         "TEN_SECONDLY_ROLLING",
         "More requests in ten seconds than the account allows; other programs use the same limit.",
         "Nothing, it waits by itself; lower `limits.requests` if it comes often.",
     ),
     entry("SECONDLY", "More searches in a second than HubSpot allows.", "Nothing, it waits by itself."),
-    entry(
-        "RATE_LIMITS",
-        "HubSpot asks for a slower pace.",
-        "Nothing, it waits by itself; lower `limits.requests` if it comes often.",
-    ),
     entry(
         "RATE_LIMIT",
         "HubSpot asks for a slower pace.",
@@ -162,29 +147,9 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         "Run again later.",
     ),
     entry(
-        "UNREACHABLE",
-        "No connection to the host could be made; nothing was sent.",
-        "Check the network, the proxy and the connection's `base_url`.",
-    ),
-    entry(
-        "NO_ANSWER",
-        "A request was sent, but no whole answer came; it may have had its effect.",
-        "Nothing: the rows stay marked, and the next run settles them.",
-    ),
-    entry(
         "UNKNOWN",
         "HubSpot refused the row without a code.",
         "Read the message; mend the row in the source.",
-    ),
-    entry(
-        "REJECTED",
-        "HubSpot refused the row without a code.",
-        "Read the message; mend the row in the source.",
-    ),
-    entry(
-        "SERVER_ERROR",
-        "HubSpot, or something before it, failed to handle the request (a status of 500 or more).",
-        "Nothing at first: it is tried again, now and in the next run. See HubSpot's status page if it stays.",
     ),
     entry(
         "ASSOCIATION_TARGET_MISSING",
@@ -197,25 +162,4 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         "HubSpot failed to handle the row.",
         "Nothing at first: the row is tried again. See HubSpot's status page if it stays.",
     ),
-    entry(
-        "NOT_JSON",
-        "The answer was a page, not an API's answer; a proxy or a wrong address is likely.",
-        "Check the connection's `base_url` and the proxy.",
-    ),
-    entry(
-        "REDIRECTED",
-        "The address answered with a redirect, which is not followed.",
-        "Set the connection's `base_url` to the API itself.",
-    ),
-    entry(
-        "NOT_AUTHORIZED",
-        "The request was refused for its credentials, by HubSpot or by a proxy before it.",
-        "Check the connection's `token` and the proxy.",
-    ),
-    entry(
-        "NOT_FOUND",
-        "There is nothing at this address.",
-        "Check the object in the mapping and the connection's `base_url`.",
-    ),
-    entry("REFUSED", "The request was refused without a code.", "Read the message; mend what it names."),
 ];

@@ -18,6 +18,11 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
         "Read the message; give the rule a `code` and a `message`, JSON Pointers to where the answer says why.",
     ),
     entry(
+        "OBJECT_NOT_FOUND",
+        "By the mapping's rules the answer says that there is no such object.",
+        "Use `mode: upsert` if missing objects shall be made; else nothing, the row is tried again.",
+    ),
+    entry(
         "HTTP_TEMPLATE",
         "A template of the mapping's request does not work with this row's values, or made a path or header that cannot be sent; nothing was sent.",
         "Read the message; a field that a row may lack needs `{% if fields.NAME is defined %}`, an empty value cannot stand in a path.",

@@ -1,8 +1,10 @@
 //! Every code that outflow can print, from every room, for `explain`.
 
+use outflow_connectors::http;
 use outflow_connectors::nearest::nearest;
 use outflow_connectors::registry::{ErrorEntry, REGISTRY};
 
+use crate::report::playbook::Explained;
 use crate::transform::fault;
 use crate::{ledger, project, sync};
 
@@ -49,20 +51,24 @@ const OWN: [ErrorEntry; 7] = [
     ),
 ];
 
-/// All entries: outflow's own, then each connector's, each room in its order.
-pub fn all() -> Vec<&'static ErrorEntry> {
-    let rooms: [&'static [ErrorEntry]; 5] =
-        [&OWN, project::codes::CODES, fault::CODES, sync::codes::CODES, ledger::codes::CODES];
-    let connectors = REGISTRY.0.iter().map(|connector| connector.errors);
-    rooms.into_iter().chain(connectors).flatten().collect()
+/// All entries: outflow's own, those of the sender of requests, then each connector's; each in its order.
+pub fn all() -> Vec<Explained> {
+    let shared: [&'static [ErrorEntry]; 6] =
+        [&OWN, project::codes::CODES, fault::CODES, sync::codes::CODES, ledger::codes::CODES, http::CODES];
+    let shared = shared.into_iter().flatten().map(|entry| Explained { entry, connector: None });
+    let connectors = REGISTRY.0.iter().flat_map(|connector| {
+        connector.errors.iter().map(|entry| Explained { entry, connector: Some(connector.name) })
+    });
+    shared.chain(connectors).collect()
 }
 
-/// The entry of a code, in any case; else the code that resembles it most.
-pub fn find(code: &str) -> Result<&'static ErrorEntry, Option<&'static str>> {
+/// What is said of a code, in any case: several connectors may have it. Else the code that resembles it most.
+pub fn find(code: &str) -> Result<Vec<Explained>, Option<&'static str>> {
     let wanted = code.to_uppercase();
     let all = all();
-    match all.iter().find(|entry| entry.code.to_uppercase() == wanted) {
-        Some(entry) => Ok(entry),
-        None => Err(nearest(&wanted, all.iter().map(|entry| entry.code))),
+    let found: Vec<_> = all.iter().filter(|one| one.entry.code.to_uppercase() == wanted).copied().collect();
+    match found.is_empty() {
+        true => Err(nearest(&wanted, all.iter().map(|one| one.entry.code))),
+        false => Ok(found),
     }
 }

@@ -23,7 +23,7 @@ impl Explain {
     pub fn run(&self, _given: &Given) -> Result<Answer, Failure> {
         let Some(code) = &self.code else { return Ok(playbook::list(&codes::all())) };
         match codes::find(code) {
-            Ok(entry) => Ok(playbook::one(entry)),
+            Ok(found) => Ok(playbook::full(&found)),
             Err(nearest) => {
                 let message = format!("there is no code `{code}`");
                 let error = Error::new("OF-CLI-007", ErrorKind::Config, message);

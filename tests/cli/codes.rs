@@ -46,12 +46,16 @@ fn every_code_of_the_sources_is_explained() {
     assert!(used.len() > 20, "{used:?}");
     let folder = tempfile::tempdir().unwrap();
     let json = outflow(folder.path(), &["explain", "--format", "json"]).ends(0).json();
-    let listed: Vec<&str> =
-        json["codes"].as_array().unwrap().iter().map(|c| c["code"].as_str().unwrap()).collect();
-    let missing: Vec<_> = used.iter().filter(|code| !listed.contains(&code.as_str())).collect();
+    let listed: Vec<(&str, Option<&str>)> = json["codes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["code"].as_str().unwrap(), c["connector"].as_str()))
+        .collect();
+    let missing: Vec<_> = used.iter().filter(|code| !listed.contains(&(code.as_str(), None))).collect();
     assert!(missing.is_empty(), "`outflow explain` does not know {missing:?}");
     let distinct: BTreeSet<_> = listed.iter().collect();
-    assert_eq!(distinct.len(), listed.len(), "a code is explained twice");
+    assert_eq!(distinct.len(), listed.len(), "a code is explained twice by one connector");
 }
 
 #[test]
@@ -59,6 +63,11 @@ fn a_code_is_found_in_any_case_and_a_wrong_one_suggests() {
     let folder = tempfile::tempdir().unwrap();
     let run = outflow(folder.path(), &["explain", "of-cli-002"]).ends(0);
     assert!(run.stdout.starts_with("OF-CLI-002\n") && run.stdout.contains("What to do"), "{run:#?}");
+    let run = outflow(folder.path(), &["explain", "key_empty"]).ends(0);
+    assert!(
+        run.stdout.starts_with("KEY_EMPTY (hubspot)\n") || run.stdout.contains("\nKEY_EMPTY (hubspot)\n"),
+        "{run:#?}"
+    );
     let run = outflow(folder.path(), &["explain", "OF-CLI-02"]).ends(1);
     assert!(run.stderr.contains("did you mean `OF-CLI-0"), "{run:#?}");
 }

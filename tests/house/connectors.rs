@@ -35,6 +35,11 @@ fn named<'a>(names: &[(&str, &'a str)], name: &'a str) -> &'a str {
     names.iter().find(|(known, _)| *known == name).map_or(name, |(_, other)| other)
 }
 
+/// The folder under `connectors/` of a connector of this type.
+pub fn folder_of(name: &str) -> &str {
+    named(&FOLDERS, name)
+}
+
 #[test]
 fn every_connector_is_complete() {
     let entries: Vec<Entry> = REGISTRY
@@ -42,7 +47,7 @@ fn every_connector_is_complete() {
         .iter()
         .map(|c| Entry {
             name: c.name,
-            folder: named(&FOLDERS, c.name),
+            folder: folder_of(c.name),
             title: c.title,
             destination: c.destination.is_some(),
             sandboxed: c.is_sandboxed(),

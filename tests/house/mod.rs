@@ -3,6 +3,7 @@
 
 mod bans;
 mod bench;
+mod codes;
 mod connectors;
 mod docs;
 mod mappings;
