@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::rooms::SHARED;
 use super::tree::{self, File};
 
 /// A code span that begins with one of these is a path of the project.
@@ -66,16 +67,73 @@ fn faults(root: &Path, documents: &[File]) -> Vec<String> {
                 if !pattern && !path.exists() {
                     faults.push(format!("{}:{}: `{target}` does not exist", document.path, number + 1));
                 }
-                let Some((_, test)) = named.split_once("::") else { continue };
-                let there =
-                    std::fs::read_to_string(&path).is_ok_and(|text| text.contains(&format!("fn {test}(")));
-                if !there {
-                    faults.push(format!("{}:{}: there is no test `{named}`", document.path, number + 1));
+                let Some((_, item)) = named.split_once("::") else { continue };
+                if !std::fs::read_to_string(&path).is_ok_and(|text| declares(&text, item)) {
+                    faults.push(format!("{}:{}: there is no `{named}`", document.path, number + 1));
                 }
             }
         }
     }
     faults
+}
+
+/// Whether a file has a function or type of this name.
+fn declares(text: &str, item: &str) -> bool {
+    ["fn", "struct", "enum", "trait", "const", "type"].iter().any(|kind| {
+        let declared = format!("{kind} {item}");
+        text.match_indices(&declared).any(|(at, _)| {
+            !text[at + declared.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        })
+    })
+}
+
+/// The page that describes the tree.
+const TREE: &str = "docs/architecture.md";
+
+/// Every folder of the engine and of what the systems share, and every area of the tests, has its line in the tree. The
+/// systems are one line together, so that a new one needs none.
+#[test]
+fn every_room_has_its_line() {
+    let page = std::fs::read_to_string(tree::root().join(TREE)).unwrap();
+    let missing = without_line(&rooms(&tree::rust_files(&["src", "connectors", "tests"])), &page);
+    assert!(missing.is_empty(), "`{TREE}` has no line for {missing:?}");
+}
+
+/// Folders with a contents page, without those of systems and of a room's own tests.
+fn rooms(files: &[File]) -> Vec<String> {
+    let contents = files.iter().filter_map(|file| file.path.strip_suffix("mod.rs"));
+    let is_room = |folder: &&str| {
+        let inside = folder.trim_end_matches('/');
+        let of_system = inside.strip_prefix("connectors/").is_some_and(|rest| {
+            let system = rest.split('/').next().unwrap_or_default();
+            !SHARED.contains(&system) && system != "template"
+        });
+        !of_system && !inside.ends_with("/tests") && inside != "connectors/template/sandbox"
+    };
+    let mut rooms: Vec<String> = contents.filter(is_room).map(str::to_owned).collect();
+    rooms.extend(["src/".to_owned(), "connectors/".to_owned(), "connectors/NAME/".to_owned()]);
+    rooms
+}
+
+fn without_line(rooms: &[String], page: &str) -> Vec<String> {
+    let line = |room: &String| page.lines().any(|line| line.starts_with(&format!("- `{room}`")));
+    rooms.iter().filter(|room| !line(room)).cloned().collect()
+}
+
+#[test]
+fn a_room_without_a_line_is_found() {
+    let file = |path: &str| File { path: path.into(), text: String::new() };
+    let files = [
+        file("src/sync/diff/mod.rs"),
+        file("src/extra/mod.rs"),
+        file("src/extra/tests/mod.rs"),
+        file("connectors/http/mod.rs"),
+        file("connectors/new_system/mod.rs"),
+        file("connectors/new_system/sandbox/mod.rs"),
+        file("tests/cli/mod.rs"),
+    ];
+    let page = "- `src/`: a\n- `src/sync/diff/`: b\n- `connectors/`: c\n- `connectors/NAME/`: d, see `src/extra/`\n- `tests/cli/`: e";
+    assert_eq!(without_line(&rooms(&files), page), ["src/extra/", "connectors/http/"]);
 }
 
 #[test]
@@ -87,7 +145,7 @@ fn a_dead_path_is_found() {
         [
             "docs/page.md:1: `src/nowhere.rs` does not exist",
             "docs/page.md:2: `gone.md` does not exist",
-            "docs/page.md:3: there is no test `tests/house/docs.rs::nothing_at_all`"
+            "docs/page.md:3: there is no `tests/house/docs.rs::nothing_at_all`"
         ]
     );
 }
