@@ -29,6 +29,11 @@ pub struct ErrorEntry {
     pub action: &'static str,
 }
 
+/// A line of a playbook: the code, what happened, and what to do about it.
+pub const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
+    ErrorEntry { code, meaning, action }
+}
+
 /// A connection as the project resolved it: variables filled in, relative paths made absolute.
 #[derive(Clone)]
 pub struct Settings {

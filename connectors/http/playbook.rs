@@ -1,11 +1,7 @@
 //! What `outflow explain` says of the codes that the sender itself finds, whoever the vendor is. A connector explains only
 //! what its vendor says, and what it finds itself.
 
-use crate::registry::ErrorEntry;
-
-const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
-    ErrorEntry { code, meaning, action }
-}
+use crate::registry::{ErrorEntry, entry};
 
 /// Every code that is raised in `connectors/http/`.
 pub const CODES: &[ErrorEntry] = &[

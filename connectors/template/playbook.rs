@@ -1,10 +1,6 @@
 //! What `outflow explain` says of Template's codes.
 
-use crate::registry::ErrorEntry;
-
-const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
-    ErrorEntry { code, meaning, action }
-}
+use crate::registry::{ErrorEntry, entry};
 
 pub(super) const ENTRIES: &[ErrorEntry] = &[
     entry(

@@ -2,15 +2,11 @@
 
 use outflow_connectors::http;
 use outflow_connectors::nearest::nearest;
-use outflow_connectors::registry::{ErrorEntry, REGISTRY};
+use outflow_connectors::registry::{ErrorEntry, REGISTRY, entry};
 
 use crate::report::playbook::Explained;
 use crate::transform::fault;
 use crate::{ledger, project, sync};
-
-const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
-    ErrorEntry { code, meaning, action }
-}
 
 /// Codes of the command line.
 const OWN: [ErrorEntry; 7] = [

@@ -1,10 +1,6 @@
 //! Error codes of the engine, for `outflow explain`.
 
-use outflow_connectors::registry::ErrorEntry;
-
-const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
-    ErrorEntry { code, meaning, action }
-}
+use outflow_connectors::registry::{ErrorEntry, entry};
 
 /// Every code raised in this room, in `error` and in the mapping checks.
 pub const CODES: &[ErrorEntry] = &[

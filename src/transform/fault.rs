@@ -3,7 +3,7 @@
 use std::fmt;
 
 use outflow_connectors::contract::{Cell, FieldType, Number};
-use outflow_connectors::registry::ErrorEntry;
+use outflow_connectors::registry::{ErrorEntry, entry};
 
 /// A value that cannot be used; its row is invalid and never sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,10 +157,6 @@ pub const CODES: &[ErrorEntry] = &[
         "Simplify the template, or compute the value in the query.",
     ),
 ];
-
-const fn entry(code: &'static str, meaning: &'static str, action: &'static str) -> ErrorEntry {
-    ErrorEntry { code, meaning, action }
-}
 
 /// Most characters of a value that a message shows.
 const SHOWN: usize = 60;
