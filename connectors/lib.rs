@@ -2,6 +2,7 @@
 //! nothing of mappings, plans or the ledger.
 
 // The bans of `clippy.toml` hold for what is shipped; the build without tests is checked too.
+#![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_macros))]
 
 #[cfg(any(test, feature = "conformance"))]

@@ -12,16 +12,20 @@ use crate::sandbox::Emulator;
 /// One key of a connection of this type in `outflow.yml`.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
+    /// The key itself.
     pub name: &'static str,
+    /// A connection without it is refused.
     pub required: bool,
     /// Never printed.
     pub secret: bool,
+    /// One line for `outflow connectors NAME`.
     pub help: &'static str,
 }
 
 /// What `outflow explain` says of one of the vendor's codes.
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorEntry {
+    /// As it stands in messages and in `outflow errors`.
     pub code: &'static str,
     /// What happened, in one sentence.
     pub meaning: &'static str,
@@ -45,14 +49,18 @@ pub struct Settings {
     pub base_url: Option<String>,
     /// It runs against the built-in sandbox of this process.
     pub sandbox: bool,
+    /// The connection's `limits` block.
     pub limits: Limits,
 }
 
 /// The connection's `limits` block, and how they are shared.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
+    /// `limits.requests`; `None` leaves the vendor's usual rate.
     pub requests: Option<RateLimit>,
+    /// `limits.daily_calls`; `None` leaves the day unlimited.
     pub daily_calls: Option<DailyCalls>,
+    /// `limits.concurrency`: requests in flight; `None` leaves the connector's usual number.
     pub concurrency: Option<usize>,
     /// The file that several projects share their limits by; else those of one state folder do.
     pub shared: Option<PathBuf>,
@@ -66,6 +74,7 @@ pub struct Limits {
 /// Requests a day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DailyCalls {
+    /// So many.
     Number(u64),
     /// Of the limit that the vendor announces.
     Percent(f64),
@@ -79,10 +88,13 @@ pub struct Connector {
     pub title: &'static str,
     /// One line for `outflow connectors`.
     pub summary: &'static str,
+    /// What a connection of this type takes, beside what all take.
     pub settings: &'static [Setting],
+    /// Makes the source of a connection; asks nobody.
     pub source: Option<fn(&Settings) -> Result<Arc<dyn Source>, ConnectorError>>,
     /// Its source takes `file`, and no SQL.
     pub reads_files: bool,
+    /// Makes the destination of a connection; asks nobody.
     pub destination: Option<fn(&Settings) -> Result<Arc<dyn Destination>, ConnectorError>>,
     /// Capabilities of the usual object, for the connector table.
     pub capabilities: Option<fn() -> Capabilities>,
@@ -94,6 +106,7 @@ pub struct Connector {
     pub option_schema: Option<fn(&str) -> Json>,
     /// Its emulator in the sandbox, where it has one.
     pub emulator: Option<Emulator>,
+    /// What its codes mean; those of the sender are in [`http::CODES`](crate::http::CODES).
     pub errors: &'static [ErrorEntry],
 }
 
@@ -126,6 +139,7 @@ impl Connector {
 pub struct Registry(pub &'static [Connector]);
 
 impl Registry {
+    /// The connector of this type.
     pub fn get(&self, name: &str) -> Option<&'static Connector> {
         self.0.iter().find(|c| c.name == name)
     }

@@ -46,6 +46,7 @@ fn make(settings: &Settings) -> Result<Arc<dyn Destination>, ConnectorError> {
 /// An object as the other side keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Object {
+    /// Each field's value as text.
     pub fields: BTreeMap<String, String>,
     /// Jobs that wrote it.
     pub jobs: Vec<String>,
@@ -54,6 +55,7 @@ pub struct Object {
 /// The other side: jobs and objects in a folder.
 #[derive(Debug, Clone)]
 pub struct Server {
+    /// Holds one file for each job and one for each object.
     pub folder: PathBuf,
 }
 

@@ -12,7 +12,9 @@ use crate::contract::{
 
 /// One destination whose effects can be counted from outside.
 pub struct Observed<'a> {
+    /// Stores a handle before each batch.
     pub destination: &'a dyn Destination,
+    /// What the changes are sent to.
     pub target: Target,
     /// A batch, of the same changes at every call.
     pub changes: fn() -> Vec<Change>,

@@ -24,6 +24,7 @@ use crate::sandbox::{Sandbox, SandboxConfig, Storage};
 /// With what rights a connection is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
+    /// Those that the sandbox takes.
     Good,
     /// Credentials that the sandbox refuses.
     Bad,
@@ -41,11 +42,13 @@ pub struct Subject {
     pub vendor: &'static str,
     /// The `sandbox:` block that declares what the changes below need, without limits and faults.
     pub block: Json,
+    /// What the changes below are sent to, declared in `block`.
     pub target: Target,
     /// Where there are lists: a target of `mode: audience` for the same objects, declared in `block`. It gets `good` changes.
     pub list: Option<Target>,
     /// The name under which the sandbox shows the target's objects.
     pub shown_as: &'static str,
+    /// Connects to an emulated account; called anew for each test.
     pub connect: Connect,
     /// The destination can be connected with a token that is renewed.
     pub renews: bool,

@@ -12,6 +12,7 @@ pub struct Association {
     pub to: String,
     /// The other objects' property whose values the keys are; `None` where they are record ids.
     pub match_on: Option<String>,
+    /// Which of the links between the two types it is.
     pub kind: AssociationKind,
     /// What a change names is all that there shall be: other links of this kind are taken away from its object.
     pub exclusive: bool,

@@ -7,7 +7,9 @@ use super::Verb;
 /// At most `requests` in any window of this length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
+    /// Most requests in one window.
     pub requests: u32,
+    /// The window's length.
     pub per: Duration,
 }
 
@@ -25,6 +27,7 @@ pub enum DeleteKind {
 /// What one object of one destination can do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Capabilities {
+    /// What can be done with an object; a mapping whose mode needs another is refused before anything is sent.
     pub verbs: &'static [Verb],
     /// Most changes in one batch.
     pub batch_rows: usize,
@@ -34,6 +37,7 @@ pub struct Capabilities {
     pub in_flight: usize,
     /// The rate to start with; the vendor's headers may narrow it.
     pub rate: Option<RateLimit>,
+    /// What [`Verb::Delete`] does.
     pub deletes: DeleteKind,
     /// An answer names the object's id.
     pub remote_ids: bool,
@@ -61,6 +65,7 @@ impl Capabilities {
         repeatable_creates: false,
     };
 
+    /// Whether this verb can be asked for.
     pub fn supports(&self, verb: Verb) -> bool {
         self.verbs.contains(&verb)
     }

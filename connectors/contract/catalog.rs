@@ -8,17 +8,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldType {
+    /// Text of any kind.
     String,
+    /// A decimal number, to its last digit.
     Number,
+    /// A whole number, of 64 bits.
     Integer,
+    /// True or false.
     Boolean,
+    /// A day of the calendar, without a time.
     Date,
+    /// An instant; sent with its zone.
     DateTime,
+    /// Any JSON value.
     Json,
+    /// Several values of one field, such as those chosen of an enumeration.
     List,
 }
 
 impl FieldType {
+    /// Every type, in the order in which they are shown.
     pub const ALL: [FieldType; 8] = [
         FieldType::String,
         FieldType::Number,
@@ -54,9 +63,13 @@ impl fmt::Display for FieldType {
 /// One field of the destination's object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Property {
+    /// The API's name of it, not its label.
     pub name: String,
+    /// The type of its values.
     pub kind: FieldType,
+    /// An object cannot be created without it.
     pub required: bool,
+    /// Values are refused; only the destination sets them.
     pub read_only: bool,
     /// Values are unique, so it can be matched on.
     pub unique: bool,
@@ -69,6 +82,7 @@ pub struct Property {
 }
 
 impl Property {
+    /// A plain property: neither required nor unique nor read-only, of any value.
     pub fn new(name: impl Into<String>, kind: FieldType) -> Self {
         Property {
             name: name.into(),
@@ -86,12 +100,14 @@ impl Property {
 /// All fields of one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
+    /// In the order in which the API gives them.
     pub properties: Vec<Property>,
     /// Whether fields that are not listed can be sent as well (a file, a schemaless API).
     pub open: bool,
 }
 
 impl Catalog {
+    /// The property with exactly this name.
     pub fn get(&self, name: &str) -> Option<&Property> {
         self.properties.iter().find(|p| p.name == name)
     }

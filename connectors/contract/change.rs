@@ -26,6 +26,7 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Every verb.
     pub const ALL: [Verb; 6] =
         [Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete, Verb::Join, Verb::Leave];
 
@@ -75,13 +76,41 @@ impl OneVerb {
 /// A destination field and what it shall hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldValue {
+    /// The destination's name of the field.
     pub name: Arc<str>,
+    /// What it shall hold.
     pub value: Value,
 }
 
 /// One record's change, ready to be encoded.
+///
+/// ```
+/// use outflow_connectors::contract::{BatchSource, Change, FieldValue, Value, Verb};
+///
+/// let batch = vec![Change {
+///     verb: Verb::Upsert,
+///     destination_key: vec![FieldValue { name: "email".into(), value: Value::Text("ann@x.io".into()) }],
+///     remote_id: None,
+///     fields: vec![
+///         FieldValue { name: "email".into(), value: Value::Text("ann@x.io".into()) },
+///         FieldValue { name: "visits".into(), value: Value::Integer(7) },
+///         FieldValue { name: "left_on".into(), value: Value::Null },
+///     ],
+/// }];
+///
+/// // A connector reads changes one after another, borrowed, as often as it needs to.
+/// let mut lines = Vec::new();
+/// batch
+///     .each(&mut |change| {
+///         lines.extend(change.fields.iter().map(|field| format!("{}={}", field.name, field.value)));
+///         Ok(())
+///     })
+///     .unwrap();
+/// assert_eq!(lines, ["email=ann@x.io", "visits=7", "left_on=null"]);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
+    /// What is to be done.
     pub verb: Verb,
     /// The `match_on` fields with their values, normalised by [`Destination::normaliser`](super::Destination::normaliser).
     pub destination_key: Vec<FieldValue>,
@@ -94,16 +123,22 @@ pub struct Change {
 /// A [`FieldValue`], borrowed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldRef<'a> {
+    /// The destination's name of the field.
     pub name: &'a str,
+    /// What it shall hold.
     pub value: ValueRef<'a>,
 }
 
 /// A [`Change`], borrowed: what a connector encodes from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ChangeRef<'a> {
+    /// What is to be done.
     pub verb: Verb,
+    /// See [`Change::destination_key`].
     pub destination_key: &'a [FieldRef<'a>],
+    /// See [`Change::remote_id`].
     pub remote_id: Option<&'a str>,
+    /// See [`Change::fields`].
     pub fields: &'a [FieldRef<'a>],
 }
 
@@ -116,6 +151,7 @@ pub trait BatchSource: Send + Sync {
     /// Number of changes; never zero.
     fn len(&self) -> usize;
 
+    /// Always false.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -138,6 +174,7 @@ impl BatchSource for Vec<Change> {
 }
 
 impl FieldValue {
+    /// The same field, borrowed.
     pub fn borrowed(&self) -> FieldRef<'_> {
         FieldRef { name: &self.name, value: self.value.borrowed() }
     }

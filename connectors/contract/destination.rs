@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The object of a destination that a sync writes, with the options of the mapping's `destination` block.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Target {
     /// `contacts`, `companies`, a type id, a file name pattern.
     pub object: String,
@@ -61,7 +61,9 @@ pub struct QuotaOwner(pub String);
 /// What a session is opened with.
 #[derive(Debug, Clone)]
 pub struct RunContext {
+    /// The run's own name, unique among all runs of a state folder (`20260727T064501Z-1a2b3c`).
     pub run_id: String,
+    /// The sync's name.
     pub sync: String,
     /// Asked just before each write of the session.
     pub permission: Arc<dyn Permission>,
@@ -91,6 +93,7 @@ pub trait Handles: Send + Sync {
 /// What `submit` came to.
 #[derive(Debug)]
 pub enum Submitted {
+    /// Everything is known of the batch.
     Done(Receipt),
     /// The other side works on it; `settle` fetches the results.
     Pending(RemoteHandle),
@@ -99,9 +102,12 @@ pub enum Submitted {
 /// What a strongly consistent look-up by destination key found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
+    /// Exactly one object has this key.
     Found {
+        /// Its id in the destination.
         remote_id: String,
     },
+    /// No object has this key.
     Absent,
     /// This API cannot tell.
     Unclear,
@@ -109,7 +115,9 @@ pub enum Lookup {
 
 /// What the account and its API say of a target, read before planning.
 pub struct Connected {
+    /// Whose account it is.
     pub account: AccountId,
+    /// The object's fields.
     pub catalog: Arc<Catalog>,
 }
 
@@ -125,6 +133,7 @@ pub trait Destination: Send + Sync {
     /// [`Kind::Config`] for an object or option the connector doesn't know.
     fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError>;
 
+    /// Who owns the limits of this connection; known without a request, and equal for equal credentials.
     fn quota(&self) -> QuotaOwner;
 
     /// Requests a day that the user allows this owner; `None` where that is not limited, or not known yet.
@@ -175,9 +184,11 @@ pub trait Destination: Send + Sync {
 pub struct Traffic {
     /// Write requests, retries included.
     pub writes: u64,
+    /// Requests that change nothing, retries included.
     pub reads: u64,
     /// Bytes of the write requests' bodies.
     pub bytes: u64,
+    /// Requests of either kind that repeated an earlier one.
     pub retries: u64,
 }
 

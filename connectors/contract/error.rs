@@ -29,7 +29,9 @@ pub enum Kind {
 /// Whether the same call may be made again in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
+    /// It would fail again, or could do harm.
     Never,
+    /// After a pause of the sender's choice.
     Backoff,
     /// Not before this long has passed.
     After(Duration),
@@ -38,8 +40,23 @@ pub enum Retry {
 }
 
 /// A call that failed as a whole.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use outflow_connectors::contract::{ConnectorError, Kind, Retry};
+///
+/// let error = ConnectorError::new(Kind::RateLimited, "the account takes no more requests for now")
+///     .code("TOO_MANY")
+///     .retry(Retry::After(Duration::from_secs(10)))
+///     .hint("lower `limits.requests` if it comes often")
+///     .with("status", 429);
+/// assert_eq!(error.to_string(), "the account takes no more requests for now");
+/// ```
 pub struct ConnectorError {
+    /// Who must act.
     pub kind: Kind,
+    /// Whether the same call may be made again in this run.
     pub retry: Retry,
     /// The vendor's own code (`VALIDATION_ERROR`), where there is one.
     pub code: Option<String>,
@@ -49,10 +66,12 @@ pub struct ConnectorError {
     pub hint: Option<String>,
     /// Facts for the log: request id, path, status.
     pub context: Vec<(&'static str, String)>,
+    /// What caused it, for the log and for `Caused by`.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl ConnectorError {
+    /// An error of this kind; one that waits may mend is retried after a pause ([`Retry::Backoff`]), any other never.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         let retry = match kind {
             Kind::RateLimited | Kind::Unavailable => Retry::Backoff,
@@ -69,26 +88,31 @@ impl ConnectorError {
         }
     }
 
+    /// The same error, with another word on whether to retry.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
+    /// The same error, with the vendor's own code.
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
         self
     }
 
+    /// The same error, with what the user can do: part of a sentence, in small letters.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
+    /// The same error, with one more fact for the log; never a value of a row.
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.context.push((name, value.to_string()));
         self
     }
 
+    /// The same error, with its cause.
     pub fn source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));
         self

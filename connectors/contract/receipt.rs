@@ -13,22 +13,44 @@ pub enum Outcome {
         created: Option<bool>,
     },
     /// Already as wanted; counts as delivered.
-    Skipped { reason: String },
+    Skipped {
+        /// Why nothing had to be done, for the log.
+        reason: String,
+    },
     /// Refused for a reason in this record, known to have had no effect.
     Rejected {
         /// The vendor's own code; `outflow explain` knows it.
         code: String,
         /// The destination field at fault, where the answer names it.
         field: Option<String>,
+        /// The vendor's words, for the user; without secrets.
         message: String,
     },
     /// Not done, known to have had no effect; another run may try again.
-    Deferred { reason: String },
+    Deferred {
+        /// Why it was not done, for the user.
+        reason: String,
+    },
     /// It may or may not have been done.
-    Unknown { reason: String },
+    Unknown {
+        /// Why nobody knows, for the user.
+        reason: String,
+    },
 }
 
 /// The outcomes of a batch while they come in, in any order. What is never set was not sent.
+///
+/// ```
+/// use outflow_connectors::contract::{Outcome, Outcomes};
+///
+/// let applied = Outcome::Applied { remote_id: Some("101".to_owned()), created: Some(true) };
+/// let mut outcomes = Outcomes::new(2);
+/// outcomes.set(1, applied.clone());
+/// assert_eq!(outcomes.get(1), Some(&applied));
+///
+/// let receipt = outcomes.receipt();
+/// assert!(matches!(&receipt.outcomes()[0], Outcome::Deferred { reason } if reason == "it was not sent"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Outcomes(Vec<Option<Outcome>>);
 
@@ -59,10 +81,25 @@ impl Outcomes {
 }
 
 /// One [`Outcome`] per change of a batch, in the batch's order.
+///
+/// ```
+/// use outflow_connectors::contract::{Kind, Outcome, Receipt};
+///
+/// let applied = Outcome::Applied { remote_id: None, created: None };
+/// let unknown = Outcome::Unknown { reason: "the answer does not name this row".to_owned() };
+/// let receipt = Receipt::new(2, vec![applied.clone(), unknown]).unwrap();
+/// assert_eq!(receipt.outcomes().len(), 2);
+///
+/// // An answer for fewer changes than were sent proves none of them.
+/// let error = Receipt::new(2, vec![applied]).unwrap_err();
+/// assert_eq!(error.kind, Kind::Ambiguous);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt(Vec<Outcome>);
 
 impl Receipt {
+    /// The receipt of a batch of so many changes.
+    ///
     /// # Errors
     /// Unless there is exactly one outcome for each of the `changes`; [`Kind::Ambiguous`], because the answer is not
     /// understood.
@@ -79,10 +116,12 @@ impl Receipt {
         Receipt(vec![outcome; changes])
     }
 
+    /// In the batch's order.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.0
     }
 
+    /// In the batch's order.
     pub fn into_outcomes(self) -> Vec<Outcome> {
         self.0
     }

@@ -18,13 +18,16 @@ const MAX_ARENA: usize = 2 << 30;
 /// A column's name and the type the warehouse declares for it (its own word, `""` where it declares none).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
+    /// As the query names it.
     pub name: String,
+    /// The warehouse's own word for its type (`NUMERIC(10,2)`); empty where it declares none.
     pub declared: String,
 }
 
 /// The columns of a query's result, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Schema {
+    /// In the order of the query; names are distinct.
     pub columns: Vec<Column>,
 }
 
@@ -83,6 +86,7 @@ pub struct RowBatch {
 }
 
 impl RowBatch {
+    /// The columns of every row.
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
@@ -92,6 +96,7 @@ impl RowBatch {
         self.slots.len() / self.schema.columns.len().max(1)
     }
 
+    /// Whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -101,6 +106,7 @@ impl RowBatch {
         self.arena.len()
     }
 
+    /// The rows, in the source's order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.slots.chunks_exact(self.schema.columns.len().max(1)).map(move |slots| Row { batch: self, slots })
     }
@@ -166,9 +172,12 @@ pub enum Raw<'a> {
     Text(&'a [u8]),
     /// A wall-clock time: seconds since 1970-01-01 00:00 on the same clock, and nanoseconds of the same sign or zero.
     Wall {
+        /// Whole seconds, before 1970 less than zero.
         seconds: i64,
+        /// The rest of the second, of the same sign.
         nanoseconds: i32,
     },
+    /// Any other cell, as it is.
     Other(Cell<'a>),
 }
 
@@ -180,6 +189,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// The row's columns.
     pub fn schema(&self) -> &'a Arc<Schema> {
         &self.batch.schema
     }
@@ -217,6 +227,7 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Its cells, in the order of the columns.
     pub fn cells(&self) -> impl Iterator<Item = Cell<'a>> + use<'a> {
         let row = *self;
         (0..self.batch.schema.columns.len()).map(move |column| row.cell(column))
@@ -235,12 +246,30 @@ fn span(kind: Span, bytes: &[u8]) -> Cell<'_> {
 }
 
 /// Fills a [`RowBatch`] cell by cell, row after row.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use outflow_connectors::contract::{Cell, Column, RowBatchBuilder, Schema};
+///
+/// let column = |name: &str, declared: &str| Column { name: name.into(), declared: declared.into() };
+/// let schema = Schema { columns: vec![column("id", "INTEGER"), column("name", "TEXT")] };
+/// let mut rows = RowBatchBuilder::new(Arc::new(schema));
+/// for (id, name) in [(1, Some("Ann")), (2, None)] {
+///     rows.push(Cell::Integer(id));
+///     rows.push(name.map_or(Cell::Null, Cell::Text));
+/// }
+/// let batch = rows.take();
+/// let names: Vec<Cell<'_>> = batch.rows().map(|row| row.cell(1)).collect();
+/// assert_eq!(names, [Cell::Text("Ann"), Cell::Null]);
+/// ```
 #[derive(Debug)]
 pub struct RowBatchBuilder {
     batch: RowBatch,
 }
 
 impl RowBatchBuilder {
+    /// An empty batch of these columns.
     pub fn new(schema: Arc<Schema>) -> Self {
         RowBatchBuilder { batch: RowBatch { schema, slots: Vec::new(), arena: Vec::new() } }
     }
@@ -263,6 +292,7 @@ impl RowBatchBuilder {
         self.batch.len() >= 1_000 || self.batch.slots.len() >= 1 << 16 || self.batch.arena.len() >= 4 << 20
     }
 
+    /// Whether there is no cell yet.
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty()
     }

@@ -8,17 +8,26 @@ use serde::Serialize;
 /// One cell of a [`RowBatch`](super::RowBatch): typed, borrowed, loss-free.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell<'a> {
+    /// SQL's null.
     Null,
+    /// A truth value.
     Bool(bool),
+    /// A whole number.
     Integer(i64),
+    /// A binary floating-point number; NaN and infinities are kept, and refused later.
     Float(f64),
     /// `digits * 10^-scale`; holds the NUMERIC(38) of every warehouse.
     Decimal {
+        /// All digits, with the sign.
         digits: i128,
+        /// Digits after the point.
         scale: u8,
     },
+    /// Text.
     Text(&'a str),
+    /// Bytes that are no text.
     Bytes(&'a [u8]),
+    /// A day of the calendar.
     Date(civil::Date),
     /// An instant: the warehouse named a zone.
     Timestamp(Timestamp),
@@ -38,15 +47,23 @@ pub enum Cell<'a> {
 pub enum Value {
     /// Clear the field; each connector encodes it as its API means it.
     Null,
+    /// Of [`FieldType::Boolean`](super::FieldType::Boolean).
     Boolean(bool),
+    /// Of [`FieldType::Integer`](super::FieldType::Integer).
     Integer(i64),
+    /// Of [`FieldType::Number`](super::FieldType::Number).
     Number(Number),
+    /// Of [`FieldType::String`](super::FieldType::String).
     Text(String),
+    /// Of [`FieldType::Date`](super::FieldType::Date).
     #[serde(serialize_with = "display")]
     Date(civil::Date),
+    /// Of [`FieldType::DateTime`](super::FieldType::DateTime).
     #[serde(serialize_with = "display")]
     DateTime(Timestamp),
+    /// Of [`FieldType::Json`](super::FieldType::Json).
     Json(serde_json::Value),
+    /// Of [`FieldType::List`](super::FieldType::List).
     List(Vec<Value>),
 }
 
@@ -103,10 +120,12 @@ impl std::error::Error for NumberError {}
 const MAX_DIGITS: usize = 400;
 
 impl Number {
+    /// The canonical text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// A whole number, which is canonical as it stands.
     pub fn from_integer(value: i64) -> Self {
         Number(value.to_string().into())
     }

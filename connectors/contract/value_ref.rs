@@ -11,19 +11,26 @@ use super::{Number, Value};
 /// A [`Value`], borrowed; cheap to make for all but lists.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ValueRef<'a> {
+    /// As [`Value::Null`].
     Null,
+    /// As [`Value::Boolean`].
     Boolean(bool),
     /// The canonical text of a [`Number`], integers included.
     Number(Cow<'a, str>),
+    /// As [`Value::Text`].
     Text(&'a str),
+    /// As [`Value::Date`].
     Date(civil::Date),
+    /// As [`Value::DateTime`].
     DateTime(Timestamp),
     /// JSON text.
     Json(Cow<'a, str>),
+    /// As [`Value::List`].
     List(Vec<ValueRef<'a>>),
 }
 
 impl Value {
+    /// The same value, borrowed.
     pub fn borrowed(&self) -> ValueRef<'_> {
         match self {
             Value::Null => ValueRef::Null,

@@ -66,10 +66,12 @@ impl BaseUrl {
         Ok(BaseUrl { text, host, authority, loopback, encrypted })
     }
 
+    /// The host alone, for messages.
     pub fn host(&self) -> &str {
         &self.host
     }
 
+    /// The whole address, without a `/` at its end.
     pub fn as_str(&self) -> &str {
         &self.text
     }

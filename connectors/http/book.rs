@@ -15,6 +15,7 @@ use crate::contract::{ConnectorError, QuotaOwner};
 /// What one request asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ask {
+    /// The windows that hold for it.
     pub rules: Rules,
     /// The owner's day, in days since 1970-01-01.
     pub date: i64,
@@ -29,6 +30,7 @@ pub enum Taken {
     Go(Entry, Day),
     /// Ask again after this long.
     Wait(Duration),
+    /// The day's requests are used up.
     Spent(Spent),
 }
 
@@ -36,11 +38,23 @@ pub enum Taken {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// It refused a request for its rate; whether it asks for a pause, and the longest window in force.
-    Refused { asked: Option<Duration>, window: Duration },
+    Refused {
+        /// The pause that it asks for.
+        asked: Option<Duration>,
+        /// The longest window in force.
+        window: Duration,
+    },
     /// Its window is used up for so long, by its own word.
     Full(Duration),
     /// So many requests are left on this day.
-    Left { date: i64, remaining: u64, budget: Option<u64> },
+    Left {
+        /// The day, in days since 1970-01-01.
+        date: i64,
+        /// By the vendor's own count.
+        remaining: u64,
+        /// Requests that the client lets the owner have on that day.
+        budget: Option<u64>,
+    },
     /// So many requests a day are allowed.
     Announced(u64),
     /// The account's day begins at midnight of this IANA time zone.
@@ -52,6 +66,7 @@ pub enum News {
 pub struct Facts {
     /// Requests a day, by the vendor's own word.
     pub announced: Option<u64>,
+    /// Of the account's day; `None` where it is UTC or unknown.
     pub zone: Option<String>,
 }
 
@@ -66,6 +81,10 @@ pub trait QuotaBook: Send + Sync + Debug {
     /// Requests written down in the last so long.
     fn sent_within(&self, owner: &QuotaOwner, time: Duration) -> Result<u32, ConnectorError>;
 
+    /// What earlier answers said of this owner.
+    ///
+    /// # Errors
+    /// When the book cannot be read.
     fn facts(&self, owner: &QuotaOwner) -> Result<Facts, ConnectorError>;
 
     /// The book's clock; does not block.

@@ -26,8 +26,11 @@ use crate::rehearsal;
 /// What a client is made of.
 #[derive(Debug)]
 pub struct Setup {
+    /// What the sender must know of the vendor.
     pub vendor: Vendor,
+    /// Every request's path is put behind it.
     pub base_url: BaseUrl,
+    /// Whose limits the requests count against.
     pub owner: QuotaOwner,
     /// What the user set.
     pub limits: Limits,
@@ -35,9 +38,11 @@ pub struct Setup {
     pub start_rate: Option<RateLimit>,
     /// Requests in flight where the user set nothing.
     pub in_flight: usize,
+    /// As whom the client speaks.
     pub credentials: Credentials,
     /// Certificate authorities to trust beside the system's; see [`ca_file`](super::ca_file).
     pub ca_file: Option<PathBuf>,
+    /// How long and how often it tries.
     pub policy: Policy,
 }
 
@@ -339,10 +344,12 @@ impl HttpClient {
         self.inner.windows.owner.budget(&self.inner.setup.limits)
     }
 
+    /// Whose limits its requests count against.
     pub fn owner(&self) -> &QuotaOwner {
         &self.inner.setup.owner
     }
 
+    /// The host it speaks to, for messages.
     pub fn host(&self) -> &str {
         self.inner.setup.base_url.host()
     }

@@ -29,16 +29,24 @@ enum Authorization {
 /// the API refuses it.
 #[derive(Debug, Clone)]
 pub struct Grant {
+    /// Where tokens are asked for.
     pub token_url: BaseUrl,
+    /// Which grant it is.
     pub kind: GrantKind,
+    /// The app's public id.
     pub client_id: String,
+    /// The app's secret.
     pub client_secret: SecretString,
+    /// Scopes to ask for, with spaces between them; `None` asks for the usual ones.
     pub scope: Option<String>,
+    /// How id and secret are sent.
     pub client_auth: ClientAuth,
 }
 
+/// The kinds of grant that need no person at a browser.
 #[derive(Debug, Clone)]
 pub enum GrantKind {
+    /// For the app itself (RFC 6749, section 4.4).
     ClientCredentials,
     /// A server may replace the refresh token with each answer; the new one is used for as long as the process lives.
     RefreshToken(SecretString),
@@ -54,6 +62,7 @@ pub enum ClientAuth {
 }
 
 impl Credentials {
+    /// No credentials: for an API that asks for none.
     pub fn none() -> Self {
         Self::default()
     }

@@ -5,6 +5,23 @@ use std::ops::Range;
 use crate::contract::{BatchSource, ChangeRef, ConnectorError, OneVerb, Outcome, Outcomes, Receipt, Verb};
 
 /// Encoded changes with a comma behind each, in one buffer.
+///
+/// ```
+/// use outflow_connectors::http::Items;
+///
+/// let mut items = Items::default();
+/// for name in ["Ann", "Bo", ""] {
+///     let _ = items.push(|out| match name {
+///         "" => Err("a person needs a name"),
+///         name => Ok(out.extend_from_slice(format!("{{\"name\":\"{name}\"}}").as_bytes())),
+///     });
+/// }
+/// assert_eq!(items.len(), 2, "what cannot be encoded leaves nothing");
+/// let whole = items.body("{\"people\":[", 0..2, "]}");
+/// assert_eq!(whole, b"{\"people\":[{\"name\":\"Ann\"},{\"name\":\"Bo\"}]}");
+/// // Runs of at most 100 items and 30 bytes, of which `{"people":[]}` takes 13.
+/// assert_eq!(items.cut(100, 30, 13), [0..1, 1..2]);
+/// ```
 #[derive(Debug, Default)]
 pub struct Items {
     bytes: Vec<u8>,

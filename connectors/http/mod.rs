@@ -14,6 +14,53 @@
 //!
 //! Each attempt is a log line (`trace`), and a file where they are recorded (`record`); secrets are cut out of whatever
 //! comes back before anything else sees it.
+//!
+//! What a connector does with it:
+//!
+//! ```
+//! # use std::io::{Read, Write};
+//! use outflow_connectors::contract::{ConnectorError, QuotaOwner};
+//! use outflow_connectors::http::{
+//!     BaseUrl, Credentials, HttpClient, Observed, Policy, Request, Setup, Vendor, install_crypto,
+//! };
+//! use outflow_connectors::registry::Limits;
+//!
+//! /// No words of its own: each answer means what its status says.
+//! const VENDOR: Vendor = Vendor {
+//!     title: "Example",
+//!     request_id: "x-request-id",
+//!     judge: |_answer| None,
+//!     observe: Observed::usual,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), ConnectorError> {
+//! # let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+//! # let url = format!("http://{}", server.local_addr().unwrap());
+//! # std::thread::spawn(move || {
+//! #     let (mut stream, _) = server.accept().unwrap();
+//! #     let _ = stream.read(&mut [0; 4096]).unwrap();
+//! #     let answer = "HTTP/1.1 200 OK\r\ncontent-length: 16\r\nconnection: close\r\n\r\n{\"id\": \"acct-7\"}";
+//! #     stream.write_all(answer.as_bytes()).unwrap();
+//! # });
+//! install_crypto();
+//! let client = HttpClient::new(Setup {
+//!     vendor: VENDOR,
+//!     base_url: BaseUrl::parse(&url, "crm")?,
+//!     owner: QuotaOwner("example:acct-7".to_owned()),
+//!     limits: Limits::default(),
+//!     start_rate: None,
+//!     in_flight: 4,
+//!     credentials: Credentials::none(),
+//!     ca_file: None,
+//!     policy: Policy::default(),
+//! })?;
+//! let answer = client.send(&Request::get("/account")).await?;
+//! assert_eq!(answer.text("id"), Some("acct-7"));
+//! assert_eq!(client.traffic().reads, 1);
+//! # Ok(())
+//! # }
+//! ```
 
 mod address;
 mod bisect;

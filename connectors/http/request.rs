@@ -11,7 +11,9 @@ use crate::contract::{ConnectorError, RateLimit};
 /// Whether a request changes anything on the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
+    /// It changes nothing, so a lost answer leaves no doubt.
     Read,
+    /// It may change something.
     Write,
 }
 
@@ -28,6 +30,7 @@ pub struct Narrow {
 /// One request; its path is put behind the client's base URL.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// The HTTP method.
     pub method: Method,
     /// Begins with `/`; already escaped.
     pub path: String,
@@ -35,7 +38,9 @@ pub struct Request {
     pub label: Option<String>,
     /// Beside the credentials; a body without a `Content-Type` is JSON.
     pub headers: HeaderMap,
+    /// The body as it is sent; `None` sends none.
     pub body: Option<Vec<u8>>,
+    /// Whether it changes anything.
     pub access: Access,
     /// A window of its own that it keeps to as well.
     pub narrow: Option<Narrow>,
@@ -44,6 +49,7 @@ pub struct Request {
 }
 
 impl Request {
+    /// A `GET` without a body; it may be repeated.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path, None, Access::Read)
     }
@@ -103,12 +109,15 @@ impl Request {
 /// A complete answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// The HTTP status.
     pub status: u16,
+    /// Secrets in their values are cut out.
     pub headers: HeaderMap,
     /// The body, where it is JSON.
     pub json: Option<Json>,
     /// The beginning of the body where it is not, at most [`Answer::PLAIN`] bytes of it.
     pub plain: Option<String>,
+    /// There was no body at all.
     pub body_is_empty: bool,
 }
 
@@ -124,6 +133,7 @@ impl Answer {
         Answer { status, headers, json, plain, body_is_empty: body.is_empty() }
     }
 
+    /// A status from 200 to 299.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -199,7 +209,9 @@ impl Observed {
 /// What an answer means.
 #[derive(Debug)]
 pub enum Verdict {
+    /// It did what was asked.
     Success,
+    /// It did not, for this reason.
     Failure(ConnectorError),
     /// As its HTTP status says.
     ByStatus,

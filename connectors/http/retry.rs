@@ -16,6 +16,7 @@ pub struct Policy {
     pub attempts: usize,
     /// Upper bound of the first pause; it doubles with every attempt. The pause is a random part of it.
     pub first_pause: Duration,
+    /// Upper bound of any pause between two attempts.
     pub longest_pause: Duration,
     /// A wait longer than this, asked for by the other side or by a limit, ends the call instead.
     pub longest_wait: Duration,

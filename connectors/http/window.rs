@@ -30,10 +30,13 @@ pub enum Lane {
 pub struct Head {
     /// Entries ever made in [`Lane::All`]; the last one has this number, the first had 1.
     pub all: u64,
+    /// Entries ever made in [`Lane::Background`].
     pub background: u64,
     /// Nobody sends before; zero where nobody is held.
     pub held_until: Duration,
+    /// When the vendor last refused a request for its rate; `None` where it never did.
     pub refused_at: Option<Duration>,
+    /// Each window is kept this much longer than stated; at least [`MARGIN`], more for a while after a refusal.
     pub margin: Duration,
     /// How long entries are kept; only grows.
     pub keep: Duration,
@@ -68,12 +71,22 @@ impl Head {
 
 /// Where one owner's log is kept. Whoever calls the functions below keeps everybody else out of it meanwhile.
 pub trait Log {
+    /// What keeping the log can fail with.
     type Error;
 
+    /// What is known beside the entries.
     fn head(&self) -> Head;
+    /// Replaces what is known beside the entries.
+    ///
+    /// # Errors
+    /// Where the log is kept, none else.
     fn set_head(&mut self, head: Head) -> Result<(), Self::Error>;
     /// The time of an entry; `None` once it is dropped.
     fn at(&self, lane: Lane, number: u64) -> Result<Option<Duration>, Self::Error>;
+    /// Appends an entry; its number is the lane's last one and one more.
+    ///
+    /// # Errors
+    /// Where the log is kept, none else.
     fn push(&mut self, lane: Lane, number: u64, at: Duration) -> Result<(), Self::Error>;
     /// Gives an entry another time.
     fn move_to(&mut self, lane: Lane, number: u64, at: Duration) -> Result<(), Self::Error>;
@@ -129,7 +142,9 @@ pub fn wait<L: Log>(log: &L, rules: &Rules, now: Duration) -> Result<Option<Dura
 pub struct Entry {
     /// Its number in each lane; 0 where it is not in the background's.
     pub all: u64,
+    /// Its number in [`Lane::Background`]; 0 where it is not in there.
     pub background: u64,
+    /// When it left, by the log's clock.
     pub at: Duration,
 }
 

@@ -12,13 +12,21 @@ use crate::contract::RateLimit;
 /// The type a property is declared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PropertyType {
+    /// Any text.
     String,
+    /// A decimal number.
     Number,
+    /// A whole number.
     Integer,
+    /// `true` or `false`.
     Boolean,
+    /// A day.
     Date,
+    /// An instant.
     DateTime,
+    /// One of the declared options, or several.
     Enum,
+    /// Any JSON value.
     Json,
 }
 
@@ -38,13 +46,17 @@ const TYPES: [(&str, PropertyType); 9] = [
 /// One declared property: `number`, `{enum: [A, B]}` or `{type: string, unique: true}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PropertySpec {
+    /// What its values must be.
     pub kind: PropertyType,
     /// The allowed values of an enumeration.
     pub options: Vec<String>,
     /// Several values of the enumeration can be chosen.
     pub multiple: bool,
+    /// No two objects may have the same value; it can be matched on.
     pub unique: bool,
+    /// Values are refused.
     pub read_only: bool,
+    /// An object cannot be created without it.
     pub required: bool,
     /// Values refused by a rule of the account that its catalogue does not show, as an administrator's validation rule
     /// would: this is how to try a row that only the destination can refuse.
@@ -52,6 +64,7 @@ pub struct PropertySpec {
 }
 
 impl PropertySpec {
+    /// One of this type that takes every value of it.
     pub fn new(kind: PropertyType) -> Self {
         PropertySpec {
             kind,
@@ -80,8 +93,11 @@ pub struct LimitsSpec {
 /// One vendor's emulated account.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct VendorConfig {
+    /// Its properties, beside those that the vendor's objects have anyway.
     pub objects: Objects,
+    /// What it allows.
     pub limits: LimitsSpec,
+    /// What goes wrong on purpose.
     pub faults: Vec<FaultSpec>,
     /// The vendor's own keys, judged by its emulator.
     pub own: Map<String, Json>,

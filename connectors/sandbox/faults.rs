@@ -11,7 +11,12 @@ use super::keys::{known_keys, list, object};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
     /// Answers this status with the vendor's error body; the request has no effect.
-    Status { code: u16, retry_after: Option<u64> },
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// Seconds in a `Retry-After` header; `None` sends no such header.
+        retry_after: Option<u64>,
+    },
     /// The request takes effect, then the connection is cut without an answer.
     LostAck,
     /// The request takes effect, half of the answer's body is sent, then the connection is cut.
@@ -41,6 +46,7 @@ impl FaultKind {
 /// A declared fault: `{do: lost_ack, path: batch/upsert, rate: 0.03, times: 20, seed: 1}`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultSpec {
+    /// What it does.
     pub kind: FaultKind,
     /// Only requests whose path contains this.
     pub path: Option<String>,

@@ -6,7 +6,7 @@ use super::rooms::SHARED;
 use super::tree::{self, File};
 
 /// A code span that begins with one of these is a path of the project.
-const ROOTS: [&str; 10] = [
+const ROOTS: [&str; 11] = [
     "src/",
     "connectors/",
     "tests/",
@@ -15,6 +15,7 @@ const ROOTS: [&str; 10] = [
     "mappings/",
     "models/",
     "bench/",
+    "xtask/",
     ".ci/",
     ".github/",
 ];
