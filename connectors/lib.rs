@@ -1,8 +1,8 @@
 //! The lower layer of outflow: contracts, and the systems it speaks to. It knows rows, changes and receipts, and
 //! nothing of mappings, plans or the ledger.
 
-// The bans of `clippy.toml` hold for what is shipped; the build without tests is checked too.
 #![deny(missing_docs)]
+// The bans of `clippy.toml` hold for what is shipped; the build without tests is checked too.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_macros))]
 
 #[cfg(any(test, feature = "conformance"))]
