@@ -7,6 +7,7 @@
 mod account;
 mod config;
 mod connection;
+mod decode;
 mod faults;
 mod keys;
 mod limits;
@@ -21,6 +22,7 @@ pub(crate) mod vendor;
 pub(crate) mod tests;
 
 pub use config::{LimitsSpec, Objects, PropertySpec, PropertyType, SandboxConfig, VendorConfig};
+pub(crate) use decode::{basic_credentials, unescaped};
 pub use faults::{FaultKind, FaultSpec};
 pub(crate) use keys::{known_keys, object};
 pub use server::Sandbox;

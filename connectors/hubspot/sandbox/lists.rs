@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::properties::{Catalogue, ObjectType};
 use super::{error, format, invalid, parse};
 use crate::sandbox::vendor::{Answer, Request};
-use crate::sandbox::{Object, State, known_keys, object};
+use crate::sandbox::{Object, State, known_keys, object, unescaped};
 
 /// Most ids of a call.
 const MEMBERS: usize = 100_000;
@@ -152,16 +152,4 @@ fn change(list: &Declared, adds: bool, request: &Request, state: &State<'_>) -> 
 
 fn kept(list: &Declared) -> String {
     format!("lists/{}", list.id)
-}
-
-/// A path's segment without its percent signs.
-fn unescaped(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((first, after)) = rest.split_first() {
-        let code = (*first == b'%').then(|| after.get(..2)).flatten();
-        let code = code.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

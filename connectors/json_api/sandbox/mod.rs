@@ -24,7 +24,7 @@ use serde_json::{Map, Value as Json, json};
 use self::objects::{Mistake, Table};
 use crate::contract::RateLimit;
 use crate::sandbox::vendor::{Answer, Emulator, Exhausted, Request, Usage, Vendor};
-use crate::sandbox::{Objects, State};
+use crate::sandbox::{Objects, State, basic_credentials, unescaped};
 
 /// Where tokens are granted.
 const TOKEN: &str = "/oauth/token";
@@ -60,7 +60,7 @@ impl Vendor for Api {
             return Ok(refusal);
         }
         let path: Vec<String> =
-            request.path.split('/').filter(|part| !part.is_empty()).map(decoded).collect();
+            request.path.split('/').filter(|part| !part.is_empty()).map(unescaped).collect();
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let sent = match body(request) {
             Ok(sent) => sent,
@@ -115,18 +115,17 @@ impl Vendor for Api {
 fn granted(request: &Request) -> Answer {
     let form = String::from_utf8_lossy(&request.body).into_owned();
     let field = |name: &str| form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let basic = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let shown = match basic.and_then(|value| value.strip_prefix("Basic ")) {
-        Some(pair) => base64(pair),
-        None => [field("client_id"), field("client_secret")].map(Option::unwrap_or_default).join(":"),
-    };
+    let (id, secret) = basic_credentials(&request.headers).unwrap_or_else(|| {
+        let [id, secret] = ["client_id", "client_secret"].map(|name| field(name).unwrap_or_default());
+        (id.to_owned(), secret.to_owned())
+    });
     let kept = field("refresh_token").unwrap_or_default();
     let known = match field("grant_type") {
         Some("client_credentials") => true,
         Some("refresh_token") => !is_refused(kept),
         _ => false,
     };
-    if !known || shown.split(':').any(is_refused) {
+    if !known || is_refused(&id) || is_refused(&secret) {
         return Answer::new(StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}));
     }
     let number = getrandom::u64().unwrap_or_default();
@@ -139,10 +138,9 @@ fn unauthorized(headers: &HeaderMap) -> Option<Answer> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let refused = match text(header::AUTHORIZATION.as_str()).split_once(' ') {
         Some(("Bearer", token)) => is_refused(token),
-        Some(("Basic", pair)) => {
-            let pair = base64(pair);
-            pair.split(':').any(|word| word == "invalid") || pair.len() < 2
-        }
+        Some(("Basic", _)) => basic_credentials(headers).is_none_or(|(user, password)| {
+            [&user, &password].iter().any(|word| *word == "invalid") || user.is_empty() && password.is_empty()
+        }),
         _ => is_refused(text("x-api-key")),
     };
     refused.then(|| {
@@ -153,28 +151,6 @@ fn unauthorized(headers: &HeaderMap) -> Option<Answer> {
 
 fn is_refused(token: &str) -> bool {
     matches!(token.trim(), "" | "invalid")
-}
-
-/// The text that base64 stands for; other characters end it.
-fn base64(encoded: &str) -> String {
-    let digit = |c: u8| match c {
-        b'A'..=b'Z' => Some(c - b'A'),
-        b'a'..=b'z' => Some(c - b'a' + 26),
-        b'0'..=b'9' => Some(c - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
-    for digit in encoded.trim().bytes().map_while(digit) {
-        bits = bits << 6 | u32::from(digit);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held & 0xff) as u8);
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The body as an object; an empty one is empty.
@@ -194,19 +170,6 @@ fn body(request: &Request) -> Result<Map<String, Json>, Answer> {
         Ok(_) => Err(refuse(StatusCode::BAD_REQUEST, "the body must be an object")),
         Err(error) => Err(refuse(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"))),
     }
-}
-
-/// Percent-decoding of a path segment.
-fn decoded(segment: &str) -> String {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let hex = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        let byte = hex.filter(|_| *first == b'%').and_then(|two| u8::from_str_radix(two, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &tail[2..] } else { tail };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn refused(mistake: &Mistake) -> Answer {

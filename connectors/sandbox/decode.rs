@@ -1,0 +1,72 @@
+//! What arrives encoded in a request.
+
+use axum::http::{HeaderMap, header};
+
+/// A part of a path or query without its percent signs; what is no code stays as it is.
+pub(crate) fn unescaped(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let byte = hex.filter(|_| *first == b'%').and_then(|two| u8::from_str_radix(two, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The user and the password of HTTP basic authentication.
+pub(crate) fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let pair = base64(header.strip_prefix("Basic ")?);
+    let (user, password) = pair.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+/// The text that base64 stands for; other characters end it.
+fn base64(encoded: &str) -> String {
+    let digit = |c: u8| match c {
+        b'A'..=b'Z' => Some(c - b'A'),
+        b'a'..=b'z' => Some(c - b'a' + 26),
+        b'0'..=b'9' => Some(c - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
+    for digit in encoded.trim().bytes().map_while(digit) {
+        bits = bits << 6 | u32::from(digit);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held & 0xff) as u8);
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_signs_stand_for_bytes() {
+        for (escaped, text) in
+            [("a%20b%2Fc", "a b/c"), ("S%C3%A3o", "São"), ("100%", "100%"), ("%zz%4", "%zz%4")]
+        {
+            assert_eq!(unescaped(escaped), text);
+        }
+    }
+
+    #[test]
+    fn basic_authentication_has_a_user_and_a_password() {
+        let of = |value: &str| {
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
+            basic_credentials(&headers)
+        };
+        let pair = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        assert_eq!(of("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), pair("Aladdin", "open sesame"));
+        assert_eq!(of("Basic c2l0ZTo="), pair("site", ""));
+        assert_eq!(of("Basic c2l0ZQ=="), None);
+        assert_eq!(of("Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), None);
+    }
+}
