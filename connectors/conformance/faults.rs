@@ -43,7 +43,7 @@ pub(super) async fn an_answer_never_understood_is_never_a_refusal(subject: &Subj
 pub(super) async fn a_create_is_made_once(subject: &Subject) {
     for fault in BROKEN_ANSWERS {
         let rig = Rig::start(subject, no_limits(), json!([{"do": fault, "times": 1}])).await;
-        let capabilities = rig.destination.capabilities(&subject.target).expect("the target is known");
+        let capabilities = rig.capabilities(&subject.target);
         if capabilities.supports(Verb::Create) {
             let result = rig.submit(vec![(subject.good)(Verb::Create, 1)]).await;
             let as_it_must = match capabilities.repeatable_creates {

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
 use crate::contract::{
-    Change, ConnectorError, Destination, Handles, Kind, Outcome, Permission, RemoteHandle, RunContext,
-    Submitted, Target, Verb,
+    Capabilities, Change, ConnectorError, Destination, Handles, Kind, Outcome, Permission, RemoteHandle,
+    RunContext, Submitted, Target, Verb,
 };
 use crate::sandbox::{Sandbox, SandboxConfig, Storage};
 
@@ -114,7 +114,11 @@ impl<'a> Rig<'a> {
     }
 
     fn supports(&self, verb: Verb) -> bool {
-        self.destination.capabilities(&self.subject.target).expect("the target is known").supports(verb)
+        self.capabilities(&self.subject.target).supports(verb)
+    }
+
+    fn capabilities(&self, target: &Target) -> Capabilities {
+        self.destination.capabilities(target).expect("the target is known")
     }
 
     /// Delivers one batch in a session of its own.

@@ -45,6 +45,9 @@ pub struct Capabilities {
     pub partial_answers: bool,
     /// Objects can be linked to others, see [`Association`](super::Association).
     pub associations: bool,
+    /// What names an object that is not there is accepted like anything else, so an update or a member of a list that came
+    /// to nothing counts as done.
+    pub accepts_unseen: bool,
     /// A create carries an id of ours by which the destination knows a repeat of it, so that one whose answer was lost is
     /// simply sent again.
     pub repeatable_creates: bool,
@@ -62,6 +65,7 @@ impl Capabilities {
         remote_ids: false,
         partial_answers: false,
         associations: false,
+        accepts_unseen: false,
         repeatable_creates: false,
     };
 
