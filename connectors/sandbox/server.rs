@@ -189,7 +189,10 @@ impl Server {
         let mut answer = self.answer(account.clone(), request, usage, counted).await;
         vendor.finish(&mut answer, &usage);
         match fault {
-            Some(FaultKind::LostAck) => {
+            // Within an answer that has no body there is no place to cut.
+            Some(FaultKind::LostAck | FaultKind::Truncate)
+                if fault == Some(FaultKind::LostAck) || answer.body.is_none() =>
+            {
                 cut.now();
                 Response::default()
             }
