@@ -39,7 +39,7 @@ pub struct Capabilities {
     pub rate: Option<RateLimit>,
     /// What [`Verb::Delete`] does.
     pub deletes: DeleteKind,
-    /// An answer names the object's id.
+    /// An answer names the id of an object that it made; of one that was there it may not.
     pub remote_ids: bool,
     /// One record can be refused without its batch.
     pub partial_answers: bool,
