@@ -44,10 +44,14 @@ fn lacks(sync: &Sync, catalog: &Catalog, field: &Field) -> bool {
     field.association.is_none() && !is_key && catalog.get(&field.name).is_none()
 }
 
-/// An unknown field's error names the option where the destination can create fields.
+/// An unknown field's error names the option where the destination can create this field.
 pub fn hinted(mut error: Error, sync: &Sync, destination: &dyn Destination) -> Error {
-    let any = Property::new("any", FieldType::String);
-    if error.code == "OF-MAP-001" && !is_asked(sync) && destination.creates(&any).is_ok() {
+    let field = sync.fields.iter().find(|field| error.location.as_ref() == Some(&field.location));
+    let creatable = field.is_some_and(|field| {
+        let property = Property::new(&field.name, field.kind.unwrap_or(FieldType::String));
+        destination.creates(&property).is_ok()
+    });
+    if error.code == "OF-MAP-001" && !is_asked(sync) && creatable {
         let hint = error.hint.take().unwrap_or_default();
         error.hint = Some(format!("{hint}; `destination.{OPTION}: true` lets a run create it"));
     }
