@@ -19,7 +19,7 @@ pub enum Outcome {
     },
     /// Refused for a reason in this record, known to have had no effect.
     Rejected {
-        /// The vendor's own code; `outflow explain` knows it.
+        /// The vendor's own code, or [`Outcome::OBJECT_NOT_FOUND`]; `outflow explain` knows it.
         code: String,
         /// The destination field at fault, where the answer names it.
         field: Option<String>,
@@ -36,6 +36,12 @@ pub enum Outcome {
         /// Why nobody knows, for the user.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// The code of a refusal because there is no such object, whatever the vendor calls it: a row that is to change an
+    /// object, or to put it on a list, then waits for one to appear, and is nobody's fault.
+    pub const OBJECT_NOT_FOUND: &'static str = "OBJECT_NOT_FOUND";
 }
 
 /// The outcomes of a batch while they come in, in any order. What is never set was not sent.

@@ -221,6 +221,7 @@ pub(super) fn archived(
         |place: usize| Outcome::Applied { remote_id: inputs.sent()[place].record_id.clone(), created: None };
     let Some(answer) = answer else { return part.into_iter().map(gone).collect() };
     let outcomes = outcomes(inputs, part.iter().copied(), answer);
-    let absent = |o: &Outcome| matches!(o, Outcome::Rejected { code, .. } if code == "OBJECT_NOT_FOUND");
+    let absent =
+        |o: &Outcome| matches!(o, Outcome::Rejected { code, .. } if code == Outcome::OBJECT_NOT_FOUND);
     part.into_iter().zip(outcomes).map(|(place, o)| if absent(&o) { gone(place) } else { o }).collect()
 }

@@ -206,7 +206,7 @@ impl ListSession {
 fn absent(object: &ObjectType, key: &str, joins: bool) -> Outcome {
     match joins {
         true => refused(
-            "OBJECT_NOT_FOUND",
+            Outcome::OBJECT_NOT_FOUND,
             &format!("there is none of `{}` with the key `{key}`", object.as_str()),
         ),
         false => Outcome::Applied { remote_id: None, created: None },

@@ -66,9 +66,6 @@ pub(super) enum Condition {
 /// The code of a refusal that names none.
 pub(super) const REFUSED: &str = "HTTP_REFUSED";
 
-/// What the engine knows "it is not there" by; an update without its object is nobody's fault.
-pub(super) const NOT_THERE: &str = "OBJECT_NOT_FOUND";
-
 impl Pointer {
     pub(super) fn parse(text: &str, path: &str) -> Result<Self> {
         let escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
@@ -187,7 +184,7 @@ pub(super) fn not_there(verb: Verb, message: Option<String>) -> Outcome {
     match verb {
         Verb::Delete | Verb::Leave => Outcome::Applied { remote_id: None, created: None },
         Verb::Update | Verb::Join => Outcome::Rejected {
-            code: NOT_THERE.to_owned(),
+            code: Outcome::OBJECT_NOT_FOUND.to_owned(),
             field: None,
             message: message.unwrap_or_else(|| "there is no object of this key".to_owned()),
         },

@@ -14,7 +14,9 @@ use super::tree::{self, File};
 #[test]
 fn every_code_that_is_raised_is_explained() {
     let files = tree::rust_files(&["connectors"]);
-    let of = |folder: &str| raised(files.iter().filter(|file| is_in(file, folder)));
+    let contract: BTreeMap<String, String> =
+        files.iter().filter(|file| is_in(file, "contract")).flat_map(|file| constants(&file.text)).collect();
+    let of = |folder: &str| raised(files.iter().filter(|file| is_in(file, folder)), &contract);
     let shared: BTreeSet<&str> = http::CODES.iter().map(|entry| entry.code).collect();
     let mut missing: Vec<String> = Vec::new();
     let sender = of("http");
@@ -42,8 +44,11 @@ fn is_in(file: &File, folder: &str) -> bool {
     })
 }
 
-/// The codes that stand in these files of one connector.
-fn raised<'a>(files: impl Iterator<Item = &'a File>) -> BTreeSet<String> {
+/// The codes that stand in these files of one connector, some of them by the constants of the contract.
+fn raised<'a>(
+    files: impl Iterator<Item = &'a File>,
+    contract: &BTreeMap<String, String>,
+) -> BTreeSet<String> {
     let texts: Vec<String> = files.map(|file| shipped(&file.text)).collect();
     let constants: BTreeMap<String, String> = texts.iter().flat_map(|text| constants(text)).collect();
     let takers: BTreeMap<String, usize> = texts.iter().flat_map(|text| takers(text)).collect();
@@ -51,7 +56,9 @@ fn raised<'a>(files: impl Iterator<Item = &'a File>) -> BTreeSet<String> {
     for text in &texts {
         for place in places(text, &takers) {
             codes.extend(literals(place).map(str::to_owned));
-            codes.extend(words(place).filter_map(|word| constants.get(word).cloned()));
+            codes.extend(
+                words(place).filter_map(|word| constants.get(word).or_else(|| contract.get(word)).cloned()),
+            );
         }
     }
     codes
@@ -67,7 +74,8 @@ fn shipped(text: &str) -> String {
 /// `const NAME: &str = "TEXT";`
 fn constants(text: &str) -> Vec<(String, String)> {
     let declared = text.split("const ").skip(1).filter_map(|rest| {
-        let (name, rest) = rest.split_once(": &str = \"")?;
+        let (name, rest) = rest.split_once(": &")?;
+        let (_, rest) = rest.split_once("str = \"")?;
         let value = rest.split('"').next()?;
         name.chars().all(|c| c.is_ascii_uppercase() || c == '_').then(|| (name.to_owned(), value.to_owned()))
     });
@@ -180,16 +188,17 @@ fn codes_are_seen_wherever_they_are_raised() {
             "fn judge() { error.code(\"GONE_AWAY\"); Outcome::Rejected { code: \"TOO_LONG\".to_owned(), field } }\n// .code(\"NEVER\")",
         ),
         file(
-            "fn f() { refused(EMPTY, \"NOT, THIS\"); let error = |kind, code: &str| new(kind).code(code); error(Kind::Auth, \"LOCKED_OUT\") }",
+            "fn f() { refused(EMPTY, \"NOT, THIS\"); let error = |kind, code: &str| new(kind).code(code); error(Kind::Auth, \"LOCKED_OUT\"); Outcome::Rejected { code: Outcome::NOT_THERE.to_owned() } }",
         ),
         file(
             "fn g(code: Option<String>) { e.code(code.unwrap_or_else(|| \"NO_REASON\".to_owned())); if said == \"VENDOR_WORD\" {} }\n#[cfg(test)]\nmod tests { fn h() { e.code(\"IN_TESTS\") } }",
         ),
     ];
-    let codes = raised(files.iter());
+    let contract = BTreeMap::from([("NOT_THERE".to_owned(), "OBJECT_NOT_FOUND".to_owned())]);
+    let codes = raised(files.iter(), &contract);
     let seen: Vec<&str> = codes.iter().map(String::as_str).collect();
-    assert_eq!(seen, ["GONE_AWAY", "KEY_EMPTY", "LOCKED_OUT", "NO_REASON", "TOO_LONG"]);
-    let known = BTreeSet::from(["KEY_EMPTY", "LOCKED_OUT", "NO_REASON", "TOO_LONG"]);
+    assert_eq!(seen, ["GONE_AWAY", "KEY_EMPTY", "LOCKED_OUT", "NO_REASON", "OBJECT_NOT_FOUND", "TOO_LONG"]);
+    let known = BTreeSet::from(["KEY_EMPTY", "LOCKED_OUT", "NO_REASON", "OBJECT_NOT_FOUND", "TOO_LONG"]);
     let missing = unexplained("connectors/x", &codes, &known);
     assert_eq!(missing, ["`connectors/x/` raises `GONE_AWAY`, which its playbook does not explain"]);
 }

@@ -196,7 +196,7 @@ pub fn next_run(first_run: u64, attempts: u32, run_number: u64) -> u64 {
 
 /// There is no such object. Where none is to be made, the row waits for one to appear and is nobody's fault.
 pub fn is_absent(code: &str) -> bool {
-    code == "OBJECT_NOT_FOUND"
+    code == Outcome::OBJECT_NOT_FOUND
 }
 
 #[cfg(test)]
