@@ -1,5 +1,6 @@
 //! As whom a client speaks.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -147,24 +148,11 @@ pub(super) fn basic(
         return Err(refuse("cannot be sent: a user name has no colon"));
     }
     secrets.add(password);
-    let encoded = SecretString::from(format!("Basic {}", base64(user, password)));
+    let plain = SecretString::from(format!("{user}:{}", password.expose_secret()));
+    let encoded = BASE64_STANDARD.encode(plain.expose_secret());
+    let encoded = SecretString::from(format!("Basic {encoded}"));
     secrets.add(&encoded);
     sensitive(&encoded, "the password")
-}
-
-fn base64(user: &str, password: &SecretString) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let plain = SecretString::from(format!("{user}:{}", password.expose_secret()));
-    let mut encoded = String::new();
-    for part in plain.expose_secret().as_bytes().chunks(3) {
-        let bits =
-            part.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
-        for place in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63];
-            encoded.push(if place <= part.len() { char::from(digit) } else { '=' });
-        }
-    }
-    encoded
 }
 
 fn sensitive(value: &SecretString, what: &str) -> Result<HeaderValue, ConnectorError> {
