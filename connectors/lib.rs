@@ -8,6 +8,7 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod contract;
+pub mod customerio;
 pub mod files;
 pub mod http;
 pub mod hubspot;

@@ -151,6 +151,7 @@ pub const REGISTRY: Registry = Registry(&[
     #[cfg(feature = "bench")]
     crate::files::DISCARD,
     crate::json_api::CONNECTOR,
+    crate::customerio::CONNECTOR,
     crate::hubspot::CONNECTOR,
     crate::sqlite::CONNECTOR,
     #[cfg(test)]
