@@ -5,6 +5,7 @@
 // The bans of `clippy.toml` hold for what is shipped; the build without tests is checked too.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_macros))]
 
+pub mod brevo;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod contract;

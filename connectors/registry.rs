@@ -147,6 +147,7 @@ impl Registry {
 
 /// The connectors of the released binary, and one more for benchmarks.
 pub const REGISTRY: Registry = Registry(&[
+    crate::brevo::CONNECTOR,
     crate::files::CONNECTOR,
     #[cfg(feature = "bench")]
     crate::files::DISCARD,

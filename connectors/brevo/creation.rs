@@ -1,0 +1,130 @@
+//! Attributes that a mapping sends and the account lacks, created before the first write of a session.
+//!
+//! The call is `POST /contacts/attributes/normal/{name}` (<https://developers.brevo.com/reference/create-attribute>). Which
+//! letters a name may have beside capitals stands in no document that we know.
+
+use tokio::sync::OnceCell;
+
+use super::attributes;
+use super::client::Client;
+use crate::contract::{ConnectorError, FieldType, Kind, Property, Retry};
+
+/// Brevo's word for the type of a new attribute; none for values whose options or form only the account knows.
+fn word(kind: FieldType) -> Option<&'static str> {
+    match kind {
+        FieldType::String => Some("text"),
+        FieldType::Number | FieldType::Integer => Some("float"),
+        FieldType::Boolean => Some("boolean"),
+        FieldType::Date => Some("date"),
+        FieldType::DateTime | FieldType::Json | FieldType::List => None,
+    }
+}
+
+/// Whether an attribute can be created.
+///
+/// # Errors
+/// The end of a sentence about it.
+pub(super) fn accepts(property: &Property) -> Result<(), String> {
+    if word(property.kind).is_none() {
+        return Err(format!("outflow creates no attribute of the type `{}` in Brevo", property.kind));
+    }
+    let valid = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let starts = property.name.starts_with(|c: char| c.is_ascii_uppercase());
+    match starts && property.name.chars().all(valid) {
+        true => Ok(()),
+        false => Err("Brevo's names are capital letters, digits and `_`, and begin with a letter".to_owned()),
+    }
+}
+
+/// What one session creates, once.
+#[derive(Default)]
+pub(super) struct Creation {
+    missing: Vec<Property>,
+    done: OnceCell<()>,
+}
+
+impl Creation {
+    pub(super) fn of(missing: &[Property]) -> Self {
+        Creation { missing: missing.to_vec(), done: OnceCell::new() }
+    }
+
+    /// Creates what is still missing, the first time; all others wait for it. An attribute that is there by now, made by
+    /// another run or by a call whose answer was lost, is as good as ours.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for an attribute that Brevo refuses, or that is there with another type.
+    pub(super) async fn ensure(&self, client: &Client) -> Result<(), ConnectorError> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        self.done.get_or_try_init(|| self.create(client)).await.copied()
+    }
+
+    async fn create(&self, client: &Client) -> Result<(), ConnectorError> {
+        let mut refusal = None;
+        for property in self.lacking(client).await? {
+            let Some(kind) = word(property.kind) else { continue };
+            match client.create_attribute(&property.name, kind).await {
+                Ok(_) => tracing::info!(name = property.name, kind = %property.kind, "attribute created"),
+                Err(error) if matches!(error.kind, Kind::Rejected | Kind::Ambiguous) => refusal = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        // An answer may be lost, or another run faster; what is there now is what counts.
+        let left = self.lacking(client).await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = left.iter().map(|property| format!("`{}`", property.name)).collect();
+        let why = refusal.map_or_else(|| "its answer does not say why".to_owned(), |error| error.message);
+        let message = format!("Brevo did not create the attribute {}: {why}", names.join(", "));
+        Err(ConnectorError::new(Kind::Config, message)
+            .code("ATTRIBUTE_NOT_CREATED")
+            .hint("create it in Brevo, or take `create_missing_properties` out; no row was sent")
+            .retry(Retry::Never))
+    }
+
+    /// Those that are not there.
+    async fn lacking(&self, client: &Client) -> Result<Vec<&Property>, ConnectorError> {
+        let catalog = attributes::catalog(&client.attributes().await?);
+        let mut lacking = Vec::new();
+        for property in &self.missing {
+            let Some(found) = catalog.get(&property.name) else {
+                lacking.push(property);
+                continue;
+            };
+            let ours = if property.kind == FieldType::Integer { FieldType::Number } else { property.kind };
+            if found.read_only || ![ours, FieldType::String].contains(&found.kind) {
+                let message = format!(
+                    "somebody created the attribute `{}` in the meantime, as {}, but the mapping sends {}",
+                    property.name, found.kind, property.kind
+                );
+                return Err(ConnectorError::new(Kind::Config, message)
+                    .code("ATTRIBUTE_TYPE_MISMATCH")
+                    .hint("run again to have the mapping checked against it"));
+            }
+        }
+        Ok(lacking)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_brevo_takes_is_created() {
+        for (name, kind, fits) in [
+            ("PLAN", FieldType::String, true),
+            ("PLAN_2", FieldType::Integer, true),
+            ("Plan", FieldType::String, false),
+            ("2ND", FieldType::String, false),
+            ("A-B", FieldType::String, false),
+            ("", FieldType::String, false),
+            ("SEEN", FieldType::DateTime, false),
+            ("TAGS", FieldType::List, false),
+        ] {
+            assert_eq!(accepts(&Property::new(name, kind)).is_ok(), fits, "{name} {kind}");
+        }
+    }
+}
