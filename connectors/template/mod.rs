@@ -9,7 +9,7 @@ mod connector;
 mod encode;
 mod errors;
 mod playbook;
-pub(crate) mod sandbox;
+mod sandbox;
 #[cfg(test)]
 mod tests;
 
