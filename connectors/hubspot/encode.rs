@@ -133,7 +133,9 @@ fn write(
     }
     if change.verb != Verb::Delete {
         out.extend_from_slice(b"\"properties\":{");
-        write_properties(change, key.filter(|_| sent.record_id.is_none()), left_out, out)?;
+        // An update of links alone has no property to set, and must name one.
+        let names_none = change.fields.iter().all(|field| left_out.iter().any(|name| name == field.name));
+        write_properties(change, key.filter(|_| sent.record_id.is_none() || names_none), left_out, out)?;
         let _ = write!(out, "}},\"objectWriteTraceId\":\"{trace}\"}}");
     } else {
         out.pop();
@@ -268,6 +270,15 @@ mod tests {
         );
         assert_eq!(wire(Verb::Delete, Some("7")), json!({"id": "7"}));
         assert_eq!(wire(Verb::Delete, None), json!({"id": "ann@example.com", "idProperty": "email"}));
+    }
+
+    #[test]
+    fn an_update_of_links_alone_names_the_key() {
+        let mut inputs = Inputs::new("row").without(vec!["firstname".into(), "plan".into()]);
+        let change = change(Verb::Update, Value::Text("ann@example.com".into()), Some("7"));
+        change.borrowed(|change| inputs.push(change)).unwrap();
+        let body: Json = serde_json::from_slice(&inputs.body(0..1)).unwrap();
+        assert_eq!(body["inputs"][0]["properties"], json!({"email": "ann@example.com"}));
     }
 
     #[test]

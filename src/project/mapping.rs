@@ -16,7 +16,7 @@ use super::queries::{self, Read};
 use super::shape::{self, DESTINATION_KEYS, DESTINATION_OPTIONS};
 use super::spec::*;
 use super::yaml::{Data, Node, Pos, shorten};
-use super::{associations, check, codes, fields, units};
+use super::{associations, check, codes, delivery, fields, units};
 use crate::error::Location;
 
 /// What a mapping can refer to; `None` where `outflow.yml` could not be read.
@@ -87,7 +87,7 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
         fields,
         tests: tests(root.get("tests"), file),
         guards: guards(root.get("guards")),
-        delivery: delivery(root.get("delivery"), file),
+        delivery: delivery::read(root.get("delivery"), file),
         depends_on: depends_on.iter().map(|d| d.name.clone()).collect(),
         sla: root.get("sla").map(sla),
     };
@@ -108,11 +108,11 @@ pub(super) fn number<T: TryFrom<i128>>(node: Option<&Node>) -> Option<T> {
     node?.integer()?.try_into().ok()
 }
 
-fn parsed<T>(node: Option<&Node>, parse: fn(&str) -> Option<T>) -> Option<T> {
+pub(super) fn parsed<T>(node: Option<&Node>, parse: fn(&str) -> Option<T>) -> Option<T> {
     parse(node?.text()?)
 }
 
-fn bound(node: Option<&Node>) -> Option<Bound> {
+pub(super) fn bound(node: Option<&Node>) -> Option<Bound> {
     let node = node?;
     match node.integer() {
         Some(rows) => rows.try_into().ok().map(Bound::Rows),
@@ -140,7 +140,7 @@ fn on_match_change(mode: Mode) -> OnMatchChange {
 }
 
 fn contradictions(root: &Node, mode: Mode, file: &File<'_>) {
-    streaming(root, mode, file);
+    delivery::contradictions(root, mode, file);
     if mode == Mode::Audience {
         return audience(root, file);
     }
@@ -176,33 +176,6 @@ fn audience(root: &Node, file: &File<'_>) {
     }
     if let Some(node) = root.get("delete_scope").filter(|node| node.text() == Some("created")) {
         clash(node, "creates no objects, so `delete_scope: created` would spare all", "leave it out");
-    }
-}
-
-/// What has to see the whole extract cannot go with sending before its end.
-fn streaming(root: &Node, mode: Mode, file: &File<'_>) {
-    let start = root.get("delivery").and_then(|delivery| delivery.get("start"));
-    let Some(start) = start.filter(|start| start.text() == Some("streaming")) else { return };
-    let guards = |name| root.get("guards").and_then(|guards| guards.get(name));
-    let is_percent = |name| guards(name).filter(|node| matches!(bound(Some(*node)), Some(Bound::Percent(_))));
-    let policy = word(root.get("on_duplicate_key")).unwrap_or(OnDuplicateKey::Fail);
-    let found = [
-        (root.get("tests").filter(|tests| !tests.items().is_empty()).is_some(), "data tests (`tests`)"),
-        (guards("max_change").is_some(), "the guard `max_change`"),
-        (is_percent("max_delete").is_some(), "a guard in percent (`max_delete`)"),
-        (is_percent("max_rejected").is_some(), "a guard in percent (`max_rejected`)"),
-        (mode == Mode::Mirror, "`mode: mirror`"),
-        (mode == Mode::Audience, "`mode: audience`"),
-        (policy != OnDuplicateKey::First, "`on_duplicate_key` other than `first`"),
-    ];
-    for (_, what) in found.into_iter().filter(|(is_there, _)| *is_there) {
-        let message =
-            format!("`delivery.start: streaming` cannot go with {what}, which needs all rows first");
-        let hint = match what.contains("on_duplicate_key") {
-            true => "set `on_duplicate_key: first`, or leave `start` out",
-            false => "take one of the two out",
-        };
-        file.report(start.pos, Diagnostic::error(codes::CONTRADICTION, message).hint(hint));
     }
 }
 
@@ -371,21 +344,6 @@ fn guards(node: Option<&Node>) -> Guards {
         min_rows: number(get("min_rows")).unwrap_or(default.min_rows),
         key_change: get("key_change").and_then(Node::boolean).unwrap_or(default.key_change),
         max_rejected: bound(get("max_rejected")).or(default.max_rejected),
-    }
-}
-
-fn delivery(node: Option<&Node>, file: &File<'_>) -> Delivery {
-    let get = |name| node.and_then(|n| n.get(name));
-    if let Some(node) = get("send").filter(|n| n.text() == Some("changed")) {
-        file.unsupported(node.pos, "delivery.send: changed");
-    }
-    Delivery {
-        start: word(get("start")).unwrap_or_default(),
-        batch_rows: number(get("batch_rows")),
-        batch_rows_at: get("batch_rows").map(|node| file.location(node.pos)),
-        batch_bytes: parsed(get("batch_bytes"), units::size),
-        concurrency: number(get("concurrency")),
-        rate: parsed(get("rate"), units::rate),
     }
 }
 

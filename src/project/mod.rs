@@ -4,6 +4,7 @@ mod associations;
 mod check;
 pub mod codes;
 mod connections;
+mod delivery;
 mod diagnostic;
 mod fields;
 mod files;

@@ -312,7 +312,11 @@ const DELIVERY: Shape = Shape::Block(&[
         Shape::Word(&["complete", "streaming"]),
         "When sending starts: once all rows were read and judged, or while they are read.",
     ),
-    key("send", Shape::Word(&["all", "changed"]), "What of a record is sent."),
+    key(
+        "send",
+        Shape::Word(&["all", "changed"]),
+        "What of a changed record is sent, where the object is known by its id; `all` unless set.",
+    ),
 ]);
 
 const SLA: Shape = Shape::Block(&[
@@ -327,7 +331,9 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::project::{DeleteScope, Keep, Mode, OnDelete, OnDuplicateKey, OnMatchChange, OnNull};
+    use crate::project::{
+        DeleteScope, Extent, Keep, Mode, OnDelete, OnDuplicateKey, OnMatchChange, OnNull, Start,
+    };
 
     fn words(path: &[&str]) -> &'static [&'static str] {
         let mut shape = MAPPING;
@@ -363,6 +369,8 @@ mod tests {
         all_parse::<DeleteScope>(&["delete_scope"]);
         all_parse::<OnDuplicateKey>(&["on_duplicate_key"]);
         all_parse::<OnMatchChange>(&["on_match_change"]);
+        all_parse::<Extent>(&["delivery", "send"]);
+        all_parse::<Start>(&["delivery", "start"]);
         all_parse::<Keep>(&["ledger", "keep"]);
         all_parse::<OnNull>(&["fields", "on_null"]);
         all_parse::<FieldType>(&["fields", "type"]);

@@ -268,10 +268,24 @@ pub enum Start {
     Streaming,
 }
 
+/// What of a record is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Extent {
+    /// The whole record.
+    #[default]
+    All,
+    /// Of a change to an object known by its id, the fields that changed since it was last acknowledged.
+    Changed,
+}
+
 /// Limits of one sync's delivery; `None` leaves it to the connector.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Delivery {
     pub start: Start,
+    pub send: Extent,
+    /// Where that stands.
+    pub send_at: Option<Location>,
     pub batch_rows: Option<usize>,
     /// Where that stands.
     pub batch_rows_at: Option<Location>,

@@ -77,7 +77,7 @@ pub struct Known {
     pub refused_since: HashSet<KeyHash>,
 }
 
-/// Goes through the changed rows once: which have moved, which need no request after a mapping edit, which may have
+/// Goes through the changed rows once: which have moved, which need no request by the hashes of their fields, which may have
 /// left an object elsewhere. Names the invalid rows that the ledger knows.
 ///
 /// # Errors
@@ -86,7 +86,7 @@ pub async fn gather(
     delta: &mut Delta,
     memory: &Memory<'_>,
     (destination, target): (&dyn Destination, &Target),
-    (unclear, edited): (HashSet<KeyHash>, bool),
+    (unclear, by_field): (HashSet<KeyHash>, bool),
 ) -> Result<Known> {
     let mut known = Known { unclear, ..Known::default() };
     let lost = block_in_place(|| -> Result<Vec<(KeyHash, IntentEntry)>> {
@@ -104,7 +104,7 @@ pub async fn gather(
                 let Some(detail) = details.get(&candidate.head.key) else { continue };
                 if is_moved(candidate, detail) {
                     known.moved.insert(candidate.head.key, detail.clone());
-                } else if edited && is_covered(delta, candidate, detail)? {
+                } else if by_field && !candidate.sent && is_covered(delta, candidate, detail)? {
                     delta.candidates.set(candidate.seq, Class::Rebase);
                 }
             }
@@ -130,7 +130,7 @@ fn lost_elsewhere(delta: &Delta, candidate: &Candidate) -> Option<(KeyHash, Inte
     (candidate.class == Class::Add && elsewhere).then(|| (candidate.head.key, lost.clone()))
 }
 
-/// After a mapping edit, a row whose every field hash still stands needs no request, whatever the old mapping said.
+/// After a mapping edit, or where only fields that changed are sent, a row whose every field hash still stands needs no request, whatever the old mapping said.
 fn is_covered(delta: &Delta, candidate: &Candidate, detail: &Detail) -> Result<bool> {
     let comparable = candidate.class == Class::Change
         && !detail.fields.is_empty()

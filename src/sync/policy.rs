@@ -13,7 +13,7 @@ use super::plan::{Plan, Rules, Volume, judge, with_examples};
 use super::run::Work;
 use super::state::OpenRun;
 use crate::error::{Error, Result};
-use crate::project::OnDelete;
+use crate::project::{Extent, OnDelete};
 
 /// The lower of the mapping's rate and a backfill's.
 fn slower(own: Option<RateLimit>, pace: Option<Pace>) -> Option<RateLimit> {
@@ -34,7 +34,15 @@ impl Work<'_> {
             limit: self.context.options.backfill.as_ref().map(|_| u64::MAX).or(self.context.options.limit),
             run_number: self.state.run_number,
             mapping: self.mappings.current.hash.clone(),
+            narrows: self.narrows(),
         }
+    }
+
+    /// Changes send only the fields that changed, unless something casts doubt on what the destination holds.
+    pub(super) fn narrows(&self) -> bool {
+        let retyped = || self.mappings.previous.iter().any(|older| self.resolved.spec.retypes(older));
+        let all = self.full_refresh || self.context.options.backfill.is_some();
+        self.context.sync.delivery.send == Extent::Changed && !all && !retyped()
     }
 
     pub(super) fn shape(&self) -> Shape {

@@ -53,7 +53,10 @@ fn change(delta: &Delta, detail: Option<&Detail>, candidate: &Candidate, op: Op)
     let record = delta.spool.read(candidate.head.place)?;
     let new = object(&record_text(&delta.mapper, &record));
     let old = detail.and_then(|detail| detail.record.as_deref()).map(object);
+    let sent = candidate.narrow.then(|| detail.map(|detail| delta.mapper.changed(&record, detail))).flatten();
     let changed = |name: &str| match (op, &old, detail) {
+        // Just these are sent.
+        _ if sent.is_some() => sent.iter().flatten().any(|field| **field == *name),
         (Op::Change, Some(old), _) => old.get(name) != new.get(name),
         (Op::Change, None, Some(detail)) if !detail.fields.is_empty() => {
             let known = detail.fields.iter().find(|(field, _)| **field == *name);
@@ -119,7 +122,8 @@ pub fn forecast(
                 let items = items.iter().take(phase.len as usize);
                 items.for_each(|item| add(item.place.map(|_| size(item) as u64)));
             }
-            Items::Bulk => bulk_sizes(delta, phase.len, |bytes| add(Some(bytes)))?,
+            Items::Bulk => bulk_sizes(delta, (phase.len, false), |bytes| add(Some(bytes)))?,
+            Items::Narrow => bulk_sizes(delta, (phase.len, true), |bytes| add(Some(bytes)))?,
             Items::Removals => (0..phase.len).for_each(|_| add(None)),
         }
     }
@@ -134,10 +138,10 @@ pub fn forecast(
     Ok(forecast)
 }
 
-fn bulk_sizes(delta: &Delta, most: u64, mut each: impl FnMut(u64)) -> Result<()> {
+fn bulk_sizes(delta: &Delta, (most, narrow): (u64, bool), mut each: impl FnMut(u64)) -> Result<()> {
     let mut left = most;
     for chunk in delta.candidates.chunks() {
-        for candidate in chunk?.iter().filter(|candidate| candidate.bulk) {
+        for candidate in chunk?.iter().filter(|c| c.bulk && c.narrow == narrow) {
             if left == 0 {
                 return Ok(());
             }

@@ -14,7 +14,7 @@ use super::map::{BindFault, Mapper, Normalise};
 use super::missing;
 use super::spec::MappingSpec;
 use crate::error::{Error, ErrorKind, Location};
-use crate::project::{Field, Mode, OnDelete, Sync};
+use crate::project::{Extent, Field, Mode, OnDelete, Sync};
 use crate::transform::encode::Hasher;
 
 /// A sync that can run: everything it names exists.
@@ -122,6 +122,7 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
             false => at(format!("`{object}` of this destination cannot {needed} records")),
         });
     }
+    errors.extend(no_updates(sync, capabilities));
     if !capabilities.associations
         && let Some(field) = sync.fields.iter().find(|field| field.association.is_some())
     {
@@ -143,6 +144,22 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
         )));
     }
     errors
+}
+
+/// `delivery: {send: changed}` where objects cannot be updated by their ids.
+fn no_updates(sync: &Sync, capabilities: &Capabilities) -> Option<Error> {
+    let lacking = match (capabilities.supports(Verb::Update), capabilities.remote_ids) {
+        (true, true) => return None,
+        (false, _) => "this destination cannot update records",
+        (true, false) => "this destination does not name the ids of its objects",
+    };
+    let place = sync.delivery.send_at.as_ref().unwrap_or(&sync.destination.location);
+    let message = format!(
+        "`delivery.send: changed` updates objects by their ids, but `{}` of {lacking}",
+        sync.destination.object
+    );
+    let error = Error::new("OF-RUN-003", ErrorKind::Config, message).at(place.clone());
+    (sync.delivery.send == Extent::Changed).then(|| error.hint("leave `send` out: whole records are sent"))
 }
 
 /// Batches larger than a request can be.

@@ -187,7 +187,8 @@ impl<'a> Work<'a> {
         self.mappings.check_match_key(&self.resolved.spec, &delta, &memory, &self.context.options.allow)?;
         let asked = (&*self.destination, &self.resolved.target);
         let edited = !self.mappings.previous.is_empty() && !self.full_refresh;
-        let mut known = gather(&mut delta, &memory, asked, (recovered.unclear, edited)).await?;
+        let by_field = edited || self.narrows();
+        let mut known = gather(&mut delta, &memory, asked, (recovered.unclear, by_field)).await?;
         let history = self.state.history.as_ref();
         known.refused_since = block_in_place(|| recover::refused_since(&delta.dirty, &memory, history))?;
         report.faults = finish::fault_samples(&delta);

@@ -79,6 +79,15 @@ impl MappingSpec {
             && self.key.iter().all(|key| matched.iter().any(|field| of(field, key)))
     }
 
+    /// Whether a field of both is of another type here, so that equal hashes are no proof of equal values.
+    pub fn retypes(&self, older: &Self) -> bool {
+        let form = |field: &FieldSpec| (field.kind, field.scale, field.set);
+        let retyped = |field: &FieldSpec| {
+            older.fields.iter().any(|old| old.name == field.name && form(old) != form(field))
+        };
+        self.encoding != older.encoding || self.fields.iter().any(retyped)
+    }
+
     /// The form kept in the ledger.
     pub fn version(&self) -> MappingVersion {
         let spec = serde_json::to_string(self).unwrap_or_default();

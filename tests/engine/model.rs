@@ -99,6 +99,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct History {
     mirror: bool,
     lossy: bool,
+    /// `send: changed`.
+    changed: bool,
     steps: Vec<Step>,
 }
 
@@ -110,14 +112,16 @@ impl History {
 }
 
 fn history() -> impl Strategy<Value = History> {
-    (any::<bool>(), any::<bool>(), prop::collection::vec(step(), 4..16)).prop_map(|(mirror, lossy, steps)| {
-        let mut history = History { mirror, lossy, steps };
-        if !history.is_mirror() {
-            // Where an object stays, the destination has no room for its row's heir.
-            history.steps.retain(|step| !matches!(step, Step::Inherit { .. }));
-        }
-        history
-    })
+    (any::<[bool; 3]>(), prop::collection::vec(step(), 4..16)).prop_map(
+        |([mirror, lossy, changed], steps)| {
+            let mut history = History { mirror, lossy, changed, steps };
+            if !history.is_mirror() {
+                // Where an object stays, the destination has no room for its row's heir.
+                history.steps.retain(|step| !matches!(step, Step::Inherit { .. }));
+            }
+            history
+        },
+    )
 }
 
 const FLAGS: [&str; 7] =
@@ -132,7 +136,7 @@ fn sync(lab: &Lab, more: &[&str], plan: Option<&str>) -> Run {
 const WITH_SCORE: &str = "{firstname: name, score: score, plan: plan}";
 const WITHOUT: &str = "{firstname: name, plan: plan}";
 
-fn happen(lab: &mut Lab, step: &Step) {
+fn happen(lab: &mut Lab, step: &Step, changed: bool) {
     match step {
         Step::Put { id, name } => lab.sql(&format!(
             "insert into people select {id}, 'p{id}@x.io', 'n{name}', {name}, 'fine' \
@@ -168,7 +172,7 @@ fn happen(lab: &mut Lab, step: &Step) {
         }
         Step::Block { id } => lab.sql(&format!("update people set plan = 'blocked' where id = {id}")),
         Step::Mirror(mirror) => {
-            lab.mapping = mapping(*mirror);
+            lab.mapping = mapping(*mirror, changed);
             lab.write();
         }
         Step::Retry => expect(lab.run(&["retry", "people"]), &[0, 1, 2]),
@@ -216,9 +220,10 @@ fn found(lab: &Lab, score: bool) -> People {
     contacts.map(person).collect()
 }
 
-fn mapping(mirror: bool) -> String {
+fn mapping(mirror: bool, changed: bool) -> String {
+    let send = if changed { "changed" } else { "all" };
     let mode = if mirror { "mirror" } else { "upsert" };
-    format!("mode: {mode}\nmax_attempts: 3\ndelivery: {{batch_rows: 2, concurrency: 2}}")
+    format!("mode: {mode}\nmax_attempts: 3\ndelivery: {{batch_rows: 2, concurrency: 2, send: {send}}}")
 }
 
 /// Plays a history to its end and holds the destination against the source.
@@ -226,7 +231,7 @@ fn play(history: &History) {
     let mut lab = Lab::new(&[]);
     lab.sql("alter table people add column plan text");
     lab.query = "select id, email, name, score, plan from people order by id".into();
-    lab.mapping = mapping(history.mirror);
+    lab.mapping = mapping(history.mirror, history.changed);
     lab.fields = WITH_SCORE.into();
     let faults = match history.lossy {
         true => {
@@ -236,7 +241,7 @@ fn play(history: &History) {
     };
     let server = serve_account(&mut lab, faults);
     for step in &history.steps {
-        happen(&mut lab, step);
+        happen(&mut lab, step, history.changed);
     }
     // Nothing is refused any more.
     lab.sql("update people set plan = 'fine'");

@@ -165,8 +165,12 @@ fn tests_guards_and_delivery() {
                 "mappings/m.yml:3:22: OF-CFG-006: `guards.max_delete` must be a share like `5%` (up to `100%`) or a number of rows, not `101%`\nmappings/m.yml:3:38: OF-CFG-006: `guards.min_rows` must be a whole number of at least 0, not `-1`\nmappings/m.yml:3:54: OF-CFG-006: `guards.max_change` must be a share like `5%` (up to `100%`) or a number of rows, not `some`",
             ),
             (
-                "delivery: {batch_rows: 0, batch_bytes: 4, rate: 15, start: streaming, send: changed}\n",
-                "mappings/m.yml:3:24: OF-CFG-006: `delivery.batch_rows` must be a whole number of at least 1, not `0`\nmappings/m.yml:3:40: OF-CFG-006: `delivery.batch_bytes` must be a size like `512kB` or `4MB`, not `4`\nmappings/m.yml:3:49: OF-CFG-006: `delivery.rate` must be a rate like `190/10s` or `15/s`, not `15`\nmappings/m.yml:3:60: OF-CFG-022: `delivery.start: streaming` cannot go with `on_duplicate_key` other than `first`, which needs all rows first (set `on_duplicate_key: first`, or leave `start` out)\nmappings/m.yml:3:77: OF-CFG-007: `delivery.send: changed` is not supported by this version yet",
+                "delivery: {batch_rows: 0, batch_bytes: 4, rate: 15, start: streaming, send: some}\n",
+                "mappings/m.yml:3:24: OF-CFG-006: `delivery.batch_rows` must be a whole number of at least 1, not `0`\nmappings/m.yml:3:40: OF-CFG-006: `delivery.batch_bytes` must be a size like `512kB` or `4MB`, not `4`\nmappings/m.yml:3:49: OF-CFG-006: `delivery.rate` must be a rate like `190/10s` or `15/s`, not `15`\nmappings/m.yml:3:60: OF-CFG-022: `delivery.start: streaming` cannot go with `on_duplicate_key` other than `first`, which needs all rows first (set `on_duplicate_key: first`, or leave `start` out)\nmappings/m.yml:3:77: OF-CFG-006: `delivery.send` must be one of `all`, `changed`, not `some`",
+            ),
+            (
+                "delivery: {send: changed}\nledger: {keep: hashes}\nmode: insert\n",
+                "mappings/m.yml:3:18: OF-CFG-022: `delivery.send: changed` cannot go with `ledger: {keep: hashes}`, which does not tell which fields changed (set `keep` to `fields` or `values`, or leave it out)\nmappings/m.yml:3:18: OF-CFG-022: `delivery.send: changed` has no meaning with `mode: insert` and `mode: audience`, which update no object (leave `send` out)",
             ),
             (
                 "sla: {finish_by: 8, timezone: Tokyo, max_age: soon}\n",

@@ -116,7 +116,7 @@ impl Sending<'_> {
     fn listed_keys(&self) -> HashMap<KeyHash, bool> {
         let items = self.plan.phases.iter().filter_map(|phase| match &phase.items {
             Items::Listed(items) => Some(items),
-            Items::Bulk | Items::Removals => None,
+            Items::Bulk | Items::Narrow | Items::Removals => None,
         });
         items.flatten().map(|item| (item.key, item.detail.is_some())).collect()
     }

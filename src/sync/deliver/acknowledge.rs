@@ -11,7 +11,7 @@ use crate::ledger::{Detail, Refusal, Settled, Settlement};
 use crate::project::{Keep, Mode};
 use crate::sync::event::Counts;
 use crate::sync::map::Mapper;
-use crate::sync::plan::{Item, Purpose};
+use crate::sync::plan::{Item, Purpose, is_absent};
 use crate::sync::spool::{Stored, destination_text, key_text, record_text};
 
 /// What the ledger keeps and how refusals are scheduled.
@@ -163,7 +163,9 @@ impl Keeping {
         let same = before.filter(|r| r.record == item.record && r.mapping == self.mapping && !r.parked);
         let attempts = same.map_or(0, |r| r.attempts) + 1;
         let first_run = same.map_or(self.run_number, |r| r.first_run);
-        let absent = self.waits_for_objects() && is_absent(&code);
+        // Where none is to be made, the row waits for an object to appear and is nobody's fault; where an id led to none,
+        // the next run sends the whole record by its match key.
+        let absent = is_absent(&code) && (self.waits_for_objects() || item.is_update_by_id());
         Ok(Refusal {
             key: item.key,
             key_text,
@@ -192,11 +194,6 @@ impl Keeping {
 pub fn next_run(first_run: u64, attempts: u32, run_number: u64) -> u64 {
     let wait = 1_u64.checked_shl(attempts.saturating_sub(1)).unwrap_or(u64::MAX);
     first_run.saturating_add(wait).max(run_number + 1)
-}
-
-/// There is no such object. Where none is to be made, the row waits for one to appear and is nobody's fault.
-pub fn is_absent(code: &str) -> bool {
-    code == Outcome::OBJECT_NOT_FOUND
 }
 
 #[cfg(test)]

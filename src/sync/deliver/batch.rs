@@ -168,10 +168,10 @@ impl Records<'_> {
         written.map_err(|error| self.spool.damaged(&error))
     }
 
-    /// Replaces what two buffers hold by the record's destination key and fields.
+    /// Replaces what two buffers hold by the record's destination key and the fields that are sent.
     fn borrow<'b>(
         &'b self,
-        record: Stored<'b>,
+        (item, record): (&Item, Stored<'b>),
         key: &mut Vec<FieldRef<'b>>,
         fields: &mut Vec<FieldRef<'b>>,
     ) -> io::Result<()> {
@@ -182,7 +182,14 @@ impl Records<'_> {
         }
         fields.clear();
         for (field, value) in spec.fields.iter().zip(record.fields()) {
-            fields.extend(value?.map(|value| FieldRef { name: &field.name, value }));
+            let Some(value) = value? else { continue };
+            let known = item.detail.as_deref().filter(|_| item.narrow);
+            let is_sent = known.is_none_or(|known| {
+                value.to_value().is_none_or(|value| self.mapper.differs(&item.key, (field, &value), known))
+            });
+            if is_sent {
+                fields.push(FieldRef { name: &field.name, value });
+            }
         }
         Ok(())
     }
@@ -214,7 +221,7 @@ impl BatchSource for Batch<'_> {
                     self.records.farewell(item).borrowed(&mut *look)?;
                     continue;
                 };
-                let borrowed = self.records.borrow(record, &mut key, &mut fields);
+                let borrowed = self.records.borrow((item, record), &mut key, &mut fields);
                 borrowed.map_err(|error| unreadable(self.records.spool.damaged(&error)))?;
                 let remote_id = item.remote_id.as_deref();
                 look(ChangeRef { verb: item.verb, destination_key: &key, remote_id, fields: &fields })?;

@@ -14,7 +14,7 @@ use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 use tokio::time::Instant;
 
-use super::acknowledge::{Keeping, is_absent};
+use super::acknowledge::Keeping;
 use super::answer::{Answer, Halt, first_attempts, judge};
 use super::batch::Batch;
 use super::gate::Gate;
@@ -26,6 +26,7 @@ use crate::ledger::{BatchId, KeyHash, Lease, Ledger, Settled, Settlement};
 use crate::project::Bound;
 use crate::sync::Cancel;
 use crate::sync::event::{Counts, Event, Observer};
+use crate::sync::plan::is_absent;
 
 /// What a delivery works with.
 pub struct Delivery<'a> {

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use outflow_connectors::contract::Verb;
+
 use super::delivery::Shape;
 use crate::error::Result;
 use crate::sync::diff::Delta;
@@ -34,10 +36,11 @@ impl<'a> Feed<'a> {
         Changes { feed: self, phase, next: 0, left: phase.len, ready: VecDeque::new() }
     }
 
-    fn bulk(&self, from: u64) -> Result<(u64, Vec<Item>)> {
+    fn bulk(&self, from: u64, narrow: bool) -> Result<(u64, Vec<Item>)> {
         let mut candidates = self.delta.candidates.slice(from, CHUNK)?;
         let read = candidates.len() as u64;
-        candidates.retain(|candidate| candidate.bulk);
+        candidates.retain(|candidate| candidate.bulk && candidate.narrow == narrow);
+        let verb = if narrow { Verb::Update } else { self.rules.verb() };
         let details = self.memory.details_of(&candidates)?;
         let keys: Vec<_> = candidates.iter().map(|c| c.head.key).collect();
         let refusals = self.memory.refusals(&keys)?;
@@ -45,7 +48,7 @@ impl<'a> Feed<'a> {
             let key = &candidate.head.key;
             let (detail, refusal) = (details.get(key), refusals.get(key));
             let remote_id = detail.and_then(|detail| detail.remote_id.clone());
-            record(candidate, self.rules.verb(), remote_id, (detail, refusal))
+            Item { narrow, ..record(candidate, verb, remote_id, (detail, refusal)) }
         });
         Ok((read, items.collect()))
     }
@@ -84,7 +87,8 @@ impl Changes<'_> {
                     let items: Vec<Item> = rest.take(CHUNK).cloned().collect();
                     (items.len() as u64, items)
                 }
-                Items::Bulk => self.feed.bulk(self.next)?,
+                Items::Bulk => self.feed.bulk(self.next, false)?,
+                Items::Narrow => self.feed.bulk(self.next, true)?,
                 Items::Removals => self.feed.removals(self.next)?,
             };
             if read == 0 {

@@ -19,7 +19,7 @@ use crate::ledger::{KeyHash, Ledger};
 use crate::project::{Mode, Start};
 use crate::sync::diff::{Baseline, Delta, Head};
 use crate::sync::known::Memory;
-use crate::sync::plan::of_head;
+use crate::sync::plan::{is_known, of_head};
 use crate::sync::recover::Recovered;
 use crate::sync::run::Work;
 use crate::sync::spool::{Loaded, Space, SpoolWriter};
@@ -111,6 +111,8 @@ pub struct Streamed<'a> {
     lots: Receiver<Lot>,
     memory: &'a Memory<'a>,
     verb: Verb,
+    /// Of changes to known objects only some fields are sent: they wait for the end.
+    narrows: bool,
     /// Destination keys are more than the primary keys.
     tracked: bool,
     /// Positions among the candidates of the rows of the batch that is ready, and of those that were given out.
@@ -157,7 +159,8 @@ impl<'a> Streamed<'a> {
                 detail.gone || ![0, head.destination_hash].contains(&detail.destination_hash)
             });
             let is_taken = holders.get(&head.destination_hash).is_some_and(|holder| *holder != head.key);
-            if !has_moved && !is_taken && !refusals.contains_key(&head.key) {
+            let is_narrow = self.narrows && detail.is_some_and(is_known);
+            if !has_moved && !is_taken && !is_narrow && !refusals.contains_key(&head.key) {
                 let remote_id = detail.and_then(|detail| detail.remote_id.clone());
                 items.push(of_head(&head, self.verb, remote_id, (detail, None)));
                 starts.push(start);
@@ -217,6 +220,7 @@ impl Work<'_> {
             lots: received,
             memory: &memory,
             verb: self.rules().verb(),
+            narrows: self.narrows(),
             tracked,
             ready: Vec::new(),
             sent: Vec::new(),

@@ -61,6 +61,9 @@ const CLASSES: [Class; 6] =
 const BULK: u8 = 0x80;
 /// Set where the row was sent while the source was read.
 const SENT: u8 = 0x40;
+/// Set where only the fields that changed are sent.
+const NARROW: u8 = 0x20;
+const FLAGS: u8 = BULK | SENT | NARROW;
 
 /// A row whose record the destination does not hold as far as the ledger knows.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +76,8 @@ pub struct Candidate {
     pub bulk: bool,
     /// It was sent while the source was read.
     pub sent: bool,
+    /// Only the fields that changed are sent.
+    pub narrow: bool,
 }
 
 /// Candidates and what was made of each.
@@ -101,7 +106,7 @@ impl Candidates {
     }
 
     pub fn class(&self, seq: u64) -> Class {
-        CLASSES[usize::from(self.verdicts[seq as usize] & !(BULK | SENT))]
+        CLASSES[usize::from(self.verdicts[seq as usize] & !FLAGS)]
     }
 
     pub fn is_bulk(&self, seq: u64) -> bool {
@@ -124,8 +129,13 @@ impl Candidates {
         *verdict = if bulk { *verdict | BULK } else { *verdict & !BULK };
     }
 
+    /// Sends only the fields of this one that changed.
+    pub fn set_narrow(&mut self, seq: u64) {
+        self.verdicts[seq as usize] |= NARROW;
+    }
+
     pub fn count(&self, class: Class) -> u64 {
-        self.verdicts.iter().filter(|&&verdict| verdict & !(BULK | SENT) == class as u8).count() as u64
+        self.verdicts.iter().filter(|&&verdict| verdict & !FLAGS == class as u8).count() as u64
     }
 
     pub fn get(&self, seq: u64) -> Result<Option<Candidate>> {
@@ -148,6 +158,6 @@ impl Candidates {
 
     fn candidate(&self, seq: u64, head: Head) -> Candidate {
         let is = |flag| self.verdicts[seq as usize] & flag != 0;
-        Candidate { seq, head, class: self.class(seq), bulk: is(BULK), sent: is(SENT) }
+        Candidate { seq, head, class: self.class(seq), bulk: is(BULK), sent: is(SENT), narrow: is(NARROW) }
     }
 }

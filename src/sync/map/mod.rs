@@ -11,7 +11,7 @@ use outflow_connectors::contract::{Normaliser, Row, Schema, Value};
 use serde_json::{Map, Value as Json};
 
 use super::spec::{FieldSpec, MappingSpec};
-use crate::ledger::{KeyHash, RecordHash};
+use crate::ledger::{Detail, KeyHash, RecordHash};
 use crate::project::OnNull;
 use crate::transform::canonical::Encoded;
 use crate::transform::display::key_json;
@@ -199,6 +199,21 @@ impl Mapper {
                 Some((field.name.clone(), self.hasher.field(&record.key.0, &field.name, value.as_ref()?)))
             })
             .collect()
+    }
+
+    /// Whether the field is sent with a change of a record that was acknowledged as in `known`: it differs, or it is not
+    /// compared.
+    pub fn differs(&self, key: &KeyHash, (field, value): (&FieldSpec, &Value), known: &Detail) -> bool {
+        let hash = || self.hasher.field(&key.0, &field.name, value);
+        !field.diff || !known.fields.contains(&(field.name.clone(), hash()))
+    }
+
+    /// Names of the fields that [`Self::differs`] finds.
+    pub fn changed(&self, record: &Record, known: &Detail) -> Vec<Arc<str>> {
+        let fields = self.spec.fields.iter().zip(&record.fields);
+        let present = fields.filter_map(|(field, value)| Some((field, value.as_ref()?)));
+        let sent = present.filter(|present| self.differs(&record.key, *present, known));
+        sent.map(|(field, _)| field.name.clone()).collect()
     }
 
     /// Whether a destination that holds `old`, delivered under `previous`, already holds all of `new`.

@@ -3,11 +3,16 @@
 mod claims;
 mod examples;
 mod guards;
+mod narrow;
 mod planned;
 mod planner;
+mod rank;
 mod waits;
 
 pub use examples::with_examples;
 pub use guards::{Volume, judge};
-pub use planned::{Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, of_head, record, removal};
+pub use narrow::is_known;
+pub use planned::{
+    Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, is_absent, of_head, record, removal,
+};
 pub use planner::plan;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use outflow_connectors::contract::Verb;
+use outflow_connectors::contract::{Outcome, Verb};
 
 use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
 use crate::project::{DeleteScope, Mode, OnDelete, OnMatchChange};
@@ -22,12 +22,22 @@ pub struct Item {
     pub place: Option<Place>,
     pub remote_id: Option<String>,
     pub destination_hash: u64,
+    /// Of its fields only those are sent that are not as in `detail`.
+    pub narrow: bool,
     /// The key whose change frees this one's destination key; it must have been delivered first.
     pub after: Option<KeyHash>,
     /// What the ledger has of the row beside its hash; of a removal, where its object is.
     pub detail: Option<Box<Detail>>,
     /// The row was refused before.
     pub refusal: Option<Box<Refusal>>,
+}
+
+impl Item {
+    /// It speaks to an object that the ledger knows by its id.
+    pub fn is_update_by_id(&self) -> bool {
+        let known = self.detail.as_deref().is_some_and(|detail| detail.remote_id.is_some());
+        self.verb == Verb::Update && self.purpose == Purpose::Deliver && known
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +64,10 @@ pub struct Phase {
 #[derive(Debug, Clone)]
 pub enum Items {
     Listed(Vec<Item>),
-    /// Candidates marked as bulk.
+    /// Candidates marked as bulk, and not as narrow.
     Bulk,
+    /// Candidates marked as bulk and narrow.
+    Narrow,
     /// Vanished rows marked [`Farewell::Remove`].
     Removals,
 }
@@ -96,6 +108,8 @@ pub struct Rules {
     pub run_number: u64,
     /// Hash of the mapping in force.
     pub mapping: String,
+    /// Changes to known objects send only the fields that changed.
+    pub narrows: bool,
 }
 
 impl Rules {
@@ -205,10 +219,16 @@ pub fn of_head(
         place: Some(head.place),
         remote_id,
         destination_hash: head.destination_hash,
+        narrow: false,
         after: None,
         detail: detail.cloned().map(Box::new),
         refusal: refusal.cloned().map(Box::new),
     }
+}
+
+/// There is no such object.
+pub fn is_absent(code: &str) -> bool {
+    code == Outcome::OBJECT_NOT_FOUND
 }
 
 /// The change that lets go of an object.
@@ -221,6 +241,7 @@ pub fn removal(key: KeyHash, detail: &Detail, (purpose, verb): (Purpose, Verb)) 
         place: None,
         remote_id: detail.remote_id.clone(),
         destination_hash: detail.destination_hash,
+        narrow: false,
         after: None,
         detail: Some(Box::new(detail.clone())),
         refusal: None,

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use outflow_connectors::contract::Verb;
 
 use super::claims::{Claims, claims};
-use super::planned::{Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, record, removal};
+use super::narrow;
+use super::planned::{
+    Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, is_absent, record, removal,
+};
+use super::rank::{Rank, rank, rank_of};
 use super::waits::{Order, Waits};
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
@@ -23,6 +27,7 @@ pub fn plan(delta: &mut Delta, memory: &Memory<'_>, known: &Known, rules: &Rules
     if moved || !delta.vanished.is_empty() || !delta.vanished_dirty.is_empty() {
         delta.destinations.seal();
     }
+    narrow::mark(delta, memory, rules)?;
     let claims = claims(delta, memory, known, rules)?;
     let waits = order(delta, known, &claims)?;
     let mut planner = Planner {
@@ -35,6 +40,7 @@ pub fn plan(delta: &mut Delta, memory: &Memory<'_>, known: &Known, rules: &Rules
         waits,
         stages: BTreeMap::new(),
         bulk: 0,
+        narrow: 0,
         removals: 0,
     };
     planner.candidates(memory)?;
@@ -78,6 +84,8 @@ struct Planner<'a> {
     stages: BTreeMap<Rank, Vec<Item>>,
     /// Candidates marked as bulk.
     bulk: u64,
+    /// Those of which only the fields that changed are sent.
+    narrow: u64,
     /// Vanished rows to be removed.
     removals: u64,
 }
@@ -131,7 +139,7 @@ impl Planner<'_> {
         match (self.known.found.get(&key), after) {
             (None, None) => {
                 self.delta.candidates.set_bulk(candidate.seq, true);
-                self.bulk += 1;
+                *if candidate.narrow { &mut self.narrow } else { &mut self.bulk } += 1;
             }
             (found, after) => {
                 let verb = match (self.rules.verb(), found) {
@@ -167,8 +175,13 @@ impl Planner<'_> {
         let known = (Some(detail), refusal);
         match (self.rules.on_match_change, &detail.remote_id) {
             (OnMatchChange::Update, Some(id)) => {
-                let item = Item { after, ..record(candidate, Verb::Update, Some(id.clone()), known) };
-                self.push(item);
+                // The object is not there any more: it is made again.
+                let is_gone = refusal.is_some_and(|refusal| is_absent(&refusal.code));
+                let item = match self.rules.verb() {
+                    Verb::Upsert if is_gone => record(candidate, Verb::Upsert, None, known),
+                    _ => record(candidate, Verb::Update, Some(id.clone()), known),
+                };
+                self.push(Item { after, narrow: candidate.narrow, ..item });
             }
             (OnMatchChange::Replace, _) => {
                 let verb = self.rules.replacing();
@@ -346,12 +359,11 @@ impl Planner<'_> {
             }
         }
         let verb = self.rules.verb();
-        phases.push(((1, 0, verb_rank(verb)), Phase { len: self.bulk, items: Items::Bulk }));
+        let updates = rank_of(Purpose::Deliver, Verb::Update);
+        phases.push((updates, Phase { len: self.narrow, items: Items::Narrow }));
+        phases.push((rank_of(Purpose::Deliver, verb), Phase { len: self.bulk, items: Items::Bulk }));
         let (purpose, verb) = self.rules.farewell();
-        phases.push((
-            (stage(purpose), 0, verb_rank(verb)),
-            Phase { len: self.removals, items: Items::Removals },
-        ));
+        phases.push((rank_of(purpose, verb), Phase { len: self.removals, items: Items::Removals }));
         phases.sort_by_key(|(rank, _)| *rank);
         let mut left = self.rules.limit.unwrap_or(u64::MAX);
         for (_, phase) in &mut phases {
@@ -362,32 +374,6 @@ impl Planner<'_> {
         }
         self.plan.phases = phases.into_iter().map(|(_, phase)| phase).filter(|phase| phase.len > 0).collect();
         self.plan
-    }
-}
-
-/// Stage, wave, verb: phases follow one another in this order.
-type Rank = (u8, usize, u8);
-
-/// Replaced objects go first, then records wave by wave, removals last.
-fn rank(waits: &Waits, item: &Item) -> Rank {
-    (stage(item.purpose), waits.depth(&item.key), verb_rank(item.verb))
-}
-
-fn stage(purpose: Purpose) -> u8 {
-    match purpose {
-        Purpose::Replace => 0,
-        Purpose::Deliver => 1,
-        Purpose::Clear => 2,
-        Purpose::Remove => 3,
-    }
-}
-
-fn verb_rank(verb: Verb) -> u8 {
-    match verb {
-        Verb::Update => 0,
-        Verb::Upsert | Verb::Join => 1,
-        Verb::Create => 2,
-        Verb::Delete | Verb::Leave => 3,
     }
 }
 
