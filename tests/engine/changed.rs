@@ -186,10 +186,10 @@ fn a_destination_without_ids_is_refused_at_its_line() {
     let lab = lab(CHANGED);
     fs::write(
         lab.file("outflow.yml"),
-        "name: lab\nconnections:\n  warehouse: {type: sqlite, path: warehouse.db}\n  crm: {type: files, path: out}\n",
+        "name: lab\nconnections:\n  warehouse: {type: sqlite, path: warehouse.db}\n  crm: {type: files, url: out}\n",
     )
     .unwrap();
-    let text = lab.run(&["check"]).ends(2).stderr;
+    let text = lab.run(&["check"]).ends(1).stderr;
     assert!(text.contains("people.yml:11:18") && text.contains("does not name the ids"), "{text}");
     assert!(text.contains("leave `send` out"), "{text}");
 }
