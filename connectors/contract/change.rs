@@ -116,7 +116,8 @@ pub struct Change {
     pub destination_key: Vec<FieldValue>,
     /// The object's id in the destination, where an earlier receipt gave it.
     pub remote_id: Option<String>,
-    /// All fields to set, the match key's among them; empty for a delete and while settling.
+    /// All fields to set, the match key's among them; an update by remote id may hold only those that changed. Empty for a
+    /// delete and while settling.
     pub fields: Vec<FieldValue>,
 }
 
