@@ -1,5 +1,7 @@
 //! JSON Schema of the project's files, made from the same shapes that the files are held against.
 
+use std::collections::BTreeMap;
+
 use outflow_connectors::registry::{Connector, Registry};
 use serde_json::{Map, Value as Json, json};
 
@@ -69,7 +71,7 @@ impl Writer {
                 block
             }
             Shape::TextOr(block) => json!({"anyOf": [self.value(Shape::Text), self.value(*block)]}),
-            Shape::Sandbox => sandbox(),
+            Shape::Sandbox => self.sandbox(),
             Shape::Unsupported => json!(false),
             _ => json!({"anyOf": [scalar(shape), {"$ref": "#/$defs/variable"}]}),
         }
@@ -111,13 +113,39 @@ impl Writer {
 
     fn destination(&self) -> Json {
         let mut block = self.block(DESTINATION_KEYS);
+        let mut options: BTreeMap<&str, Vec<Json>> = BTreeMap::new();
         for connector in self.registry.0 {
             for option in connector.options {
                 let schema = connector.option_schema.map_or_else(|| json!({}), |of| of(option));
-                block["properties"][option] = schema;
+                let known = options.entry(option).or_default();
+                if !known.contains(&schema) {
+                    known.push(schema);
+                }
             }
         }
+        // Two connectors may mean different things by one name; which of them it is, `check` knows.
+        for (option, schemas) in options {
+            block["properties"][option] = match schemas.as_slice() {
+                [one] => one.clone(),
+                several => json!({"anyOf": several}),
+            };
+        }
         block
+    }
+
+    /// Properties by object, limits and faults of an emulated account, and what some emulator takes beyond them.
+    fn sandbox(&self) -> Json {
+        let types = ["string", "number", "integer", "boolean", "date", "datetime", "json"];
+        let property = json!({"anyOf": [{"enum": types}, {"type": "object"}]});
+        let mut properties = json!({
+            "objects": {"additionalProperties": {"type": "object", "additionalProperties": property}},
+            "limits": {"type": "object"},
+            "faults": {"type": "array", "items": {"type": "object"}},
+        });
+        for key in self.registry.0.iter().filter_map(|c| c.emulator).flat_map(|emulator| emulator.keys) {
+            properties[key] = json!({"not": {"type": "null"}});
+        }
+        json!({"type": "object", "properties": properties, "additionalProperties": false})
     }
 }
 
@@ -134,22 +162,6 @@ fn settings(connector: &Connector) -> Json {
     json!({
         "if": {"properties": {"type": {"const": connector.name}}, "required": ["type"]},
         "then": {"properties": properties, "propertyNames": {"enum": names}, "required": required},
-    })
-}
-
-/// Properties by object, limits and faults of an emulated account.
-fn sandbox() -> Json {
-    let types = ["string", "number", "integer", "boolean", "date", "datetime", "json"];
-    let property = json!({"anyOf": [{"enum": types}, {"type": "object"}]});
-    json!({
-        "type": "object",
-        "properties": {
-            "objects": {"additionalProperties": {"type": "object", "additionalProperties": property}},
-            "limits": {"type": "object"},
-            "faults": {"type": "array", "items": {"type": "object"}},
-            "oauth": {"type": "object"},
-        },
-        "additionalProperties": false,
     })
 }
 

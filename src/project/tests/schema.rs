@@ -71,9 +71,19 @@ fn the_released_schemas_accept_the_quickstart() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = |path: &str| yaml(&std::fs::read_to_string(root.join(path)).unwrap());
     assert!(accepts(&project, &file("outflow.yml")));
-    for name in ["contacts_to_hubspot", "companies_to_hubspot", "customers_to_customerio"] {
-        let document = file(&format!("mappings/{name}.yml"));
+    for entry in std::fs::read_dir(root.join("mappings")).unwrap() {
+        let name = entry.unwrap().file_name();
+        let document = file(&format!("mappings/{}", name.to_str().unwrap()));
         assert!(accepts(&mapping, &document), "{document}");
+    }
+    // What two connectors mean by one option fits either way.
+    let list = file("mappings/contacts_to_hubspot.yml");
+    for value in [json!("Newsletter"), json!(7)] {
+        assert!(accepts(&mapping, &with(&list, "/destination/list", Some(value))));
+    }
+    for own in ["segments", "associations", "lists"] {
+        let block = with(&file("outflow.yml"), "/connections/lifecycle/sandbox", Some(json!({(own): {}})));
+        assert!(accepts(&project, &block), "{own}");
     }
     let http = file("mappings/customers_to_customerio.yml");
     for (pointer, value) in [
