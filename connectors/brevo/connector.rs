@@ -8,14 +8,14 @@ use super::attributes;
 use super::client::Client;
 use super::config::Config;
 use super::creation::{self, Creation};
-use super::encode::{Sent, fold};
+use super::encode::Sent;
 use super::errors;
 use super::members::{self, ListSession};
 use super::options::{EMAIL, Options};
 use super::session::{ContactSession, Patience};
 use crate::contract::{
     AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Kind, Lookup,
-    Normaliser, Property, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb,
+    Normaliser, Property, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb, folded,
 };
 use crate::http::{Policy, Setup, json};
 use crate::registry::{Limits, Settings};
@@ -117,10 +117,7 @@ impl Destination for Brevo {
     }
 
     fn normaliser(&self, _target: &Target, field: &str) -> Option<Normaliser> {
-        (field == EMAIL).then_some(|value| match value {
-            Value::Text(text) => Value::Text(fold(&text)),
-            other => other,
-        })
+        (field == EMAIL).then_some(folded as Normaliser)
     }
 
     fn creates(&self, field: &Property) -> Result<(), String> {

@@ -87,24 +87,7 @@ impl Creation {
     /// Those that are not there.
     async fn lacking(&self, client: &Client) -> Result<Vec<&Property>, ConnectorError> {
         let catalog = attributes::catalog(&client.attributes().await?);
-        let mut lacking = Vec::new();
-        for property in &self.missing {
-            let Some(found) = catalog.get(&property.name) else {
-                lacking.push(property);
-                continue;
-            };
-            let ours = if property.kind == FieldType::Integer { FieldType::Number } else { property.kind };
-            if found.read_only || ![ours, FieldType::String].contains(&found.kind) {
-                let message = format!(
-                    "somebody created the attribute `{}` in the meantime, as {}, but the mapping sends {}",
-                    property.name, found.kind, property.kind
-                );
-                return Err(ConnectorError::new(Kind::Config, message)
-                    .code("ATTRIBUTE_TYPE_MISMATCH")
-                    .hint("run again to have the mapping checked against it"));
-            }
-        }
-        Ok(lacking)
+        catalog.lacking(&self.missing, "attribute", "ATTRIBUTE_TYPE_MISMATCH")
     }
 }
 

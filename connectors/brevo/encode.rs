@@ -149,11 +149,6 @@ pub(super) fn list_ids(lists: &[u64]) -> String {
     if ids.is_empty() { String::new() } else { format!(",\"listIds\":[{}]", ids.join(",")) }
 }
 
-/// The form in which Brevo compares e-mail addresses.
-pub(super) fn fold(text: &str) -> String {
-    text.trim().to_lowercase()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value as Json, json};

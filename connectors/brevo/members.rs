@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
 use super::client::Client;
-use super::encode::{Sent, fold};
+use super::encode::Sent;
 use super::options::Key;
 use crate::contract::{
-    BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Session, Submitted, Verb,
+    BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Session, Submitted, Verb, fold,
 };
 use crate::http::json::{list, text};
 

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
 use super::client::Client;
-use super::encode::{Rows, fold};
-use crate::contract::{ConnectorError, Number};
+use super::encode::Rows;
+use crate::contract::{ConnectorError, Number, fold};
 use crate::http::json::text;
 
 /// Most contacts of a page.

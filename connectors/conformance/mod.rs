@@ -8,6 +8,7 @@ mod faults;
 pub mod handles;
 mod hostile;
 mod lists;
+pub mod support;
 
 use std::sync::Arc;
 use std::time::Duration;

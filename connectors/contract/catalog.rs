@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{ConnectorError, Kind};
+
 /// The types a mapping can name and a catalogue can report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -107,6 +109,37 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// Those of the wanted fields that are not there. One that is there must take the values of the wanted one: it is of its
+    /// type, or a text.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] with this code for the first one that does not, by the destination's word for a field.
+    pub fn lacking<'a>(
+        &self,
+        wanted: &'a [Property],
+        word: &str,
+        code: &str,
+    ) -> Result<Vec<&'a Property>, ConnectorError> {
+        let mut lacking = Vec::new();
+        for property in wanted {
+            let Some(found) = self.get(&property.name) else {
+                lacking.push(property);
+                continue;
+            };
+            let ours = if property.kind == FieldType::Integer { FieldType::Number } else { property.kind };
+            if found.read_only || ![ours, FieldType::String].contains(&found.kind) {
+                let message = format!(
+                    "somebody created the {word} `{}` in the meantime, as {}, but the mapping sends {}",
+                    property.name, found.kind, property.kind
+                );
+                return Err(ConnectorError::new(Kind::Config, message)
+                    .code(code)
+                    .hint("run again to have the mapping checked against it"));
+            }
+        }
+        Ok(lacking)
+    }
+
     /// The property with exactly this name.
     pub fn get(&self, name: &str) -> Option<&Property> {
         self.properties.iter().find(|p| p.name == name)

@@ -124,6 +124,19 @@ pub struct Connected {
 /// Puts one value of a match field into the form in which the destination compares it; pure.
 pub type Normaliser = fn(Value) -> Value;
 
+/// A text without the space around it, in small letters: how destinations compare e-mail addresses.
+pub fn fold(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+/// [`fold`] of a text, as a [`Normaliser`]; other values as they are.
+pub fn folded(value: Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(fold(&text)),
+        other => other,
+    }
+}
+
 /// A system records are delivered to. Its methods before `open` only read.
 #[async_trait]
 pub trait Destination: Send + Sync {

@@ -133,7 +133,7 @@ pub use catalog::{Catalog, FieldType, Property};
 pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, OneVerb, Verb};
 pub use destination::{
     AccountId, Connected, Destination, Handles, Lookup, Normaliser, QuotaOwner, RemoteHandle, RunContext,
-    Session, Submitted, Target, Traffic,
+    Session, Submitted, Target, Traffic, fold, folded,
 };
 pub use error::{ConnectorError, Kind, Retry};
 pub use permission::Permission;

@@ -8,10 +8,10 @@ use super::client::{BATCH, Client, LONGEST_BODY};
 use super::config::{Config, Region, TYPE};
 use super::session::CustomerIoSession;
 use super::target::{Aim, Object};
-use super::{encode, errors, fields};
+use super::{errors, fields};
 use crate::contract::{
     AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Normaliser, QuotaOwner,
-    RateLimit, RunContext, Session, Target, Traffic, Value, Verb,
+    RateLimit, RunContext, Session, Target, Traffic, Verb, folded,
 };
 use crate::http::{Policy, Setup};
 use crate::registry::{Limits, Settings};
@@ -119,10 +119,7 @@ impl Destination for CustomerIo {
     }
 
     fn normaliser(&self, _target: &Target, field: &str) -> Option<Normaliser> {
-        (field == "email").then_some(|value| match value {
-            Value::Text(text) => Value::Text(encode::fold(&text)),
-            other => other,
-        })
+        (field == "email").then_some(folded as Normaliser)
     }
 
     async fn account(&self) -> Result<AccountId, ConnectorError> {

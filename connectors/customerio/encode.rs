@@ -162,12 +162,6 @@ pub(super) fn refused(code: &str, field: Option<&str>, message: String) -> Outco
     Outcome::Rejected { code: code.to_owned(), field: field.map(str::to_owned), message }
 }
 
-/// The form in which Customer.io compares e-mail addresses, whose case does not count
-/// (<https://docs.customer.io/api/track/>, "Add or update a customer").
-pub(super) fn fold(text: &str) -> String {
-    text.trim().to_lowercase()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value as Json, json};

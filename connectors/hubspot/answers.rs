@@ -14,9 +14,9 @@ use std::hash::Hash;
 
 use serde_json::Value as Json;
 
-use super::encode::{Inputs, Sent, fold};
+use super::encode::{Inputs, Sent};
 use super::errors::{Refusal, refusal};
-use crate::contract::{Lookup, Outcome};
+use crate::contract::{Lookup, Outcome, fold};
 use crate::http::json::{list, strings, text};
 
 /// One outcome per input of an answered batch write, which held a part of the inputs.

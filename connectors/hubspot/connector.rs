@@ -18,7 +18,7 @@ use super::named::named;
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue,
     Handles, Kind, Lookup, Normaliser, OneVerb, Outcome, Outcomes, Property, QuotaOwner, RateLimit,
-    RunContext, Session, Submitted, Target, Traffic, Value, Verb,
+    RunContext, Session, Submitted, Target, Traffic, Verb, folded,
 };
 use crate::http::{Policy, Reply, Setup, bisect, default_budget};
 use crate::registry::{Limits, Settings};
@@ -122,10 +122,7 @@ impl Destination for HubSpot {
 
     fn normaliser(&self, target: &Target, field: &str) -> Option<Normaliser> {
         let contacts = ObjectType::parse(&target.object).is_ok_and(|o| o.is_contacts());
-        (contacts && field == "email").then_some(|value| match value {
-            Value::Text(text) => Value::Text(encode::fold(&text)),
-            other => other,
-        })
+        (contacts && field == "email").then_some(folded as Normaliser)
     }
 
     fn creates(&self, field: &Property) -> Result<(), String> {

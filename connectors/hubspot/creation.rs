@@ -91,24 +91,7 @@ impl Creation {
     /// Those that are not there.
     fn lacking(&self, object: &ObjectType, there: &[Json]) -> Result<Vec<&Property>, ConnectorError> {
         let catalog = properties::catalog(object, there);
-        let mut lacking = Vec::new();
-        for property in &self.missing {
-            let Some(found) = catalog.get(&property.name) else {
-                lacking.push(property);
-                continue;
-            };
-            let ours = if property.kind == FieldType::Integer { FieldType::Number } else { property.kind };
-            if found.read_only || ![ours, FieldType::String].contains(&found.kind) {
-                let message = format!(
-                    "somebody created the property `{}` in the meantime, as {}, but the mapping sends {}",
-                    property.name, found.kind, property.kind
-                );
-                return Err(ConnectorError::new(Kind::Config, message)
-                    .code("PROPERTY_TYPE_MISMATCH")
-                    .hint("run again to have the mapping checked against it"));
-            }
-        }
-        Ok(lacking)
+        catalog.lacking(&self.missing, "property", "PROPERTY_TYPE_MISMATCH")
     }
 }
 

@@ -195,11 +195,6 @@ fn texted(field: &FieldRef<'_>) -> Result<String, Outcome> {
     })
 }
 
-/// The form in which HubSpot compares contacts' e-mail addresses.
-pub(super) fn fold(text: &str) -> String {
-    text.trim().to_lowercase()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value as Json, json};

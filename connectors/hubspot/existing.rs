@@ -9,9 +9,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::answers;
 use super::client::{Call, Client, ObjectType};
-use super::encode::{Inputs, fold};
+use super::encode::Inputs;
 use crate::contract::{
-    ChangeRef, ConnectorError, FieldRef, Kind, Lookup, Number, Outcome, Target, ValueRef, Verb,
+    ChangeRef, ConnectorError, FieldRef, Kind, Lookup, Number, Outcome, Target, ValueRef, Verb, fold,
 };
 use crate::http::json::{list, text};
 

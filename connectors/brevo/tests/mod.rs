@@ -8,59 +8,27 @@ mod members;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value as Json, json};
 
 use super::Brevo;
-use crate::contract::{
-    Change, ConnectorError, Destination, FieldValue, Handles, Outcome, RemoteHandle, RunContext, Submitted,
-    Target, Value, Verb,
-};
-use crate::http::{Answer, Policy};
+use crate::conformance::support::{self, is_applied, rejected};
+use crate::contract::{Change, ConnectorError, FieldValue, Outcome, Target, Value, Verb};
+use crate::http::Answer;
 use crate::registry::{Limits, Settings};
 use crate::sandbox::{Sandbox, SandboxConfig, Storage};
 
 /// Far longer than any answer of these tests takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The answer of a file of `fixtures/http/brevo`; an empty text is an empty body.
+/// The answer of a file of `fixtures/http/brevo`.
 fn fixture(name: &str) -> Answer {
-    let path = format!("{}/../fixtures/http/brevo/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let case: Json = serde_json::from_str(&text).unwrap();
-    let response = &case["response"];
-    let headers = response["headers"].as_object().into_iter().flatten();
-    let headers: HeaderMap = headers
-        .map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_str(v.as_str().unwrap()).unwrap()))
-        .collect();
-    let body = &response["body"];
-    Answer {
-        status: response["status"].as_u64().unwrap() as u16,
-        headers,
-        json: body.is_object().then(|| body.clone()),
-        plain: None,
-        body_is_empty: body == "",
-    }
+    support::answer(&support::fixture(&format!("brevo/{name}"))["response"])
 }
 
 /// A connection with short pauses and three attempts.
 fn connected(key: &str, base_url: &str, timeout: Duration, limits: Limits) -> Brevo {
-    let settings = Settings {
-        connection: "mail".to_owned(),
-        values: json!({"api_key": key}).as_object().unwrap().clone(),
-        base_url: Some(base_url.to_owned()),
-        sandbox: true,
-        limits,
-    };
-    let policy = Policy {
-        timeout,
-        attempts: 3,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(2),
-        ..Policy::default()
-    };
-    Brevo::with_policy(&settings, policy).unwrap()
+    let settings = Settings { limits, ..support::settings(&json!({"api_key": key}), base_url) };
+    Brevo::with_policy(&settings, support::policy(timeout)).unwrap()
 }
 
 struct Rig {
@@ -95,10 +63,7 @@ impl Rig {
         target: &Target,
         changes: Vec<Change>,
     ) -> Result<Vec<Outcome>, ConnectorError> {
-        let session = self.brevo.open(target, RunContext::alone("run", "contacts")).await?;
-        let Submitted::Done(receipt) = session.submit(&changes, &NoHandles).await? else { panic!("no job") };
-        session.finish().await?;
-        Ok(receipt.into_outcomes())
+        support::submit(&self.brevo, target, changes).await
     }
 
     /// The contacts that live, by e-mail.
@@ -112,15 +77,6 @@ impl Rig {
 
     fn requests(&self, kind: &str) -> u64 {
         self.sandbox.stats()["requests"][kind].as_u64().unwrap()
-    }
-}
-
-struct NoHandles;
-
-#[async_trait]
-impl Handles for NoHandles {
-    async fn store(&self, _: &RemoteHandle) -> Result<(), ConnectorError> {
-        Ok(())
     }
 }
 
@@ -152,21 +108,9 @@ fn change(verb: Verb, email: &str, fields: &[(&str, Value)]) -> Change {
 }
 
 #[track_caller]
-fn rejected(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Rejected { code, .. } => code,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[track_caller]
 fn id_of(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Applied { remote_id: Some(id), .. } => id.clone(),
         other => panic!("{other:?}"),
     }
-}
-
-fn is_applied(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Applied { .. })
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::{answer_of, letters};
+use super::letters;
+use crate::conformance::support;
 use crate::contract::{Kind, Outcome, Retry};
 use crate::customerio::{answers, errors, playbook};
 use crate::http::{Answer, CODES};
@@ -33,7 +34,7 @@ fn cases() -> Vec<Case> {
                 name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
                 path: case["request"]["path"].as_str().unwrap().to_owned(),
                 entities: case["request"]["body"]["batch"].as_array().map_or(1, Vec::len),
-                answer: answer_of(&response["status"], &response["headers"], &response["body"]),
+                answer: support::answer(response),
                 reading: case["reading"].as_str().unwrap().to_owned(),
             }
         })

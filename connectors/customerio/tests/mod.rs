@@ -7,51 +7,19 @@ mod recorded;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
 
 use super::CustomerIo;
-use crate::contract::{
-    Change, ConnectorError, Destination, FieldValue, Handles, Outcome, RateLimit, RemoteHandle, RunContext,
-    Submitted, Target, Value, Verb,
-};
-use crate::http::{Answer, Policy};
+use crate::conformance::support::{self, field};
+use crate::contract::{Change, ConnectorError, Outcome, RateLimit, Target, Verb};
 use crate::registry::{Limits, Settings};
 use crate::sandbox::{Sandbox, SandboxConfig, Storage};
 
-/// An answer as fixtures write it; an empty text is an empty body.
-fn answer_of(status: &Json, headers: &Json, body: &Json) -> Answer {
-    let headers = headers.as_object().into_iter().flatten();
-    let headers: HeaderMap = headers
-        .map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_str(v.as_str().unwrap()).unwrap()))
-        .collect();
-    Answer {
-        status: status.as_u64().unwrap() as u16,
-        headers,
-        json: body.is_object().then(|| body.clone()),
-        plain: body.as_str().filter(|text| !text.is_empty()).map(str::to_owned),
-        body_is_empty: body == "",
-    }
-}
-
 /// A connection with short pauses and three attempts.
 fn connected(values: Json, base_url: &str, requests: Option<RateLimit>, timeout: Duration) -> CustomerIo {
-    let settings = Settings {
-        connection: "messages".to_owned(),
-        values: values.as_object().unwrap().clone(),
-        base_url: Some(base_url.to_owned()),
-        sandbox: true,
-        limits: Limits { requests, ..Limits::default() },
-    };
-    let policy = Policy {
-        timeout,
-        attempts: 3,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(2),
-        ..Policy::default()
-    };
-    CustomerIo::with_policy(&settings, policy).unwrap()
+    let limits = Limits { requests, ..Limits::default() };
+    let settings = Settings { limits, ..support::settings(&values, base_url) };
+    CustomerIo::with_policy(&settings, support::policy(timeout)).unwrap()
 }
 
 fn credentials(site_id: &str) -> Json {
@@ -87,19 +55,7 @@ impl Rig {
     }
 
     async fn submit(&self, target: &Target, changes: Vec<Change>) -> Result<Vec<Outcome>, ConnectorError> {
-        let session = self.customerio.open(target, RunContext::alone("run", "people")).await?;
-        let Submitted::Done(receipt) = session.submit(&changes, &NoHandles).await? else { panic!("no job") };
-        session.finish().await?;
-        Ok(receipt.into_outcomes())
-    }
-}
-
-struct NoHandles;
-
-#[async_trait]
-impl Handles for NoHandles {
-    async fn store(&self, _: &RemoteHandle) -> Result<(), ConnectorError> {
-        Ok(())
+        support::submit(&self.customerio, target, changes).await
     }
 }
 
@@ -120,10 +76,6 @@ fn options(options: Json) -> serde_json::Map<String, Json> {
 
 fn people() -> Target {
     target("people", "id", &["id", "plan"], json!({}))
-}
-
-fn field(name: &str, value: &str) -> FieldValue {
-    FieldValue { name: name.into(), value: Value::Text(value.to_owned()) }
 }
 
 /// A change of the person with this id.

@@ -3,18 +3,14 @@
 use serde_json::json;
 
 use super::emulator::{PATIENCE, Rig};
-use super::{NoHandles, change, field, is_applied, target};
-use crate::contract::{
-    Change, ConnectorError, Destination, FieldType, Kind, Outcome, Property, RunContext, Submitted, Target,
-    Verb,
-};
+use super::{change, field, is_applied, target};
+use crate::conformance::support;
+use crate::contract::{Change, ConnectorError, FieldType, Kind, Outcome, Property, Target, Verb};
 use crate::hubspot::HubSpot;
 
 async fn deliver(hubspot: &HubSpot, kind: FieldType, change: Change) -> Result<Vec<Outcome>, ConnectorError> {
     let target = Target { missing: vec![Property::new("visits", kind)], ..target() };
-    let session = hubspot.open(&target, RunContext::alone("run", "contacts")).await?;
-    let Submitted::Done(receipt) = session.submit(&vec![change], &NoHandles).await? else { panic!("no job") };
-    Ok(receipt.into_outcomes())
+    support::submit(hubspot, &target, vec![change]).await
 }
 
 fn visitor(n: usize) -> Change {

@@ -10,17 +10,13 @@ mod session;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
 
 use super::HubSpot;
-use crate::contract::{
-    Change, ConnectorError, Destination, FieldValue, Handles, Outcome, RemoteHandle, RunContext, Submitted,
-    Target, Value, Verb,
-};
-use crate::http::{Answer, Policy};
-use crate::registry::{Limits, Settings};
+use crate::conformance::support::{self, field, is_applied, rejected};
+use crate::contract::{Change, ConnectorError, Outcome, Target, Verb};
+use crate::http::Answer;
+use crate::registry::Settings;
 
 /// One file of `fixtures/http/hubspot`.
 struct Case {
@@ -30,27 +26,8 @@ struct Case {
 }
 
 fn fixture(name: &str) -> Case {
-    let path = format!("{}/../fixtures/http/hubspot/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let case: Json = serde_json::from_str(&text).unwrap();
-    let response = &case["response"];
-    let answer = answer_of(&response["status"], &response["headers"], &response["body"]);
-    Case { request: case["request"]["body"].clone(), answer }
-}
-
-/// An answer as fixtures write it; an empty text is an empty body.
-fn answer_of(status: &Json, headers: &Json, body: &Json) -> Answer {
-    let headers = headers.as_object().into_iter().flatten();
-    let headers: HeaderMap = headers
-        .map(|(n, v)| (n.parse::<HeaderName>().unwrap(), HeaderValue::from_str(v.as_str().unwrap()).unwrap()))
-        .collect();
-    Answer {
-        status: status.as_u64().unwrap() as u16,
-        headers,
-        json: body.is_object().then(|| body.clone()),
-        plain: body.as_str().filter(|text| !text.is_empty()).map(str::to_owned),
-        body_is_empty: body == "",
-    }
+    let case = support::fixture(&format!("hubspot/{name}"));
+    Case { request: case["request"]["body"].clone(), answer: support::answer(&case["response"]) }
 }
 
 /// A connection of the token `pat-test`, with short pauses and three attempts.
@@ -63,30 +40,8 @@ fn connected(token: &str, base_url: &str, sandbox: bool, timeout: Duration) -> H
 }
 
 fn with_settings(values: Json, base_url: &str, sandbox: bool, timeout: Duration) -> HubSpot {
-    let settings = Settings {
-        connection: "marketing".to_owned(),
-        values: values.as_object().unwrap().clone(),
-        base_url: Some(base_url.to_owned()),
-        sandbox,
-        limits: Limits::default(),
-    };
-    let policy = Policy {
-        timeout,
-        attempts: 3,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(2),
-        ..Policy::default()
-    };
-    HubSpot::with_policy(&settings, policy).unwrap()
-}
-
-struct NoHandles;
-
-#[async_trait]
-impl Handles for NoHandles {
-    async fn store(&self, _: &RemoteHandle) -> Result<(), ConnectorError> {
-        Ok(())
-    }
+    let settings = Settings { sandbox, ..support::settings(&values, base_url) };
+    HubSpot::with_policy(&settings, support::policy(timeout)).unwrap()
 }
 
 fn target() -> Target {
@@ -98,10 +53,6 @@ fn target() -> Target {
         associations: Vec::new(),
         options: serde_json::Map::new(),
     }
-}
-
-fn field(name: &str, value: &str) -> FieldValue {
-    FieldValue { name: name.into(), value: Value::Text(value.to_owned()) }
 }
 
 fn change(verb: Verb, email: &str, remote_id: Option<&str>) -> Change {
@@ -116,20 +67,5 @@ fn change(verb: Verb, email: &str, remote_id: Option<&str>) -> Change {
 }
 
 async fn submit(hubspot: &HubSpot, changes: Vec<Change>) -> Result<Vec<Outcome>, ConnectorError> {
-    let context = RunContext::alone("run", "contacts");
-    let session = hubspot.open(&target(), context).await?;
-    let Submitted::Done(receipt) = session.submit(&changes, &NoHandles).await? else { panic!("no job") };
-    session.finish().await?;
-    Ok(receipt.into_outcomes())
-}
-
-fn rejected(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Rejected { code, .. } => code,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn is_applied(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Applied { .. })
+    support::submit(hubspot, &target(), changes).await
 }

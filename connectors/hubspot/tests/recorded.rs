@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
-use super::answer_of;
 use super::answers::inputs;
+use crate::conformance::support;
 use crate::contract::{Kind, Outcome, Retry};
 use crate::hubspot::answers::{archived, outcomes};
 use crate::hubspot::encode::Inputs;
@@ -109,7 +109,9 @@ const WRITTEN: [(&str, &[&str]); 40] = [
 fn every_recorded_answer_means_what_it_says() {
     let mut written = BTreeMap::new();
     for exchange in exchanges() {
-        let answer = answer_of(&exchange.status, &exchange.headers, &exchange.response);
+        let answer = support::answer(
+            &json!({"status": exchange.status, "headers": exchange.headers, "body": exchange.response}),
+        );
         let error = judge(&answer);
         if exchange.status == 429 {
             let error = error.unwrap();

@@ -8,17 +8,13 @@ mod sent;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use reqwest::header::HeaderMap;
 use serde_json::{Value as Json, json};
 
 use super::JsonApi;
-use crate::contract::{
-    Change, ConnectorError, Destination, FieldValue, Handles, Outcome, RemoteHandle, RunContext, Submitted,
-    Target, Value, Verb,
-};
-use crate::http::{Answer, Policy};
-use crate::registry::{Limits, Settings};
+use crate::conformance::support::{self, field, is_applied, submit};
+use crate::contract::{Change, Target, Verb};
+use crate::http::Answer;
 
 /// People by `id`, with these options.
 fn target(options: Json) -> Target {
@@ -68,25 +64,7 @@ fn connected(token: &str, base_url: &str, timeout: Duration) -> JsonApi {
         "auth": {"method": "bearer", "token": token},
         "account": {"path": "/account", "id": "/id"},
     });
-    let settings = Settings {
-        connection: "crm".to_owned(),
-        values: values.as_object().unwrap().clone(),
-        base_url: Some(base_url.to_owned()),
-        sandbox: true,
-        limits: Limits::default(),
-    };
-    let policy = Policy {
-        timeout,
-        attempts: 3,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(2),
-        ..Policy::default()
-    };
-    JsonApi::with_policy(&settings, policy).unwrap()
-}
-
-fn field(name: &str, value: &str) -> FieldValue {
-    FieldValue { name: name.into(), value: Value::Text(value.to_owned()) }
+    JsonApi::with_policy(&support::settings(&values, base_url), support::policy(timeout)).unwrap()
 }
 
 fn change(verb: Verb, id: &str) -> Change {
@@ -95,34 +73,10 @@ fn change(verb: Verb, id: &str) -> Change {
     Change { verb, destination_key: vec![field("id", id)], remote_id: None, fields }
 }
 
-struct NoHandles;
-
-#[async_trait]
-impl Handles for NoHandles {
-    async fn store(&self, _: &RemoteHandle) -> Result<(), ConnectorError> {
-        Ok(())
-    }
-}
-
-async fn submit(
-    api: &JsonApi,
-    target: &Target,
-    changes: Vec<Change>,
-) -> Result<Vec<Outcome>, ConnectorError> {
-    let session = api.open(target, RunContext::alone("run", "people")).await?;
-    let Submitted::Done(receipt) = session.submit(&changes, &NoHandles).await? else { panic!("no job") };
-    session.finish().await?;
-    Ok(receipt.into_outcomes())
-}
-
 /// An answer with a JSON body; a text stands for a page that is no JSON.
 fn answer(status: u16, body: Json) -> Answer {
     let plain = body.as_str().map(str::to_owned);
     let json = Some(body).filter(|body| !body.is_string() && !body.is_null());
     let body_is_empty = json.is_none() && plain.is_none();
     Answer { status, headers: HeaderMap::new(), json, plain, body_is_empty }
-}
-
-fn is_applied(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Applied { .. })
 }

@@ -7,28 +7,13 @@ use serde_json::json;
 
 use super::super::connector::TemplateDestination;
 use super::{change, field, target};
-use crate::conformance::{self, Access, Subject};
+use crate::conformance::{self, Access, Subject, support};
 use crate::contract::{Change, Destination, Kind, Target, Value, Verb};
-use crate::http::Policy;
-use crate::registry::{Limits, Settings};
 
 /// A connection with short pauses and three attempts.
 fn connected(base_url: &str, key: &str, timeout: Duration) -> TemplateDestination {
-    let settings = Settings {
-        connection: "crm".to_owned(),
-        values: json!({"api_key": key}).as_object().unwrap().clone(),
-        base_url: Some(base_url.to_owned()),
-        sandbox: true,
-        limits: Limits::default(),
-    };
-    let policy = Policy {
-        timeout,
-        attempts: 3,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(2),
-        ..Policy::default()
-    };
-    TemplateDestination::with_policy(&settings, policy).unwrap()
+    let settings = support::settings(&json!({"api_key": key}), base_url);
+    TemplateDestination::with_policy(&settings, support::policy(timeout)).unwrap()
 }
 
 fn good(verb: Verb, number: usize) -> Change {
