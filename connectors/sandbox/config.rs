@@ -9,6 +9,9 @@ use super::keys::{known_keys, list, object};
 use super::{limits, vendor};
 use crate::contract::RateLimit;
 
+#[cfg(test)]
+mod tests;
+
 /// The type a property is declared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PropertyType {
@@ -111,7 +114,8 @@ pub struct SandboxConfig {
 
 impl SandboxConfig {
     /// The file of `outflow sandbox serve --config`: one block per vendor (`hubspot: {objects: ...}`), or one block
-    /// (`objects: ...`) for all of them, in which a key that only some vendors have is theirs alone.
+    /// (`objects: ...`) for all of them, in which a key that only some vendors have is theirs alone. A vendor that cannot hold
+    /// what such a block declares has nothing of it, unless a key of the block is that vendor's alone.
     ///
     /// # Errors
     /// A sentence that names the place in the file.
@@ -119,15 +123,29 @@ impl SandboxConfig {
         let entries = object(file, "the file")?;
         let mut config = Self::default();
         if entries.keys().any(|key| BLOCK_KEYS.contains(&key.as_str())) {
-            for vendor in vendor::names() {
-                config.add(vendor, &vendor::part(vendor, entries))?;
-            }
+            config.add_to_all(entries)?;
             return Ok(config);
         }
         for (vendor, block) in entries {
             config.add(vendor, block).map_err(|error| format!("`{vendor}`: {error}"))?;
         }
         Ok(config)
+    }
+
+    /// What is declared for all vendors is no part of an account that cannot hold it; its limits and faults are.
+    fn add_to_all(&mut self, block: &Map<String, Json>) -> Result<(), String> {
+        for vendor in vendor::names() {
+            self.add(vendor, &vendor::part(vendor, block))?;
+            let Err(why) = vendor::make(vendor, &self.vendor(vendor)) else { continue };
+            if vendor::is_meant(vendor, block) {
+                return Err(format!("`{vendor}`: {why}"));
+            }
+            tracing::warn!("the emulated {vendor} has none of the objects that are declared for all: {why}");
+            if let Some(account) = self.vendors.get_mut(vendor) {
+                (account.objects, account.own) = Default::default();
+            }
+        }
+        Ok(())
     }
 
     /// Adds a connection's `sandbox:` block to the vendor's account; several connections may declare one account as
@@ -296,98 +314,4 @@ fn parse_limits(limits: &Json) -> Result<LimitsSpec, String> {
         }
     };
     Ok(LimitsSpec { requests, daily_calls })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_block_declares_properties_limits_and_faults() {
-        let mut config = SandboxConfig::default();
-        config
-            .add(
-                "hubspot",
-                &json!({
-                    "objects": {"contacts": {
-                        "lifetime_value": "number",
-                        "plan": {"enum": ["A", 2]},
-                        "external_id": {"type": "string", "unique": true, "refuse": "blocked"},
-                    }},
-                    "limits": {"requests": "10000/10s", "daily_calls": 5},
-                    "faults": [{"do": "status", "code": 503, "rate": 0.5, "times": 3, "path": "batch"}],
-                }),
-            )
-            .unwrap();
-        let vendor = config.vendor("hubspot");
-        let contacts = &vendor.objects["contacts"];
-        assert_eq!(contacts["lifetime_value"], PropertySpec::new(PropertyType::Number));
-        assert_eq!(contacts["plan"].options, ["A", "2"]);
-        assert!(contacts["external_id"].unique);
-        assert_eq!(contacts["external_id"].refuse, ["blocked"]);
-        assert_eq!(
-            vendor.limits.requests,
-            Some(RateLimit { requests: 10_000, per: Duration::from_secs(10) })
-        );
-        assert_eq!(vendor.limits.daily_calls, Some(5));
-        assert_eq!(vendor.faults.len(), 1);
-    }
-
-    #[test]
-    fn a_mistake_is_named_with_its_place() {
-        for (block, part) in [
-            (json!({"object": {}}), "unknown key `object`; known are `objects`, `limits`, `faults`, `assoc"),
-            (
-                json!({"objects": {"contacts": {"a": "nmber"}}}),
-                "`objects.contacts.a` has the unknown type `nmber`",
-            ),
-            (json!({"objects": {"contacts": {"a": {"typ": "x"}}}}), "unknown key `objects.contacts.a.typ`"),
-            (json!({"objects": {"contacts": {"a": {"type": "enum"}}}}), "`objects.contacts.a` needs both"),
-            (
-                json!({"objects": {"contacts": {"a": {"type": "date", "unique": 1}}}}),
-                "a.unique` must be `true`",
-            ),
-            (json!({"objects": []}), "`objects` must be a block"),
-            (json!({"limits": {"requests": "190"}}), "must look like `190/10s`"),
-            (json!({"limits": {"requests": "0/s"}}), "must look like `190/10s`"),
-            (json!({"limits": {"requests": "5/1ä"}}), "must look like `190/10s`"),
-            (json!({"limits": {"daily_calls": -1}}), "`limits.daily_calls` must be a whole number"),
-            (json!({"faults": {}}), "`faults` must be a list"),
-            (json!({"faults": [{"do": "explode"}]}), "`faults[0].do`"),
-        ] {
-            let error = SandboxConfig::default().add("hubspot", &block).unwrap_err();
-            assert!(error.contains(part), "{block}: {error}");
-        }
-        let error = SandboxConfig::default().add("hubspto", &json!({})).unwrap_err();
-        assert!(error.contains("no `hubspto`") && error.contains("`hubspot`"), "{error}");
-    }
-
-    #[test]
-    fn connections_share_an_account_unless_they_contradict() {
-        let mut config = SandboxConfig::default();
-        let block = json!({"objects": {"contacts": {"a": "number"}}, "limits": {"requests": "5/s"}});
-        config.add("hubspot", &block).unwrap();
-        config.add("hubspot", &block).unwrap();
-        config.add("hubspot", &Json::Null).unwrap();
-        let other = json!({"objects": {"contacts": {"a": "string"}}});
-        assert!(
-            config.add("hubspot", &other).unwrap_err().contains("`objects.contacts.a` is declared twice")
-        );
-        let other = json!({"limits": {"requests": "6/s"}});
-        assert!(config.add("hubspot", &other).unwrap_err().contains("`limits.requests` is set twice"));
-    }
-
-    #[test]
-    fn a_file_may_have_one_block_for_all_or_one_per_vendor() {
-        let block = json!({"limits": {"daily_calls": 7}});
-        let all = SandboxConfig::from_json(&block).unwrap();
-        let one = SandboxConfig::from_json(&json!({"hubspot": block})).unwrap();
-        assert_eq!(all.vendor("hubspot"), one.vendor("hubspot"));
-        assert_eq!(all.vendor("hubspot").limits.daily_calls, Some(7));
-        assert!(SandboxConfig::from_json(&json!({"hubspto": {}})).is_err());
-    }
 }

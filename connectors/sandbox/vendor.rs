@@ -127,6 +127,13 @@ pub(super) fn part(name: &str, block: &Map<String, Json>) -> Json {
     block.iter().filter(|(key, _)| !foreign(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+/// Whether a block for all vendors has a key that is this vendor's alone.
+pub(super) fn is_meant(name: &str, block: &Map<String, Json>) -> bool {
+    let has = |emulator: &Emulator, key: &str| emulator.keys.contains(&key);
+    let alone = |key: &String| all().all(|(other, emulator)| has(emulator, key) == (other == name));
+    block.keys().any(alone)
+}
+
 pub(super) fn make(name: &str, config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
     match get(name) {
         Some(emulator) => (emulator.make)(config),
