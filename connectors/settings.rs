@@ -66,6 +66,25 @@ pub fn text<'a>(name: &str, value: Option<&'a Json>) -> Result<&'a str, String> 
     }
 }
 
+/// A size in bytes, written as `512kB`, `1MB` or a number of bytes; `kB` is 1,000, `KiB` is 1,024. `None` for anything else, and for zero.
+pub fn size(value: &Json) -> Option<usize> {
+    let text = match value {
+        Json::String(text) => text.trim().to_ascii_lowercase(),
+        Json::Number(number) => format!("{number}b"),
+        _ => return None,
+    };
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let factor = match text[digits..].trim() {
+        "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        _ => return None,
+    };
+    text[..digits].parse::<usize>().ok()?.checked_mul(factor).filter(|bytes| *bytes > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -104,5 +123,24 @@ mod tests {
         assert_eq!(settings.required("none"), Err("`none` is missing".to_owned()));
         assert_eq!(settings.text("empty"), Err("`empty` is empty".to_owned()));
         assert_eq!(settings.required("number"), Err("`number` must be a text".to_owned()));
+    }
+
+    #[test]
+    fn a_size_has_a_unit_or_is_in_bytes() {
+        for (value, bytes) in [
+            (json!("512kB"), Some(512_000)),
+            (json!(" 8 MB "), Some(8_000_000)),
+            (json!("1KiB"), Some(1024)),
+            (json!(7), Some(7)),
+            (json!(0), None),
+            (json!(-7), None),
+            (json!(1.5), None),
+            (json!("8"), None),
+            (json!("8TB"), None),
+            (json!("99999999999999999999MB"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(size(&value), bytes, "{value}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::contract::{ConnectorError, Kind, Target};
+use crate::settings::size;
 
 /// The only object.
 pub(super) const CONTACTS: &str = "contacts";
@@ -13,8 +14,8 @@ pub(super) const FLAGS: [&str; 2] = ["emailBlacklisted", "smsBlacklisted"];
 
 /// Bytes of an import's body that the vendor advises, and those that it takes at most
 /// (<https://developers.brevo.com/reference/import-contacts>).
-const ADVISED_BYTES: u64 = 8_000_000;
-const MOST_BYTES: u64 = 10_000_000;
+const ADVISED_BYTES: usize = 8_000_000;
+const MOST_BYTES: usize = 10_000_000;
 
 /// What a contact is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,15 +101,14 @@ impl Options {
                 return Err(wrong(message, "use `auto`, `import` or `single`"));
             }
         };
-        let max_bytes = match target.options.get("max_bytes").map(|bytes| bytes.as_u64().unwrap_or(0)) {
+        let max_bytes = match target.options.get("max_bytes").map(size) {
             None => ADVISED_BYTES,
-            Some(bytes @ 1..=MOST_BYTES) => bytes,
+            Some(Some(bytes @ 1..=MOST_BYTES)) => bytes,
             Some(_) => {
-                let message = format!("`destination.max_bytes` must be a number from 1 to {MOST_BYTES}");
-                return Err(wrong(message, "8000000 is what Brevo advises"));
+                let message = "`destination.max_bytes` must be a size up to `10MB`".to_owned();
+                return Err(wrong(message, "write it as `max_bytes: 8MB`, which is what Brevo advises"));
             }
         };
-        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
         let unfit = unfit(target, key, &lists);
         if let (Api::Import, Some(why)) = (api, unfit) {
             let message = format!("`destination.api: import` cannot be used: {why}");
@@ -158,7 +158,7 @@ pub(super) fn schema(option: &str) -> Json {
         "create_missing_properties" => json!({"type": "boolean"}),
         "list" => json!({"type": ["integer", "string"]}),
         "lists" => json!({"type": "array", "items": {"type": ["integer", "string"]}}),
-        "max_bytes" => json!({"type": "integer", "minimum": 1, "maximum": MOST_BYTES}),
+        "max_bytes" => json!({"type": ["string", "integer"]}),
         _ => json!({}),
     }
 }
@@ -221,8 +221,8 @@ mod tests {
             ("contacts", &["email"], json!({"api": "bulk"}), "`destination.api`"),
             ("contacts", &["email"], json!({"api": "import"}), "needs `lists`"),
             ("contacts", &["ext_id"], json!({"api": "import", "lists": [1]}), "by `email` alone"),
-            ("contacts", &["email"], json!({"max_bytes": 10_000_001}), "10000000"),
-            ("contacts", &["email"], json!({"max_bytes": "8MB"}), "`destination.max_bytes`"),
+            ("contacts", &["email"], json!({"max_bytes": 10_000_001}), "up to `10MB`"),
+            ("contacts", &["email"], json!({"max_bytes": "11 MB"}), "`destination.max_bytes`"),
         ] {
             let error = read(object, match_on, &["email"], options.clone()).unwrap_err();
             assert_eq!(error.kind, Kind::Config);

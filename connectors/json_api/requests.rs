@@ -10,6 +10,7 @@ use super::block::{Block, list, wrong};
 use super::rules::{self, Rules};
 use super::template::{Names, Place, Template};
 use crate::contract::{ConnectorError, Target, Verb};
+use crate::settings::size;
 
 type Result<T> = std::result::Result<T, ConnectorError>;
 
@@ -237,23 +238,4 @@ fn batch(block: &Block<'_>) -> Result<Option<Batch>> {
         })?),
     };
     Ok(Some(Batch { rows, bytes }))
-}
-
-/// `512kB`, `1MB`, or a number of bytes; `kB` is 1,000, `KiB` is 1,024.
-fn size(value: &Json) -> Option<usize> {
-    let text = match value {
-        Json::String(text) => text.trim().to_ascii_lowercase(),
-        Json::Number(number) => format!("{number}b"),
-        _ => return None,
-    };
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let factor = match text[digits..].trim() {
-        "b" => 1,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        _ => return None,
-    };
-    text[..digits].parse::<usize>().ok()?.checked_mul(factor).filter(|bytes| *bytes > 0)
 }
