@@ -171,6 +171,23 @@ fn an_object_that_is_gone_is_made_again_from_the_whole_record() {
 }
 
 #[test]
+fn a_row_that_only_a_backfill_was_refused_is_tried_again() {
+    let lab = lab(CHANGED);
+    lab.sql("update people set plan = 'blocked' where id = 2");
+    let forbids = fs::read_to_string(lab.file("outflow.yml")).unwrap();
+    let permits = forbids.replace("refuse: blocked", "refuse: other");
+    fs::write(lab.file("outflow.yml"), &permits).unwrap();
+    sent(&lab, 0);
+    fs::write(lab.file("outflow.yml"), &forbids).unwrap();
+    lab.run(&["backfill", "people", "--yes"]).ends(3);
+    assert_eq!(counts(&lab.sync(3), ["changed", "unchanged", "rejected"]), [1, 2, 1]);
+    fs::write(lab.file("outflow.yml"), &permits).unwrap();
+    lab.run(&["retry", "people"]).ends(0);
+    assert_eq!(sent(&lab, 0)[0].0, "upsert");
+    assert_eq!(sent(&lab, 0), []);
+}
+
+#[test]
 fn changes_wait_for_the_end_of_the_extract_where_rows_stream() {
     let lab = lab("on_duplicate_key: first\ndelivery: {start: streaming, send: changed}");
     sent(&lab, 0);

@@ -10,7 +10,7 @@ use super::chunks::{ChunkEnd, Sending};
 use super::record::Underway;
 use super::running::Running;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{KeyHash, Ledger, RecordHash, Tags};
+use crate::ledger::{Detail, KeyHash, Ledger, RecordHash, Tags};
 use crate::sync::Cancel;
 use crate::sync::bookkeeping;
 use crate::sync::diff::{Class, Sighting};
@@ -57,17 +57,22 @@ impl Sending<'_> {
         Ok(answered.last().copied())
     }
 
-    /// A row that was answered, but not delivered, counts as changed from now on: the next run takes it up.
+    /// A row that was answered, but not delivered, counts as changed from now on: the next run takes it up. It forgets
+    /// what the fields were acknowledged to hold, or it would find that none of them differs.
     pub(super) fn keep_changed(&self, items: &[Item], end: &ChunkEnd, ledger: &Ledger) -> Result<()> {
         if end.counts.sent == end.counts.delivered {
             return Ok(());
         }
         let known = |key: &KeyHash, record: &RecordHash| self.before.tags.find(key, record).is_some();
-        let open: Vec<_> = items
-            .iter()
-            .filter(|item| !end.delivered.contains(&item.key) && known(&item.key, &item.record))
-            .map(|item| (item.key, bookkeeping::STALE, None))
-            .collect();
+        let open = items.iter().map(|item| (item.key, &item.record));
+        let open = open.filter(|(key, record)| !end.delivered.contains(key) && known(key, record));
+        let keys: Vec<KeyHash> = open.map(|(key, _)| key).collect();
+        let mut details = ledger.details(&keys)?;
+        let stale = |key: KeyHash| {
+            let detail = details.remove(&key);
+            (key, bookkeeping::STALE, detail.map(|detail| Detail { fields: Vec::new(), ..detail }))
+        };
+        let open: Vec<_> = keys.into_iter().map(stale).collect();
         if open.is_empty() { Ok(()) } else { ledger.rebase(&open) }
     }
 
