@@ -171,6 +171,25 @@ fn an_object_that_is_gone_is_made_again_from_the_whole_record() {
 }
 
 #[test]
+fn an_object_that_comes_back_under_another_id_is_found_by_its_key() {
+    let lab = lab(CHANGED);
+    sent(&lab, 0);
+    let lab = lab.mapping(&format!("mode: update\n{CHANGED}"));
+    let whose = "json_extract(properties, '$.email') = 'ada@x.io'";
+    meanwhile(
+        &lab,
+        &format!(
+            "update unique_values set id = 999 where id = (select id from objects where {whose}); update objects set id = 999 where {whose}"
+        ),
+    );
+    lab.sql("update people set name = 'Eve' where id = 1");
+    assert_eq!(counts(&lab.sync(0), ["rejected"]), [1], "the ledger's id leads to none");
+    assert_eq!(counts(&lab.sync(0), ["delivered", "rejected"]), [1, 0]);
+    lab.sql("update people set name = 'Ida' where id = 1");
+    assert_eq!(sent(&lab, 0), [("update", json!({"firstname": "Ida"}))], "by its new id");
+}
+
+#[test]
 fn a_row_that_only_a_backfill_was_refused_is_tried_again() {
     let lab = lab(CHANGED);
     lab.sql("update people set plan = 'blocked' where id = 2");

@@ -19,7 +19,7 @@ use crate::sync::event::{Counts, Event, SyncReport};
 use crate::sync::finish;
 use crate::sync::known::Memory;
 use crate::sync::permission::RunPermission;
-use crate::sync::plan::{Item, Items, Phase, Plan, record};
+use crate::sync::plan::{Item, Items, Phase, Plan, object_of, record};
 use crate::sync::run::Work;
 use crate::sync::spool::{CHUNK, Spill};
 use crate::sync::state::OpenRun;
@@ -318,7 +318,8 @@ impl<'a> Sending<'a> {
         let verb = self.work.rules().verb();
         let items = candidates.iter().map(|candidate| {
             let key = &candidate.head.key;
-            let (detail, refusal) = (details.get(key), refusals.get(key));
+            let refusal = refusals.get(key);
+            let detail = object_of(details.get(key), refusal);
             let remote_id = detail.and_then(|detail| detail.remote_id.clone());
             record(candidate, verb, remote_id, (detail, refusal))
         });

@@ -9,7 +9,7 @@ use super::delivery::Shape;
 use crate::error::Result;
 use crate::sync::diff::Delta;
 use crate::sync::known::Memory;
-use crate::sync::plan::{Farewell, Item, Items, Phase, Rules, record, removal};
+use crate::sync::plan::{Farewell, Item, Items, Phase, Rules, object_of, record, removal};
 use crate::sync::spool::CHUNK;
 
 /// What the changes of a plan are read from.
@@ -46,7 +46,8 @@ impl<'a> Feed<'a> {
         let refusals = self.memory.refusals(&keys)?;
         let items = candidates.iter().map(|candidate| {
             let key = &candidate.head.key;
-            let (detail, refusal) = (details.get(key), refusals.get(key));
+            let refusal = refusals.get(key);
+            let detail = object_of(details.get(key), refusal);
             let remote_id = detail.and_then(|detail| detail.remote_id.clone());
             Item { narrow, ..record(candidate, verb, remote_id, (detail, refusal)) }
         });

@@ -13,6 +13,7 @@ pub use examples::with_examples;
 pub use guards::{Volume, judge};
 pub use narrow::is_known;
 pub use planned::{
-    Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, is_absent, of_head, record, removal,
+    Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, is_absent, object_of, of_head, record,
+    removal,
 };
 pub use planner::plan;

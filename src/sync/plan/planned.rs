@@ -226,6 +226,12 @@ pub fn of_head(
     }
 }
 
+/// What the ledger has of the object that a row is sent to: nothing once its id has led to none. The row goes by its match
+/// key then, and takes the id of what it finds or makes there.
+pub fn object_of<'a>(detail: Option<&'a Detail>, refusal: Option<&Refusal>) -> Option<&'a Detail> {
+    detail.filter(|_| !refusal.is_some_and(|refusal| is_absent(&refusal.code)))
+}
+
 /// There is no such object.
 pub fn is_absent(code: &str) -> bool {
     code == Outcome::OBJECT_NOT_FOUND
