@@ -40,9 +40,22 @@ impl Work<'_> {
 
     /// Changes send only the fields that changed, unless something casts doubt on what the destination holds.
     pub(super) fn narrows(&self) -> bool {
-        let retyped = || self.mappings.previous.iter().any(|older| self.resolved.spec.retypes(older));
         let all = self.full_refresh || self.context.options.backfill.is_some();
-        self.context.sync.delivery.send == Extent::Changed && !all && !retyped()
+        self.context.sync.delivery.send == Extent::Changed && !all && !self.is_retyped()
+    }
+
+    fn is_retyped(&self) -> bool {
+        self.mappings.previous.iter().any(|older| self.resolved.spec.retypes(older))
+    }
+
+    /// What is to be said where an edit of the mapping has whole records sent: one row that is never acknowledged keeps it so.
+    pub(super) fn widened(&self) -> Option<String> {
+        let is_widened = self.context.sync.delivery.send == Extent::Changed && self.is_retyped();
+        is_widened.then(|| {
+            "whole records are sent, although `send: changed` stands: a field has another type than before, and not all \
+             rows were acknowledged since"
+                .to_owned()
+        })
     }
 
     pub(super) fn shape(&self) -> Shape {

@@ -197,6 +197,7 @@ impl<'a> Work<'a> {
         report.counts = plan.counts;
         report.notes.extend(plan.notes.iter().cloned());
         report.notes.extend(self.mappings.retyped(&self.resolved.spec));
+        report.notes.extend(self.widened());
         let guard = block_in_place(|| self.guard(&delta, &plan, &memory))?;
         let held = finish::clash(&delta).or(failed_tests).or(guard);
         match (self.open, session) {

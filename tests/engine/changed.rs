@@ -114,7 +114,10 @@ fn each_kind_of_change_sends_what_differs() {
         "{firstname: {column: name, on_null: skip}, score: {column: score, type: number, scale: 1}}".into();
     lab.write();
     lab.sql("update people set name = 'Eve' where id = 1");
+    let whole = |lab: &Lab| lab.run(&["diff"]).stdout.contains("whole records are sent, although");
+    assert!(whole(&lab));
     assert!(sent(&lab, 0).iter().all(|(call, _)| *call == "upsert"));
+    assert!(!whole(&lab));
     lab.sql("update people set name = 'Eva' where id = 1");
     assert_eq!(sent(&lab, 0), [("update", json!({"firstname": "Eva"}))]);
 }
