@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::{Given, help};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::{Holdings, Ledger as File, Salt, State};
-use crate::project::{Mode, Project};
+use crate::project::{Extent, Mode, Project};
 use crate::report::format::{bytes, plural, thousands};
 use crate::report::{Answer, Failure};
 
@@ -161,7 +161,8 @@ impl Export {
 impl Import {
     fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
         let project = given.project_offline()?;
-        let sync = &given.sync(&project, &self.sync)?.name;
+        let asked = given.sync(&project, &self.sync)?;
+        let sync = &asked.name;
         let path = File::path(&project.state, sync);
         if path.exists() && !given.global.yes {
             let message = format!("importing replaces what the ledger of `{sync}` knows of the runs since");
@@ -173,7 +174,14 @@ impl Import {
         let lease = State::open(&project.state)?.acquire(sync)?;
         let held = File::import(&path, &self.file, &lease, salt.as_ref())?;
         lease.release()?;
-        let text = format!("{sync}: imported; {}\n", described(&held));
+        let advice = match asked.delivery.send {
+            Extent::All => String::new(),
+            Extent::Changed => format!(
+                "if runs came after the export, follow with `outflow sync {sync} --full-refresh`: with `send: changed`, fields \
+                 that they wrote would stay as they are\n"
+            ),
+        };
+        let text = format!("{sync}: imported; {}\n{advice}", described(&held));
         Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), json!([body(sync, &held)]))])))
     }
 }

@@ -210,6 +210,18 @@ fn a_row_that_only_a_backfill_was_refused_is_tried_again() {
 }
 
 #[test]
+fn an_import_says_what_to_do_about_what_came_after_the_export() {
+    let lab = lab(CHANGED);
+    sent(&lab, 0);
+    lab.run(&["ledger", "export", "people", "--output", "people.ledger"]).ends(0);
+    let import =
+        |lab: &Lab| lab.run(&["ledger", "import", "people", "people.ledger", "--yes"]).ends(0).stdout;
+    assert!(import(&lab).contains("`outflow sync people --full-refresh`"));
+    let lab = lab.mapping("delivery: {send: all}");
+    assert!(!import(&lab).contains("full-refresh"));
+}
+
+#[test]
 fn changes_wait_for_the_end_of_the_extract_where_rows_stream() {
     let lab = lab("on_duplicate_key: first\ndelivery: {start: streaming, send: changed}");
     sent(&lab, 0);
