@@ -17,7 +17,7 @@ pub(super) fn outcomes(entities: usize, status: u16, answer: Option<&Json>) -> V
     };
     let errors = match body.get("errors") {
         None | Some(Json::Null) if status != 207 => &[][..],
-        Some(Json::Array(errors)) => errors.as_slice(),
+        Some(Json::Array(errors)) if status != 207 || !errors.is_empty() => errors.as_slice(),
         _ => return unknown("the answer says that some records are wrong, but not which"),
     };
     let mut refused: Vec<Option<Refusal>> = vec![None; entities];
