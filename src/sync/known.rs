@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use outflow_connectors::contract::{Destination, Target};
+use outflow_connectors::contract::{Destination, Lookup, Target};
 use tokio::task::block_in_place;
 
 use super::diff::{Candidate, Class, Delta};
@@ -67,7 +67,8 @@ impl<'a> Memory<'a> {
 /// What of the delta is out of the ordinary.
 #[derive(Default)]
 pub struct Known {
-    /// Changed rows whose destination key is another one than the ledger's, with what the ledger has of them.
+    /// Rows whose destination key is another one than the ledger's, or than that of a lost batch where nobody can tell what it
+    /// did, with what is known of their objects.
     pub moved: HashMap<KeyHash, Detail>,
     /// Remote ids of objects that a lost answer left under another destination key than the row has now.
     pub found: HashMap<KeyHash, String>,
@@ -112,9 +113,25 @@ pub async fn gather(
         Ok(lost)
     })?;
     if !lost.is_empty() {
-        known.found = find_moved(target, destination, &lost).await?;
+        let answers = find_moved(target, destination, &lost).await?;
+        lost.into_iter().zip(answers).for_each(|(lost, answer)| known.lost(delta, lost, answer));
     }
     Ok(known)
+}
+
+impl Known {
+    /// What a destination says of the object that a lost answer may have left elsewhere. Where it cannot tell, a create waits
+    /// for a person, and any other row has moved: what it may have left is dealt with like an object whose id is not known.
+    fn lost(&mut self, delta: &Delta, (key, entry): (KeyHash, IntentEntry), answer: Lookup) {
+        match answer {
+            Lookup::Found { remote_id } => _ = self.found.insert(key, remote_id),
+            Lookup::Absent => {}
+            Lookup::Unclear if delta.dirty.get(&key).is_some_and(|dirty| dirty.creates) => {
+                self.unclear.insert(key);
+            }
+            Lookup::Unclear => _ = self.moved.insert(key, entry.detail(entry.remote_id.clone())),
+        }
+    }
 }
 
 fn is_moved(candidate: &Candidate, detail: &Detail) -> bool {
@@ -124,9 +141,10 @@ fn is_moved(candidate: &Candidate, detail: &Detail) -> bool {
 
 /// An add whose lost batch bore another destination key than the row has now.
 fn lost_elsewhere(delta: &Delta, candidate: &Candidate) -> Option<(KeyHash, IntentEntry)> {
-    let lost = delta.dirty.get(&candidate.head.key)?.intents.last()?;
-    let elsewhere =
-        lost.destination_hash != candidate.head.destination_hash && lost.record != RecordHash::REMOVED;
+    // A removal that was lost as well proves nothing of what came before it.
+    let intents = &delta.dirty.get(&candidate.head.key)?.intents;
+    let lost = intents.iter().rfind(|lost| lost.record != RecordHash::REMOVED)?;
+    let elsewhere = lost.destination_hash != candidate.head.destination_hash;
     (candidate.class == Class::Add && elsewhere).then(|| (candidate.head.key, lost.clone()))
 }
 

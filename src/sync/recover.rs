@@ -35,6 +35,7 @@ pub fn dirty(ledger: &Ledger) -> Result<HashMap<KeyHash, Dirty>> {
             let unsettled = dirty.entry(entry.key).or_default();
             unsettled.intents.push(entry);
             unsettled.runs.push(intent.run_id.clone());
+            unsettled.creates |= !intent.verb.is_repeatable();
         }
     }
     Ok(dirty)
@@ -204,21 +205,16 @@ pub fn resolve_creates(
     Ok((resolved, others))
 }
 
-/// Objects that a lost answer may have left under a destination key that the row no longer has: their ids, by key.
+/// What is there of the objects that a lost answer may have left under a destination key that the row no longer has.
 pub async fn find_moved(
     target: &Target,
     destination: &dyn Destination,
     lost: &[(KeyHash, IntentEntry)],
-) -> Result<HashMap<KeyHash, String>> {
-    let mut found = HashMap::new();
+) -> Result<Vec<Lookup>> {
+    let mut found = Vec::with_capacity(lost.len());
     for chunk in lost.chunks(LOOK_UP) {
         let entries: Vec<IntentEntry> = chunk.iter().map(|(_, entry)| entry.clone()).collect();
-        let answers = look_up(destination, target, &entries).await?;
-        for ((key, _), answer) in chunk.iter().zip(answers) {
-            if let Lookup::Found { remote_id } = answer {
-                found.insert(*key, remote_id);
-            }
-        }
+        found.extend(look_up(destination, target, &entries).await?);
     }
     Ok(found)
 }

@@ -37,6 +37,7 @@ mod mapping;
 mod matrix;
 #[cfg(debug_assertions)]
 mod model;
+mod moved_unseen;
 #[cfg(debug_assertions)]
 mod network;
 #[cfg(debug_assertions)]

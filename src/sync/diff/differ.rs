@@ -23,6 +23,8 @@ pub struct Dirty {
     pub intents: Vec<IntentEntry>,
     /// The runs that sent it.
     pub runs: Vec<String>,
+    /// Some of it was to make an object, and must not be repeated under another key.
+    pub creates: bool,
 }
 
 /// What the diff needs to know of the ledger and the run.
