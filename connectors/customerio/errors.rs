@@ -106,8 +106,13 @@ fn refusal(body: &Json) -> Option<Refusal> {
 /// A refusal of a whole call to a segment: one that names the segment is not about the people, but about the mapping.
 /// Which words it uses is not documented.
 pub(super) fn of_segment(id: u32, error: ConnectorError) -> ConnectorError {
-    let segment = error.kind == Kind::Config || error.message.to_lowercase().contains("segment");
-    if !segment || !matches!(error.kind, Kind::Rejected | Kind::Config) {
+    let is_about_it = match error.kind {
+        Kind::Rejected => error.message.to_lowercase().contains("segment"),
+        // A redirect or a certificate is the connection's matter.
+        Kind::Config => error.code.as_deref() == Some("NOT_FOUND"),
+        _ => false,
+    };
+    if !is_about_it {
         return error;
     }
     let message = format!("Customer.io did not change the segment {id}: {}", error.message);

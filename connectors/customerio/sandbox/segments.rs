@@ -50,7 +50,7 @@ struct Members {
     ids: Vec<String>,
 }
 
-/// Ids that belong to nobody are ignored.
+/// Ids that belong to nobody are ignored, and so is the removal of a person who has no `id`.
 pub(super) fn change(
     segments: &[Declared],
     (id, adds): (&str, bool),
@@ -78,6 +78,9 @@ pub(super) fn change(
     for id in ids {
         let who = Who::new(kind, &id.into()).ok();
         let Some(person) = who.map_or(Ok(None), |who| people.find(&who))? else { continue };
+        if !adds && !person.properties.contains_key("id") {
+            continue;
+        }
         let known = people.state.get(&table, &person.id)?;
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         let named = |name: &str| person.properties.get(name).map(|value| (name.to_owned(), value.clone()));

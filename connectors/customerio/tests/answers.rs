@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::letters;
 use crate::conformance::support;
-use crate::contract::{Kind, Outcome, Retry};
+use crate::contract::{ConnectorError, Kind, Outcome, Retry};
 use crate::customerio::{answers, errors, playbook};
 use crate::http::{Answer, CODES};
 
@@ -111,6 +111,12 @@ fn a_segment_that_cannot_be_changed_is_the_mappings_fault_and_a_bad_row_its_own(
     assert!(error.message.contains("segment 9") && error.hint.is_some(), "{error}");
     assert_eq!(refused("name-blank").kind, Kind::Rejected);
     assert_eq!(refused("unauthorized").kind, Kind::Auth);
+    // What says nothing of the segment keeps its own word and way on.
+    let elsewhere = ConnectorError::new(Kind::Config, "a redirect").code("REDIRECTED").hint("set `base_url`");
+    let error = errors::of_segment(9, elsewhere);
+    assert_eq!((error.code.as_deref(), error.hint.as_deref()), (Some("REDIRECTED"), Some("set `base_url`")));
+    let absent = ConnectorError::new(Kind::Config, "404").code("NOT_FOUND");
+    assert_eq!(errors::of_segment(9, absent).code.as_deref(), Some("SEGMENT_UNUSABLE"));
 }
 
 /// The shared sender explains what it finds by itself.

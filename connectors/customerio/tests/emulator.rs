@@ -206,6 +206,23 @@ async fn a_segment_gains_and_loses_members_and_makes_nobody() {
     rig.sandbox.stop().await;
 }
 
+/// "Requires people to have `id` attributes", and says nothing where they have none.
+#[tokio::test]
+async fn nobody_is_taken_out_of_a_segment_without_an_id() {
+    let rig = Rig::start(block()).await;
+    let by_email = target("people", "email", &["email"], json!({"list": 7}));
+    let ann = |verb| Change {
+        destination_key: vec![field("email", "ann@x.io")],
+        ..change(verb, "", &[("email", "ann@x.io")])
+    };
+    rig.submit(&target("people", "email", &["email"], json!({})), vec![ann(Verb::Upsert)]).await.unwrap();
+    for verb in [Verb::Join, Verb::Leave] {
+        assert_eq!(letters(&rig.submit(&by_email, vec![ann(verb)]).await.unwrap()), "a");
+        assert_eq!(rig.living("segments/7").await.len(), 1);
+    }
+    rig.sandbox.stop().await;
+}
+
 #[tokio::test]
 async fn a_segment_that_is_not_there_or_fills_itself_is_the_mappings_fault() {
     let rig = Rig::start(block()).await;
