@@ -11,7 +11,7 @@ use crate::contract::{Catalog, FieldType, Property};
 use crate::http::json::{list, strings, text};
 
 /// An attribute that every account has, whether it is listed or not.
-const SMS: &str = "SMS";
+pub(super) const SMS: &str = "SMS";
 
 /// Reads the `attributes`, and adds the fields of a contact that are none.
 pub(super) fn catalog(attributes: &[Json]) -> Catalog {

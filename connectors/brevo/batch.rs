@@ -112,7 +112,11 @@ impl ContactSession {
             let sent = rows.sent(row(at));
             outcomes.push(match sent.remote_id.as_ref().is_some_and(|id| done.contains(id)) {
                 true => applied(at),
-                false => self.told(rows, row(at)).await,
+                // The answer may mean that it was done all the same.
+                false => match self.told(rows, row(at)).await {
+                    Outcome::Deferred { reason } => Outcome::Unknown { reason },
+                    outcome => outcome,
+                },
             });
         }
         Ok(Reply::Each(outcomes))

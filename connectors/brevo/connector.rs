@@ -163,12 +163,15 @@ impl Destination for Brevo {
                 continue;
             };
             let sent = Sent { place: 0, key: text, remote_id: None };
-            found.push(match self.client.contact(key, &sent).await? {
-                None => Lookup::Absent,
-                Some(contact) => match json::text(&contact, "id") {
+            found.push(match self.client.contact(key, &sent).await {
+                Ok(None) => Lookup::Absent,
+                Ok(Some(contact)) => match json::text(&contact, "id") {
                     Some(remote_id) => Lookup::Found { remote_id },
                     None => Lookup::Unclear,
                 },
+                // A key that Brevo takes for none says nothing of the others.
+                Err(error) if error.kind == Kind::Rejected => Lookup::Unclear,
+                Err(error) => return Err(error),
             });
         }
         Ok(found)

@@ -2,7 +2,9 @@
 //!
 //! An attribute is emptied by an empty text. That it empties attributes of every type stands in no document that we know.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
+use std::ops::Range;
 
 use super::options::{EMAIL, FLAGS, Key};
 use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, Verb, write_text};
@@ -17,6 +19,8 @@ pub(super) struct Rows {
     key: Key,
     items: Items,
     sent: Vec<Sent>,
+    /// The names of each item's fields, as a hash.
+    shapes: Vec<u64>,
 }
 
 /// What a contact is found by.
@@ -31,7 +35,7 @@ pub(super) struct Sent {
 
 impl Rows {
     pub(super) fn new(key: Key) -> Self {
-        Rows { key, items: Items::default(), sent: Vec::new() }
+        Rows { key, items: Items::default(), sent: Vec::new(), shapes: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -44,6 +48,11 @@ impl Rows {
 
     pub(super) fn sent(&self, row: usize) -> &Sent {
         &self.sent[row]
+    }
+
+    /// Whether all of these name the same fields.
+    pub(super) fn are_alike(&self, run: Range<usize>) -> bool {
+        self.shapes[run].windows(2).all(|two| two[0] == two[1])
     }
 
     /// An item with this before its end, which begins with a comma or is empty.
@@ -73,6 +82,9 @@ impl Rows {
             write_contact((self.key, own), left_out, change.fields, out);
             Ok(())
         })?;
+        let mut shape = DefaultHasher::new();
+        change.fields.iter().for_each(|field| field.name.hash(&mut shape));
+        self.shapes.push(shape.finish());
         self.sent.push(Sent { place, key, remote_id });
         Ok(())
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use super::attributes::SMS;
 use super::client::Client;
 use super::encode::Rows;
 use crate::contract::{ConnectorError, Number, fold};
@@ -30,14 +31,14 @@ pub(super) fn since() -> Timestamp {
     now.checked_sub(SKEW).unwrap_or(now)
 }
 
-/// Ids, by e-mail, of those rows' contacts that are shown with all that was sent, on all `lists`. Those on a later page
-/// than is looked at, or not marked as changed, are left out.
+/// Those rows' contacts that are shown, by e-mail: the ids of those with all that was sent, on all `lists`, and none for the
+/// others. Those on a later page than is looked at, or not marked as changed, are left out.
 pub(super) async fn read(
     client: &Client,
     (rows, run): (&Rows, Range<usize>),
     lists: &[u64],
     since: Timestamp,
-) -> Result<HashMap<String, String>, ConnectorError> {
+) -> Result<HashMap<String, Option<String>>, ConnectorError> {
     let mut sent: HashMap<String, usize> = run.clone().map(|row| (rows.sent(row).key.clone(), row)).collect();
     let (mut found, mut offset) = (HashMap::new(), 0);
     let Some(list) = lists.first() else { return Ok(found) };
@@ -47,14 +48,11 @@ pub(super) async fn read(
             let Some(key) = text(shown, "email").map(|email| fold(&email)) else { continue };
             let Some(row) = sent.remove(&key) else { continue };
             let item: Json = serde_json::from_slice(rows.items().item(row)).unwrap_or_default();
-            match text(shown, "id").filter(|_| is_on(shown, lists) && shows(shown, &item)) {
-                Some(id) => {
-                    found.insert(key, id);
-                }
-                None => {
-                    tracing::debug!(place = rows.sent(row).place, "a contact is not shown as it was sent")
-                }
+            let id = text(shown, "id").filter(|_| is_on(shown, lists) && shows(shown, &item));
+            if id.is_none() {
+                tracing::debug!(place = rows.sent(row).place, "a contact is not shown as it was sent");
             }
+            found.insert(key, id);
         }
         if page.len() < PAGE || sent.is_empty() {
             break;
@@ -80,7 +78,20 @@ fn shows(shown: &Json, item: &Json) -> bool {
     let none = Map::new();
     let attributes = |contact: &Json| contact.get("attributes").and_then(Json::as_object).cloned();
     let (Some(sent), shown) = (attributes(item), attributes(shown).unwrap_or(none)) else { return false };
-    sent.iter().all(|(name, value)| is_same(value, shown.get(name).unwrap_or(&Json::Null)))
+    sent.iter().all(|(name, value)| {
+        let shown = shown.get(name).unwrap_or(&Json::Null);
+        is_same(value, shown) || (name == SMS && is_same_phone(value, shown))
+    })
+}
+
+/// Whether two texts are one phone number: the `+` or `00` before its country's code may not be shown.
+fn is_same_phone(sent: &Json, shown: &Json) -> bool {
+    let number = |value: &Json| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let digits = text.strip_prefix('+').or_else(|| text.strip_prefix("00")).unwrap_or(&text).to_owned();
+        Some(digits).filter(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    number(sent).is_some_and(|sent| Some(sent) == number(shown))
 }
 
 /// Whether a value is shown as it was sent. An emptied attribute may be absent, a day may be shown with its midnight, and
@@ -138,6 +149,15 @@ mod tests {
             assert!(!shows(&contact(other), &item), "{name} {value}");
         }
         assert!(!shows(&json!({"id": 1}), &item));
+        let phone = json!({"attributes": {"SMS": "+33612345678", "A": "+1"}});
+        assert!(shows(&contact(json!({"SMS": "33612345678", "A": "+1"})), &phone));
+        for other in [
+            json!({"SMS": "+33612345679", "A": "+1"}),
+            json!({"SMS": "33612345678", "A": "1"}),
+            json!({"A": "+1"}),
+        ] {
+            assert!(!shows(&contact(other), &phone));
+        }
         assert!(is_on(&json!({"listIds": [4, 7]}), &[7]) && !is_on(&json!({"listIds": [4]}), &[4, 7]));
     }
 

@@ -12,8 +12,8 @@ use super::encode::{Rows, list_ids};
 use super::errors;
 use super::options::{Api, Options};
 use crate::contract::{
-    BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Permission, Session, Submitted,
-    Verb,
+    BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Permission, Receipt,
+    RemoteHandle, Session, Submitted, Verb,
 };
 use crate::http::json;
 
@@ -46,7 +46,7 @@ impl Session for ContactSession {
     async fn submit(
         &self,
         batch: &dyn BatchSource,
-        _handles: &dyn Handles,
+        handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
         let (mut verb, mut place) = (OneVerb::default(), 0);
         let (mut rows, mut outcomes) = (Rows::new(self.options.key), Outcomes::new(batch.len()));
@@ -63,11 +63,19 @@ impl Session for ContactSession {
             self.creation.ensure(&self.client).await?;
         }
         match verb {
-            Verb::Upsert if self.imports(rows.len()) => self.import(&rows, &mut outcomes).await?,
+            Verb::Upsert if self.imports(rows.len()) => self.import(&rows, handles, &mut outcomes).await?,
             Verb::Update => self.update(&rows, &mut outcomes).await?,
             _ => self.each(verb, &rows, (0..rows.len()).collect(), &mut outcomes).await?,
         }
         Ok(Submitted::Done(outcomes.receipt()))
+    }
+
+    async fn settle(
+        &self,
+        handle: &RemoteHandle,
+        batch: &dyn BatchSource,
+    ) -> Result<Receipt, ConnectorError> {
+        self.ended(handle, batch.len()).await
     }
 }
 
@@ -137,8 +145,10 @@ impl ContactSession {
         if places.into_iter().all(harmless) {
             return Err(error);
         }
-        for place in unsent {
-            outcomes.set(*place, Outcome::Deferred { reason: error.message.clone() });
+        // What is unknown already stays so.
+        let untouched = |place: &&usize| !matches!(outcomes.get(**place), Some(Outcome::Unknown { .. }));
+        for place in unsent.iter().filter(untouched).copied().collect::<Vec<_>>() {
+            outcomes.set(place, Outcome::Deferred { reason: error.message.clone() });
         }
         Ok(())
     }

@@ -99,6 +99,9 @@ pub(super) fn one(
     let found = match request.query("identifierType") {
         Some("contact_id") => living(identifier, state)?,
         None if is_number => living(identifier, state)?,
+        Some("email_id") if !is_email(identifier) => {
+            return Ok(refused("invalid_parameter", "Invalid email address"));
+        }
         Some("email_id") => holder("email", identifier, state)?,
         None if identifier.contains('@') => holder("email", identifier, state)?,
         Some("ext_id") => holder("ext_id", identifier, state)?,
@@ -266,7 +269,7 @@ fn clone((name, value): (&String, &Json)) -> (String, Json) {
 }
 
 /// Whether text is an address, by the little that all agree on.
-fn is_email(text: &str) -> bool {
+pub(super) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"\"(),:;<>@[]\\".contains(c);
     !local.is_empty()

@@ -1,5 +1,7 @@
 //! Imports: taken at once, done after some questions for them, and without a word on what was skipped.
 
+use std::collections::BTreeSet;
+
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
@@ -101,8 +103,10 @@ pub(super) fn process(account: &Account, id: &str, state: &State<'_>) -> rusqlit
     Ok(Answer::new(StatusCode::OK, body))
 }
 
-/// What is refused of a contact skips it.
+/// What is refused of a contact skips it. Where empty values count, a value that only other rows name is one.
 fn run(account: &Account, import: Import, state: &State<'_>) -> rusqlite::Result<()> {
+    let names: BTreeSet<String> =
+        import.json_body.iter().flat_map(|row| row.attributes.keys().cloned()).collect();
     for row in import.json_body {
         let Some(email) = row.email else { continue };
         let found = contacts::holder("email", &email, state)?;
@@ -110,7 +114,11 @@ fn run(account: &Account, import: Import, state: &State<'_>) -> rusqlite::Result
             continue;
         }
         let mut attributes = row.attributes;
-        if !import.empty_contacts_attributes {
+        if import.empty_contacts_attributes {
+            for name in &names {
+                attributes.entry(name).or_insert_with(|| "".into());
+            }
+        } else {
             attributes.retain(|_, value| value != "");
         }
         let sent = Sent::imported(email, attributes, import.list_ids.clone());

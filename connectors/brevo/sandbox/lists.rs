@@ -104,6 +104,9 @@ fn members(list: &List, adds: bool, request: &Request, state: &State<'_>) -> rus
     if names.len() > MEMBERS {
         return Ok(refused("out_of_range", "At most 150 contacts are taken in one request"));
     }
+    if let Some(email) = named.emails.iter().find(|email| !contacts::is_email(email)) {
+        return Ok(refused("invalid_parameter", &format!("Invalid email address: {email}")));
+    }
     if list.dynamic {
         return Ok(refused("invalid_parameter", "Contacts of a dynamic list cannot be changed"));
     }

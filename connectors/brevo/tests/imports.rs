@@ -1,9 +1,16 @@
 //! Imports: what they take, and that nothing counts that was not seen.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
 use super::{Rig, change, id_of, is_applied, rejected, target, text};
-use crate::contract::{Change, Outcome, Target, Value, Verb};
+use crate::contract::{
+    Change, ConnectorError, Destination, Handles, Kind, Outcome, Permission, RemoteHandle, RunContext,
+    Submitted, Target, Value, Verb,
+};
 
 fn upserts(count: usize) -> Vec<Change> {
     let row = |n: usize| {
@@ -115,4 +122,97 @@ async fn an_import_that_is_refused_whole_sends_each_row_alone() {
     let error = rig.try_submit(&imported(json!({})), upserts(5)).await.unwrap_err();
     assert_eq!(error.kind, crate::contract::Kind::Auth);
     assert_eq!(rig.requests("writes"), 1);
+}
+
+/// The run ends after so many writes.
+#[derive(Debug)]
+struct Few(AtomicUsize);
+
+#[async_trait]
+impl Permission for Few {
+    fn check(&self) -> Result<(), ConnectorError> {
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| ConnectorError::new(Kind::Revoked, "the run is over"))
+    }
+
+    async fn closing(&self) {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn what_an_import_did_in_part_is_unknown_where_its_own_request_does_not_leave() {
+    let rig = Rig::start(json!({})).await;
+    // The attribute is dropped without a word, and the rest is done.
+    let changes: Vec<Change> = (0..3)
+        .map(|n| change(Verb::Upsert, &format!("p{n}@x.io"), &[("NO_SUCH", text("x")), ("PLAN", text("a"))]))
+        .collect();
+    let context = RunContext { permission: Arc::new(Few(1.into())), ..RunContext::alone("run", "contacts") };
+    let session = rig.brevo.open(&imported(json!({})), context).await.unwrap();
+    let Submitted::Done(receipt) = session.submit(&changes, &Kept::default()).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(rig.contacts().await["p0@x.io"]["PLAN"], "a");
+    assert!(
+        receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })),
+        "{:?}",
+        receipt.outcomes()
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_after_an_import_that_may_have_done_a_part_is_unknown_first() {
+    let rig = Rig::start(json!({})).await;
+    let plan = |plan: &str| vec![change(Verb::Upsert, "a@x.io", &[("PLAN", text(plan))])];
+    assert!(is_applied(&rig.submit(&imported(json!({})), plan("silver")).await[0]));
+    let outcomes = rig.submit(&imported(json!({})), plan("gold")).await;
+    let Outcome::Unknown { reason } = &outcomes[0] else { panic!("{outcomes:?}") };
+    assert!(reason.contains("invalid_parameter: PLAN is not valid"), "{reason}");
+    let outcomes = rig.submit(&target(json!({"lists": [4, 7]})), plan("gold")).await;
+    assert_eq!(rejected(&outcomes[0]), "invalid_parameter");
+}
+
+#[tokio::test]
+async fn what_a_row_leaves_out_stays() {
+    let rig = Rig::start(json!({})).await;
+    let row = |email: &str, plan: Option<Value>| {
+        let fields: Vec<_> = plan.into_iter().map(|plan| ("PLAN", plan)).collect();
+        change(Verb::Upsert, email, &fields)
+    };
+    let plans = |a: Option<Value>, b: Value| vec![row("a@x.io", a), row("b@x.io", Some(b))];
+    rig.submit(&imported(json!({})), plans(Some(text("silver")), text("free"))).await;
+    let outcomes = rig.submit(&imported(json!({})), plans(None, Value::Null)).await;
+    assert!(outcomes.iter().all(is_applied), "{outcomes:?}");
+    let contacts = rig.contacts().await;
+    assert_eq!(contacts["a@x.io"]["PLAN"], "silver");
+    assert!(contacts["b@x.io"].get("PLAN").is_none());
+}
+
+#[derive(Default)]
+struct Kept(Mutex<Option<RemoteHandle>>);
+
+#[async_trait]
+impl Handles for Kept {
+    async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError> {
+        *self.0.lock().unwrap() = Some(handle.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_import_that_a_run_left_is_waited_for_before_anything_is_sent_again() {
+    let fault = json!({"do": "status", "code": 403, "path": "/processes", "times": 1});
+    let rig = Rig::start(json!({"faults": [fault]})).await;
+    let (kept, changes) = (Kept::default(), upserts(3));
+    let session = rig.brevo.open(&imported(json!({})), RunContext::alone("run", "contacts")).await.unwrap();
+    let Submitted::Done(receipt) = session.submit(&changes, &kept).await.unwrap() else { panic!() };
+    assert!(receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })));
+    assert!(rig.contacts().await.is_empty(), "it is still at work");
+    let handle = kept.0.lock().unwrap().take().unwrap();
+    let session = rig.brevo.open(&imported(json!({})), RunContext::alone("next", "contacts")).await.unwrap();
+    let receipt = session.settle(&handle, &changes).await.unwrap();
+    assert!(receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })));
+    assert_eq!(rig.contacts().await.len(), 3, "its end was waited for");
+    // One that Brevo knows no more is at work no more.
+    assert!(session.settle(&RemoteHandle("999999".to_owned()), &changes).await.is_ok());
 }

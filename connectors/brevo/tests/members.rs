@@ -43,3 +43,20 @@ async fn only_contacts_that_are_there_are_put_on_and_each_by_itself() {
     let outcomes = rig.submit(&members(), joins).await;
     assert!(is_applied(&outcomes[0]) && rejected(&outcomes[1]) == "OBJECT_NOT_FOUND", "{outcomes:?}");
 }
+
+#[tokio::test]
+async fn a_key_for_which_a_call_is_refused_whole_costs_itself() {
+    let rig = Rig::start(json!({})).await;
+    let there: Vec<Change> = (0..6).map(|n| change(Verb::Upsert, &format!("p{n}@x.io"), &[])).collect();
+    assert!(rig.submit(&target(json!({})), there).await.iter().all(is_applied));
+    let mut joins: Vec<Change> = (0..6).map(|n| change(Verb::Join, &format!("p{n}@x.io"), &[])).collect();
+    joins.insert(1, change(Verb::Join, "no address", &[]));
+    let outcomes = rig.submit(&members(), joins).await;
+    for (number, outcome) in outcomes.iter().enumerate() {
+        match number {
+            1 => assert_eq!(rejected(outcome), "invalid_parameter"),
+            _ => assert!(is_applied(outcome), "{number}: {outcome:?}"),
+        }
+    }
+    assert!(rig.contacts().await.values().all(|contact| contact["listIds"] == json!([4])));
+}
