@@ -103,15 +103,13 @@ fn write_contact(
         write_text(text, out);
         out.push(b',');
     }
-    let fields = || fields.iter().filter(|field| Some(field.name) != left_out);
+    // A flag has no third state to empty it to, and `false` would take people off a blocklist whom nobody asked.
+    let unknown = |field: &FieldRef<'_>| field.value == ValueRef::Null && FLAGS.contains(&field.name);
+    let fields = || fields.iter().filter(|field| Some(field.name) != left_out && !unknown(field));
     for field in fields().filter(|field| is_top_level(field, own.is_some())) {
         write_text(field.name, out);
         out.push(b':');
-        match &field.value {
-            // There is no third state to empty it to.
-            ValueRef::Null if FLAGS.contains(&field.name) => out.extend_from_slice(b"false"),
-            value => write_value(value, out),
-        }
+        write_value(&field.value, out);
         out.push(b',');
     }
     out.extend_from_slice(b"\"attributes\":{");
@@ -222,8 +220,7 @@ mod tests {
         let mut flags = change(Verb::Upsert, field("email", Value::Text("a@x.io".into())), None);
         flags.fields =
             vec![field("emailBlacklisted", Value::Null), field("smsBlacklisted", Value::Boolean(true))];
-        let expected =
-            json!({"email": "a@x.io", "emailBlacklisted": false, "smsBlacklisted": true, "attributes": {}});
+        let expected = json!({"email": "a@x.io", "smsBlacklisted": true, "attributes": {}});
         assert_eq!(wire(Key::Email, &flags).unwrap(), expected);
     }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::quota::{Quota, Wish};
 use super::window::Entry;
 use super::{Narrow, Observed, Setup};
@@ -14,15 +16,25 @@ use crate::registry::Limits;
 #[derive(Debug)]
 pub(super) struct Windows {
     pub(super) owner: Arc<Quota>,
-    narrow: Mutex<HashMap<&'static str, Arc<Quota>>>,
+    narrow: Mutex<HashMap<&'static str, Lane>>,
     wish: Wish,
     name: QuotaOwner,
+}
+
+/// A narrower window, and who is between it and the owner's: one request at a time, so that those that wait for the
+/// owner's window do not leave it together.
+#[derive(Debug, Clone)]
+struct Lane {
+    window: Arc<Quota>,
+    gate: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A request's entries; it must leave at once.
 pub(super) struct Turn {
     /// A window with an entry in it.
     entries: Vec<(Arc<Quota>, Entry)>,
+    /// Held until the owner's window has room, too.
+    gate: Option<OwnedMutexGuard<()>>,
 }
 
 impl Windows {
@@ -39,13 +51,17 @@ impl Windows {
 
     /// The window that answers to this request speak of.
     pub(super) fn spoken_of(&self, narrow: Option<&Narrow>) -> Arc<Quota> {
-        let Some(Narrow { name, rate }) = narrow else { return self.owner.clone() };
-        let mut windows = self.narrow.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.entry(name).or_insert_with(|| {
+        narrow.map_or_else(|| self.owner.clone(), |narrow| self.lane(narrow).window)
+    }
+
+    fn lane(&self, Narrow { name, rate }: &Narrow) -> Lane {
+        let mut lanes = self.narrow.lock().unwrap_or_else(PoisonError::into_inner);
+        let lane = lanes.entry(name).or_insert_with(|| {
             let wish = Wish { rate: Some(*rate), fixed: false, ..self.wish.clone() };
-            Quota::of(&QuotaOwner(format!("{}/{name}", self.name.0)), &wish)
+            let window = Quota::of(&QuotaOwner(format!("{}/{name}", self.name.0)), &wish);
+            Lane { window, gate: Arc::default() }
         });
-        window.clone()
+        lane.clone()
     }
 
     /// Waits for the narrower window of a request that has one. Nothing else should be held meanwhile: such a window may be
@@ -56,15 +72,13 @@ impl Windows {
         limits: &Limits,
         longest: Duration,
     ) -> Result<Turn, ConnectorError> {
-        let mut turn = Turn { entries: Vec::new() };
-        if narrow.is_some() {
-            // The day's budget is the owner's.
-            let limits = Limits { daily_calls: None, ..limits.clone() };
-            let window = self.spoken_of(narrow);
-            let entry = window.leave(&limits, longest).await?;
-            turn.entries.push((window, entry));
-        }
-        Ok(turn)
+        let Some(narrow) = narrow else { return Ok(Turn { entries: Vec::new(), gate: None }) };
+        let Lane { window, gate } = self.lane(narrow);
+        let gate = Some(gate.lock_owned().await);
+        // The day's budget is the owner's.
+        let limits = Limits { daily_calls: None, ..limits.clone() };
+        let entry = window.leave(&limits, longest).await?;
+        Ok(Turn { entries: vec![(window, entry)], gate })
     }
 
     /// Waits until a request may leave by its owner's window as well, and writes it down there.
@@ -77,6 +91,7 @@ impl Windows {
         let entry = self.owner.leave(limits, longest).await?;
         turn.late().await?;
         turn.entries.push((self.owner.clone(), entry));
+        turn.gate = None;
         Ok(turn)
     }
 }

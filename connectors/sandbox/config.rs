@@ -140,7 +140,7 @@ impl SandboxConfig {
             if vendor::is_meant(vendor, block) {
                 return Err(format!("`{vendor}`: {why}"));
             }
-            tracing::warn!("the emulated {vendor} has none of the objects that are declared for all: {why}");
+            tracing::info!("the emulated {vendor} has none of the objects that are declared for all: {why}");
             if let Some(account) = self.vendors.get_mut(vendor) {
                 (account.objects, account.own) = Default::default();
             }

@@ -2,6 +2,7 @@
 
 use super::server::{Seen, Server, answer};
 use super::*;
+use crate::http::turn::Windows;
 
 const HOURLY: Narrow =
     Narrow { name: "search", rate: RateLimit { requests: 2, per: Duration::from_secs(3600) } };
@@ -62,4 +63,23 @@ async fn its_requests_are_counted_for_the_day_as_all_are() {
     client.send(&write(true)).await.unwrap();
     let error = client.send(&write(true)).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (Kind::Quota, Some("DAILY_BUDGET")), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_together_for_the_owners_window_keep_their_own() {
+    let narrow = Narrow { name: "polls", rate: RateLimit { requests: 1, per: Duration::from_millis(400) } };
+    let requests = Some(RateLimit { requests: 2, per: Duration::from_secs(10) });
+    let limits = Limits { requests, ..Limits::default() };
+    let token = Credentials::bearer(SecretString::from("verysecrettoken"));
+    let windows = Windows::of(&setup("http://127.0.0.1/polls", limits.clone(), POLICY, token));
+    let leave = async |narrow: Option<&Narrow>| {
+        let longest = Duration::from_secs(60);
+        let turn = windows.narrow_turn(narrow, &limits, longest).await.unwrap();
+        windows.turn(turn, &limits, longest).await.unwrap();
+        tokio::time::Instant::now()
+    };
+    leave(None).await;
+    leave(None).await;
+    let (first, second) = tokio::join!(leave(Some(&narrow)), leave(Some(&narrow)));
+    assert!(second - first >= narrow.rate.per, "only {:?} lie between them", second - first);
 }
