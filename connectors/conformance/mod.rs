@@ -8,6 +8,7 @@ mod faults;
 pub mod handles;
 mod hostile;
 mod lists;
+#[cfg(test)]
 pub mod support;
 
 use std::sync::Arc;

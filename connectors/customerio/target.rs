@@ -98,6 +98,7 @@ impl Aim {
             Some(Some("iso")) => Times::Iso,
             Some(_) => return Err(option("timestamps", "`destination.timestamps` must be `unix` or `iso`")),
         };
+        meaningless(target, object)?;
         let unseen_updates = match target.options.get("unseen_updates") {
             None => false,
             Some(Json::Bool(set)) => *set,
@@ -109,6 +110,21 @@ impl Aim {
             }
         };
         Ok(Aim { object, identifier, times, unseen_updates })
+    }
+}
+
+/// An option that changes nothing for this object is a mistake.
+fn meaningless(target: &Target, object: Object) -> Result<(), ConnectorError> {
+    let idle: &[&'static str] = match object {
+        Object::People => &[],
+        Object::Events => &["unseen_updates"],
+        Object::Segment(_) | Object::Suppressed => &["unseen_updates", "timestamps"],
+    };
+    match idle.iter().find(|name| target.options.contains_key(**name)) {
+        None => Ok(()),
+        Some(name) => {
+            Err(option(name, &format!("`destination.{name}` has no effect here")).hint("take it out"))
+        }
     }
 }
 
@@ -238,6 +254,11 @@ mod tests {
             (target("people", &["id"], &["id", "plan"], json!({"list": 7})), "`plan` would not be sent"),
             (target("people", &["id"], &["id"], json!({"list": "VIP"})), "`VIP`, which is no segment's id"),
             (target("people", &["id"], &["id"], json!({"list": 0})), "no segment's id"),
+            (target("people", &["id"], &["id"], json!({"list": 7, "timestamps": "iso"})), "no effect here"),
+            (
+                target("events", &["event_id"], &["id", "name"], json!({"unseen_updates": true})),
+                "no effect here",
+            ),
             (target("people", &["id"], &[], json!({"timestamps": "millis"})), "`unix` or `iso`"),
             (target("people", &["id"], &[], json!({"unseen_updates": "yes"})), "`true` or `false`"),
         ] {

@@ -103,7 +103,7 @@ impl RunState {
                     format!("the ledger of `{}` belongs to another destination: {difference}", sync.name);
                 Err(Error::new("OF-RUN-011", ErrorKind::Held, message).hint(format!(
                     "`outflow ledger forget {}` starts over, and every row is sent again; \
-                     if it holds the same objects, `--accept-new-destination` keeps the ledger",
+                     if it holds the same objects under the same ids, `--accept-new-destination` keeps the ledger",
                     sync.name
                 )))
             }
