@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   gate                                 everything that a change must pass: `bash .ci/run`
-  quick [CONNECTOR...]                 what is likeliest to fail, in about a minute: format, lints of the packages that
+  quick [CONNECTOR...]                 what is likeliest to fail, in under a minute: format, lints of the packages that
                                        changed, the rules of the house, and the tests of these connectors, or of those that
                                        changed
   new-connector NAME --title TITLE     a destination of its own, whole and tested, copied from `connectors/template/`";
