@@ -26,7 +26,7 @@ pub(super) fn catalog(attributes: &[Json]) -> Catalog {
         properties.push(Property::new(SMS, FieldType::String));
     }
     properties.sort_by(|a, b| a.name.cmp(&b.name));
-    Catalog { properties, open: false }
+    Catalog { properties, open: false, ..Catalog::default() }
 }
 
 fn property(attribute: &Json) -> Option<Property> {

@@ -161,7 +161,7 @@ impl Destination for Asynchronous {
     }
 
     async fn catalog(&self, _target: &Target) -> Result<Catalog, ConnectorError> {
-        Ok(Catalog { properties: Vec::new(), open: true })
+        Ok(Catalog { properties: Vec::new(), open: true, ..Catalog::default() })
     }
 
     async fn open(&self, _target: &Target, context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {

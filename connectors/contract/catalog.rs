@@ -106,6 +106,8 @@ pub struct Catalog {
     pub properties: Vec<Property>,
     /// Whether fields that are not listed can be sent as well (a file, a schemaless API).
     pub open: bool,
+    /// What a user should know of the object beside its fields, one sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Catalog {

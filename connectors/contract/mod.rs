@@ -33,7 +33,7 @@
 //!     }
 //!
 //!     async fn catalog(&self, _target: &Target) -> Result<Catalog, ConnectorError> {
-//!         Ok(Catalog { properties: vec![Property::new("name", FieldType::String)], open: false })
+//!         Ok(Catalog { properties: vec![Property::new("name", FieldType::String)], open: false, ..Catalog::default() })
 //!     }
 //!
 //!     async fn open(&self, _: &Target, _: RunContext) -> Result<Box<dyn Session>, ConnectorError> {

@@ -34,7 +34,7 @@ pub(super) fn catalog(aim: &Aim, target: &Target) -> Result<Catalog, ConnectorEr
         Object::Events => event(),
         _ => person(aim.identifier),
     };
-    Ok(Catalog { properties, open: true })
+    Ok(Catalog { properties, open: true, ..Catalog::default() })
 }
 
 fn person(matched_on: Option<Identifier>) -> Vec<Property> {

@@ -53,7 +53,7 @@ impl Destination for Discard {
     }
 
     async fn catalog(&self, _target: &Target) -> Result<Catalog, ConnectorError> {
-        Ok(Catalog { properties: Vec::new(), open: true })
+        Ok(Catalog { properties: Vec::new(), open: true, ..Catalog::default() })
     }
 
     async fn open(&self, _target: &Target, _context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {

@@ -282,7 +282,8 @@ impl HttpClient {
 
     fn wire(&self, request: &Request, token: Option<&Token>) -> Result<reqwest::Request, ConnectorError> {
         let Inner { client, setup, headers, .. } = &*self.inner;
-        let url = format!("{}{}", setup.base_url, request.path);
+        let base = token.and_then(|token| token.base.as_ref()).unwrap_or(&setup.base_url);
+        let url = format!("{base}{}", request.path);
         let mut builder = client.request(request.method.clone(), url).header(ACCEPT, "application/json");
         if let Some(body) = &request.body {
             let json = HeaderValue::from_static("application/json");

@@ -1,11 +1,15 @@
 //! As whom a client speaks.
 
+use std::sync::Arc;
+
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value as Json;
 
 use super::BaseUrl;
+use super::assertion::Assertion;
 use super::secrets::Secrets;
 use crate::contract::{ConnectorError, Kind};
 
@@ -42,6 +46,10 @@ pub struct Grant {
     pub scope: Option<String>,
     /// How id and secret are sent.
     pub client_auth: ClientAuth,
+    /// Reads the address of the API from a token's answer; `None` where every token is good at the client's own.
+    pub base: Option<fn(&Json) -> Option<String>>,
+    /// What to do about a refused grant, in the vendor's own terms: by its code and words.
+    pub explain: Option<fn(&str, &str) -> Option<&'static str>>,
 }
 
 /// The kinds of grant that need no person at a browser.
@@ -51,6 +59,10 @@ pub enum GrantKind {
     ClientCredentials,
     /// A server may replace the refresh token with each answer; the new one is used for as long as the process lives.
     RefreshToken(SecretString),
+    /// A signed word for a user (RFC 7523), signed anew for each token.
+    Assertion(Arc<Assertion>),
+    /// A user's name and password (RFC 6749, section 4.3), for servers that have nothing better.
+    Password(String, SecretString),
 }
 
 /// How the client's id and secret are sent to the token endpoint.
@@ -117,8 +129,8 @@ impl Credentials {
             Authorization::Basic(user, password) => Some(basic(user, password, secrets)?),
             Authorization::Grant(grant) => {
                 secrets.add(&grant.client_secret);
-                if let GrantKind::RefreshToken(token) = &grant.kind {
-                    secrets.add(token);
+                if let GrantKind::RefreshToken(secret) | GrantKind::Password(_, secret) = &grant.kind {
+                    secrets.add(secret);
                 }
                 None
             }
@@ -166,24 +178,41 @@ fn sensitive(value: &SecretString, what: &str) -> Result<HeaderValue, ConnectorE
 
 impl Grant {
     /// The form of a token request; with the refresh token now in force, where the grant has one.
-    pub(super) fn form(&self, refresh_token: Option<&SecretString>) -> SecretString {
+    ///
+    /// # Errors
+    /// Where an assertion cannot be signed.
+    pub(super) fn form(&self, refresh_token: Option<&SecretString>) -> Result<SecretString, ConnectorError> {
         let mut fields = Vec::new();
-        match refresh_token {
-            Some(token) => {
+        let assertion = match &self.kind {
+            GrantKind::Assertion(assertion) => Some(assertion.sign()?),
+            _ => None,
+        };
+        match (&self.kind, refresh_token) {
+            (GrantKind::Assertion(_), _) => fields.push(("grant_type", JWT_BEARER)),
+            (GrantKind::Password(user, password), _) => fields.extend([
+                ("grant_type", "password"),
+                ("username", user.as_str()),
+                ("password", password.expose_secret()),
+            ]),
+            (_, Some(token)) => {
                 fields.extend([("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())]);
             }
-            None => fields.push(("grant_type", "client_credentials")),
+            (_, None) => fields.push(("grant_type", "client_credentials")),
         }
-        if self.client_auth == ClientAuth::Form {
+        fields.extend(assertion.as_ref().map(|signed| ("assertion", signed.expose_secret())));
+        if self.client_auth == ClientAuth::Form && assertion.is_none() {
             fields.extend([
                 ("client_id", self.client_id.as_str()),
                 ("client_secret", self.client_secret.expose_secret()),
             ]);
         }
         fields.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
-        SecretString::from(encode(&fields))
+        Ok(SecretString::from(encode(&fields)))
     }
 }
+
+/// RFC 7523, section 2.1.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// `application/x-www-form-urlencoded`.
 fn encode(fields: &[(&str, &str)]) -> String {
@@ -248,16 +277,18 @@ mod tests {
             client_secret: secret("s&=cret"),
             scope: Some("a b".to_owned()),
             client_auth: ClientAuth::Form,
+            base: None,
+            explain: None,
         };
         assert_eq!(
-            grant.form(None).expose_secret(),
+            grant.form(None).unwrap().expose_secret(),
             "grant_type=client_credentials&client_id=id+1&client_secret=s%26%3Dcret&scope=a+b"
         );
         grant.client_auth = ClientAuth::Basic;
         grant.scope = None;
         let token = secret("r/1+2");
         assert_eq!(
-            grant.form(Some(&token)).expose_secret(),
+            grant.form(Some(&token)).unwrap().expose_secret(),
             "grant_type=refresh_token&refresh_token=r%2F1%2B2"
         );
         assert!(!format!("{grant:?}").contains("cret\""));

@@ -63,6 +63,7 @@
 //! ```
 
 mod address;
+mod assertion;
 mod bisect;
 mod book;
 mod budget;
@@ -93,6 +94,7 @@ mod turn;
 pub mod window;
 
 pub use address::{BaseUrl, escaped};
+pub use assertion::Assertion;
 pub use bisect::{Reply, bisect, default_budget};
 pub use book::{Ask, Facts, Memory, News, QuotaBook, Taken};
 pub use client::{HttpClient, Setup};

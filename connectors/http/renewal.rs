@@ -7,6 +7,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::BaseUrl;
 use super::client::Inner;
 use super::credentials::{self, ClientAuth, Grant};
 use super::exchange::{address, exchange};
@@ -62,8 +63,10 @@ impl Inner {
         tracing::debug!(%host, status = answer.status, ms, "token request");
         let granted = match token::granted(&answer, &host) {
             Ok(granted) => granted,
-            Err(error) => return Err(self.throttled(tokens, error).await),
+            Err(error) => return Err(self.throttled(tokens, explained(&tokens.grant, error)).await),
         };
+        let named = tokens.grant.base.zip(answer.json.as_ref()).and_then(|(read, body)| read(body));
+        let base = named.map(|address| BaseUrl::parse(&address, &host)).transpose()?;
         let header = credentials::bearer(&granted.access_token, &self.secrets)?;
         if let Some(next) = granted.refresh_token
             && refresh_token.as_ref().is_some_and(|old| old.expose_secret() != next.expose_secret())
@@ -76,7 +79,7 @@ impl Inner {
                  if the next run is refused, authorise the app anew"
             );
         }
-        Ok(tokens.renewed(header, asked, granted.lives))
+        Ok(tokens.renewed((header, base), asked, granted.lives))
     }
 
     /// A refusal for the rate counts for all that go to the same host.
@@ -103,7 +106,7 @@ impl Inner {
             .request(Method::POST, grant.token_url.as_str())
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-            .body(grant.form(refresh_token).expose_secret().to_owned());
+            .body(grant.form(refresh_token)?.expose_secret().to_owned());
         if grant.client_auth == ClientAuth::Basic {
             let value = credentials::basic(&grant.client_id, &grant.client_secret, &self.secrets)?;
             builder = builder.header(AUTHORIZATION, value);
@@ -111,5 +114,14 @@ impl Inner {
         builder.build().map_err(|e| {
             ConnectorError::new(Kind::Internal, "a token request could not be built").source(e.without_url())
         })
+    }
+}
+
+/// A refusal with the vendor's own hint, where it has one.
+fn explained(grant: &Grant, error: ConnectorError) -> ConnectorError {
+    let code = error.code.clone().unwrap_or_default();
+    match grant.explain.and_then(|explain| explain(&code, &error.message)) {
+        Some(hint) if error.kind == Kind::Auth => error.hint(hint),
+        _ => error,
     }
 }

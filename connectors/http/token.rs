@@ -7,6 +7,7 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 use serde_json::Value as Json;
 
+use super::BaseUrl;
 use super::credentials::{Grant, GrantKind};
 use super::request::Answer;
 use crate::contract::{ConnectorError, Kind, Retry};
@@ -38,6 +39,8 @@ pub(super) struct Token {
     pub(super) header: HeaderValue,
     /// Tokens are counted from 1.
     pub(super) number: u64,
+    /// Where it is good, if the server says so.
+    pub(super) base: Option<BaseUrl>,
     /// From then on it is not used for a new request; `None` where the server names no end.
     due: Option<Instant>,
 }
@@ -46,7 +49,7 @@ impl Tokens {
     pub(super) fn new(grant: Grant) -> Self {
         let refresh_token = match &grant.kind {
             GrantKind::RefreshToken(token) => Some(token.clone()),
-            GrantKind::ClientCredentials => None,
+            GrantKind::ClientCredentials | GrantKind::Assertion(_) | GrantKind::Password(..) => None,
         };
         Tokens { grant, state: Mutex::default(), flight: tokio::sync::Mutex::new(refresh_token) }
     }
@@ -61,12 +64,17 @@ impl Tokens {
         self.state().current.clone().filter(usable)
     }
 
-    /// A new token; `asked` is when its request left, and `lives` how long it is good from then.
-    pub(super) fn renewed(&self, header: HeaderValue, asked: Instant, lives: Option<Duration>) -> Token {
+    /// A new token, and where it is good; `asked` is when its request left, and `lives` how long it is good from then.
+    pub(super) fn renewed(
+        &self,
+        (header, base): (HeaderValue, Option<BaseUrl>),
+        asked: Instant,
+        lives: Option<Duration>,
+    ) -> Token {
         let due = lives.map(|lives| asked + lives.saturating_sub(AHEAD.min(lives / 5)));
         let mut state = self.state();
         let number = state.current.as_ref().map_or(0, |token| token.number) + 1;
-        state.current.insert(Token { header, number, due }).clone()
+        state.current.insert(Token { header, number, base, due }).clone()
     }
 
     /// The API refused the token of this number. Returns whether to try again with another: once, for where a token is
@@ -168,7 +176,7 @@ mod tests {
     use secrecy::ExposeSecret;
     use serde_json::json;
 
-    use super::super::{BaseUrl, ClientAuth};
+    use super::super::ClientAuth;
     use super::*;
 
     fn answer(status: u16, body: Json) -> Answer {
@@ -213,6 +221,8 @@ mod tests {
             client_secret: SecretString::from("secret"),
             scope: None,
             client_auth: ClientAuth::Form,
+            base: None,
+            explain: None,
         })
     }
 
@@ -231,7 +241,7 @@ mod tests {
             (0, Some(0), false),
             (9999, None, true),
         ] {
-            tokens.renewed(header(), ago(age), lives.map(Duration::from_secs));
+            tokens.renewed((header(), None), ago(age), lives.map(Duration::from_secs));
             assert_eq!(tokens.current().is_some(), usable, "{age} of {lives:?}");
         }
     }
@@ -239,7 +249,8 @@ mod tests {
     #[test]
     fn a_refusal_is_worth_one_renewal_until_something_is_accepted() {
         let tokens = tokens();
-        let renew = || tokens.renewed(HeaderValue::from_static("Bearer a"), Instant::now(), None).number;
+        let renew =
+            || tokens.renewed((HeaderValue::from_static("Bearer a"), None), Instant::now(), None).number;
         let first = renew();
         assert!(tokens.refused(first));
         assert!(tokens.current().is_none(), "it is not used again");

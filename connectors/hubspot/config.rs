@@ -107,6 +107,8 @@ fn grant(auth: &Json, base_url: &BaseUrl) -> Result<Grant, String> {
             client_secret: SecretString::from(field("client_secret")?),
             scope: None,
             client_auth: ClientAuth::Form,
+            base: None,
+            explain: None,
         }),
         other => Err(format!("`auth.method` is `{other}`, but HubSpot knows `refresh_token` only")),
     }

@@ -12,7 +12,7 @@ const LONGEST: u32 = 65_536;
 pub(super) fn catalog(object: &ObjectType, results: &[Json]) -> Catalog {
     let mut properties: Vec<Property> = results.iter().filter_map(|p| property(object, p)).collect();
     properties.sort_by(|a, b| a.name.cmp(&b.name));
-    Catalog { properties, open: false }
+    Catalog { properties, open: false, ..Catalog::default() }
 }
 
 fn property(object: &ObjectType, json: &Json) -> Option<Property> {

@@ -169,6 +169,8 @@ fn grant(block: &Block<'_>, kind: GrantKind, at: &dyn Fn(&str) -> Result<BaseUrl
         client_secret: SecretString::from(block.needed("client_secret")?.trim()),
         scope: block.text("scope")?.map(str::to_owned),
         client_auth,
+        base: None,
+        explain: None,
     })
 }
 

@@ -148,7 +148,7 @@ impl Destination for JsonApi {
     }
 
     async fn catalog(&self, _target: &Target) -> Result<Catalog, ConnectorError> {
-        Ok(Catalog { properties: Vec::new(), open: true })
+        Ok(Catalog { properties: Vec::new(), open: true, ..Catalog::default() })
     }
 
     async fn open(&self, target: &Target, context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {

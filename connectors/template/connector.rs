@@ -109,7 +109,7 @@ impl Destination for TemplateDestination {
     /// People take any field.
     async fn catalog(&self, target: &Target) -> Result<Catalog, ConnectorError> {
         check(target)?;
-        Ok(Catalog { properties: Vec::new(), open: true })
+        Ok(Catalog { properties: Vec::new(), open: true, ..Catalog::default() })
     }
 
     async fn open(&self, target: &Target, context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {

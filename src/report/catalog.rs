@@ -15,8 +15,15 @@ pub fn fields(catalog: &Catalog) -> Answer {
     if catalog.open {
         text.push_str("other fields can be sent as well\n");
     }
+    for note in &catalog.notes {
+        text.push_str(&format!("{}\n", clean(note)));
+    }
     let body = catalog.properties.iter().map(object).collect();
-    Answer::new(text, Map::from_iter([("fields".to_owned(), Json::Array(body))]))
+    let mut json = Map::from_iter([("fields".to_owned(), Json::Array(body))]);
+    if !catalog.notes.is_empty() {
+        json.insert("notes".to_owned(), json!(catalog.notes));
+    }
+    Answer::new(text, json)
 }
 
 fn traits(property: &Property) -> String {
@@ -63,12 +70,15 @@ mod tests {
             ..Property::new("plan", FieldType::String)
         };
         let created = Property { read_only: true, ..Property::new("createdate", FieldType::DateTime) };
-        let answer = fields(&Catalog { properties: vec![email, plan, created], open: false });
+        let notes = vec!["A note.".to_owned()];
+        let properties = vec![email, plan, created];
+        let answer = fields(&Catalog { properties, notes, ..Catalog::default() });
         insta::assert_snapshot!(answer.text, @r"
         field        type                   options
         email        string     unique
         plan         string     required    P1, P2, P3, P4, P5, P6, … 9 values in all
         createdate   datetime   read-only
+        A note.
         ");
         let keys: Vec<_> = answer.json["fields"][0].as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["name", "type", "required", "read_only", "unique", "options"]);

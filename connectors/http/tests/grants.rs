@@ -45,6 +45,8 @@ fn grant(url: &str, kind: GrantKind, client_auth: ClientAuth) -> Credentials {
         client_secret: SecretString::from("very-secret-client"),
         scope: None,
         client_auth,
+        base: None,
+        explain: None,
     })
 }
 

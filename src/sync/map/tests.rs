@@ -167,7 +167,7 @@ fn catalogs() -> impl Strategy<Value = Catalog> {
             max_length,
             ..Property::new("f1", FieldType::String)
         });
-        Catalog { properties: properties.into_iter().collect(), open: true }
+        Catalog { properties: properties.into_iter().collect(), open: true, ..Catalog::default() }
     })
 }
 
@@ -226,7 +226,7 @@ proptest! {
             timezone: None,
             fields: vec![field("a", "c1", kind), field("id", "c0", FieldType::String)],
         };
-        let mapper = mapper(spec, &Catalog { properties: vec![], open: true }, None);
+        let mapper = mapper(spec, &Catalog { properties: vec![], open: true, ..Catalog::default() }, None);
         let filler = Owned::Cell(Cell::Integer(7));
         let batch = batch(&[filler.clone(), cell, filler.clone(), filler.clone(), filler]);
         let row = batch.rows().next().unwrap();
