@@ -17,6 +17,7 @@ pub mod json_api;
 pub mod nearest;
 pub mod registry;
 pub mod rehearsal;
+pub mod salesforce;
 pub mod sandbox;
 pub mod settings;
 pub mod sqlite;

@@ -154,6 +154,7 @@ pub const REGISTRY: Registry = Registry(&[
     crate::json_api::CONNECTOR,
     crate::customerio::CONNECTOR,
     crate::hubspot::CONNECTOR,
+    crate::salesforce::CONNECTOR,
     crate::sqlite::CONNECTOR,
     #[cfg(test)]
     crate::template::CONNECTOR,
