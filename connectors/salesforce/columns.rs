@@ -5,6 +5,7 @@ use super::client::Client;
 use super::describe::{Field, Object};
 use super::options::is_name;
 use crate::contract::{Catalog, ConnectorError, Kind, Property};
+use crate::nearest::did_you_mean;
 
 /// A field of the mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,11 +94,17 @@ impl<'a> Named<'a> {
     }
 }
 
+/// A name that is not among these, with the nearest that is.
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> ConnectorError {
+    let all = || format!("there are `{}`", known.clone().collect::<Vec<_>>().join("`, `"));
+    ConnectorError::new(Kind::Config, what).hint(did_you_mean(name, known.clone()).unwrap_or_else(all))
+}
+
 /// The columns of a mapping, and the catalogue that it is compared with: the object's fields, and the parents that the
-/// mapping names. A parent that cannot be meant is left out of it, so that the field is reported as unknown.
+/// mapping names.
 ///
 /// # Errors
-/// [`Kind::Config`] for a parent that must be named otherwise; those of the describes of parents.
+/// [`Kind::Config`] for a parent that is not there or must be named otherwise; those of the describes of parents.
 pub(super) async fn resolve(
     client: &Client,
     object: &Object,
@@ -107,9 +114,17 @@ pub(super) async fn resolve(
     let mut properties: Vec<Property> = object.fields.iter().map(Field::property).collect();
     for name in fields {
         let Some(named) = Named::parse(name) else { continue };
-        let Some(field) = object.relation(named.relationship) else { continue };
+        let Some(field) = object.relation(named.relationship) else {
+            let relations = object.fields.iter().filter_map(|field| field.relationship.as_deref());
+            let what = format!("`{name}`: `{}` has no parent `{}`", object.name, named.relationship);
+            return Err(unknown(&what, named.relationship, relations));
+        };
         let parent = client.describe(named.parent(name, field)?).await?;
-        let Some(key) = parent.field(named.key) else { continue };
+        let Some(key) = parent.field(named.key) else {
+            let keys = parent.fields.iter().filter(|field| field.is_key()).map(|field| field.name.as_str());
+            let what = format!("`{name}`: `{}` has no field `{}`", parent.name, named.key);
+            return Err(unknown(&what, named.key, keys));
+        };
         if !key.is_key() {
             let what = format!("`{name}`: `{}` of `{}` is not an External ID", key.name, parent.name);
             return Err(ConnectorError::new(Kind::Config, what)

@@ -71,6 +71,13 @@ impl Object {
     /// What a user should know of it beside its fields.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        let parents: Vec<String> = self.fields.iter().flat_map(Field::parents).collect();
+        if !parents.is_empty() {
+            notes.push(format!(
+                "Parents, by an External ID of theirs in place of FIELD: `{}`.",
+                parents.join("`, `")
+            ));
+        }
         if self.field("IsPersonAccount").is_some() {
             notes.push(
                 "The org has person accounts: an account with `LastName` and a person's record type is one; it takes no `Name`."
@@ -140,6 +147,18 @@ impl Field {
         }
     }
 
+    /// How a mapping names the parents that it may refer to.
+    fn parents(&self) -> Vec<String> {
+        let Some(relationship) = self.relationship.as_deref().filter(|_| self.createable || self.updateable)
+        else {
+            return Vec::new();
+        };
+        match self.reference_to.as_slice() {
+            [_] => vec![format!("{relationship}.FIELD")],
+            many => many.iter().map(|object| format!("{object}:{relationship}.FIELD")).collect(),
+        }
+    }
+
     /// Records can be upserted by it, or parents named.
     pub(super) fn is_key(&self) -> bool {
         self.external_id || self.id_lookup
@@ -197,6 +216,13 @@ mod tests {
         let person = json!({"name": "Account", "fields": [{"name": "IsPersonAccount", "type": "boolean"}],
             "recordTypeInfos": [{"available": true, "master": false, "name": "Partner"}, {"available": true, "master": true, "name": "Master"}]});
         let notes = Object::read(&person).unwrap().notes();
+        let reference = |name: &str, to: &[&str]| json!({"name": format!("{name}Id"), "type": "reference", "createable": true, "relationshipName": name, "referenceTo": to});
+        let task = json!({"name": "Task", "fields": [reference("Who", &["Contact", "Lead"]), reference("Owner", &["User"])]});
+        let parents = Object::read(&task).unwrap().notes().remove(0);
+        assert!(
+            parents.ends_with("FIELD: `Contact:Who.FIELD`, `Lead:Who.FIELD`, `Owner.FIELD`."),
+            "{parents}"
+        );
         assert!(notes[0].contains("person accounts") && notes[1].contains("Partner;"), "{notes:?}");
     }
 }

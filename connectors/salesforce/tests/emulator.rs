@@ -142,6 +142,8 @@ async fn what_a_mapping_cannot_mean_is_said_before_anything_is_sent() {
         (with("Contact", "LastName", "Email"), "`LastName` of `Contact` is not an External ID"),
         (with("Contact", "Code__c", "Account.Name"), "`Name` of `Account` is not an External ID"),
         (with("Task", "Id", "Who.Code__c"), "may refer to several objects"),
+        (with("Contact", "Code__c", "Acount.Number__c"), "`Contact` has no parent `Acount`"),
+        (with("Contact", "Code__c", "Account.Numbr__c"), "`Account` has no field `Numbr__c`"),
     ] {
         let error = rig.salesforce.catalog(&target).await.unwrap_err();
         assert!(error.kind == Kind::Config && error.message.contains(word), "{error}");
