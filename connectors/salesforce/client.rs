@@ -135,7 +135,10 @@ impl Client {
     ) -> Result<Answer, ConnectorError> {
         let path = self.path(&format!("/composite/sobjects{below}"));
         let request = Request::write(path, Vec::new(), repeatable).by(method);
-        self.http.send(&Request { body, headers: headers.clone(), ..request }).await
+        // Up to two hundred ids are no path to be logged.
+        let (bare, _) = below.split_once('?').unwrap_or((below, ""));
+        let label = Some(self.path(&format!("/composite/sobjects{bare}")));
+        self.http.send(&Request { body, label, headers: headers.clone(), ..request }).await
     }
 }
 
