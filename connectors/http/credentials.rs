@@ -65,6 +65,18 @@ pub enum GrantKind {
     Password(String, SecretString),
 }
 
+impl GrantKind {
+    /// What a server refuses that does not accept the grant.
+    pub(super) fn shows(&self) -> &'static str {
+        match self {
+            GrantKind::ClientCredentials => "the app itself",
+            GrantKind::RefreshToken(_) => "the refresh token",
+            GrantKind::Assertion(_) => "the signed assertion",
+            GrantKind::Password(..) => "the user's name or password",
+        }
+    }
+}
+
 /// How the client's id and secret are sent to the token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
@@ -177,37 +189,42 @@ fn sensitive(value: &SecretString, what: &str) -> Result<HeaderValue, ConnectorE
 }
 
 impl Grant {
-    /// The form of a token request; with the refresh token now in force, where the grant has one.
+    /// What the grant shows beside the app's id and secret: the refresh token now in force, a new assertion, the password.
     ///
     /// # Errors
     /// Where an assertion cannot be signed.
-    pub(super) fn form(&self, refresh_token: Option<&SecretString>) -> Result<SecretString, ConnectorError> {
-        let mut fields = Vec::new();
-        let assertion = match &self.kind {
-            GrantKind::Assertion(assertion) => Some(assertion.sign()?),
-            _ => None,
-        };
-        match (&self.kind, refresh_token) {
-            (GrantKind::Assertion(_), _) => fields.push(("grant_type", JWT_BEARER)),
-            (GrantKind::Password(user, password), _) => fields.extend([
-                ("grant_type", "password"),
-                ("username", user.as_str()),
-                ("password", password.expose_secret()),
-            ]),
-            (_, Some(token)) => {
-                fields.extend([("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())]);
-            }
-            (_, None) => fields.push(("grant_type", "client_credentials")),
+    pub(super) fn proof(
+        &self,
+        refresh_token: Option<&SecretString>,
+    ) -> Result<Option<SecretString>, ConnectorError> {
+        match &self.kind {
+            GrantKind::ClientCredentials => Ok(None),
+            GrantKind::RefreshToken(_) => Ok(refresh_token.cloned()),
+            GrantKind::Assertion(assertion) => assertion.sign().map(Some),
+            GrantKind::Password(_, password) => Ok(Some(password.clone())),
         }
-        fields.extend(assertion.as_ref().map(|signed| ("assertion", signed.expose_secret())));
-        if self.client_auth == ClientAuth::Form && assertion.is_none() {
+    }
+
+    /// The form of a token request with this proof.
+    pub(super) fn form(&self, proof: Option<&SecretString>) -> SecretString {
+        let proof = proof.map(ExposeSecret::expose_secret).unwrap_or_default();
+        let mut fields = match &self.kind {
+            GrantKind::ClientCredentials => vec![("grant_type", "client_credentials")],
+            GrantKind::RefreshToken(_) => vec![("grant_type", "refresh_token"), ("refresh_token", proof)],
+            GrantKind::Assertion(_) => vec![("grant_type", JWT_BEARER), ("assertion", proof)],
+            GrantKind::Password(user, _) => {
+                vec![("grant_type", "password"), ("username", user.as_str()), ("password", proof)]
+            }
+        };
+        // An assertion names the app, and shows by its signature that it is the app's.
+        if self.client_auth == ClientAuth::Form && !matches!(self.kind, GrantKind::Assertion(_)) {
             fields.extend([
                 ("client_id", self.client_id.as_str()),
                 ("client_secret", self.client_secret.expose_secret()),
             ]);
         }
         fields.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
-        Ok(SecretString::from(encode(&fields)))
+        SecretString::from(encode(&fields))
     }
 }
 
@@ -281,15 +298,23 @@ mod tests {
             explain: None,
         };
         assert_eq!(
-            grant.form(None).unwrap().expose_secret(),
+            grant.form(None).expose_secret(),
             "grant_type=client_credentials&client_id=id+1&client_secret=s%26%3Dcret&scope=a+b"
         );
         grant.client_auth = ClientAuth::Basic;
         grant.scope = None;
         let token = secret("r/1+2");
+        grant.kind = GrantKind::RefreshToken(token.clone());
         assert_eq!(
-            grant.form(Some(&token)).unwrap().expose_secret(),
+            grant.form(Some(&token)).expose_secret(),
             "grant_type=refresh_token&refresh_token=r%2F1%2B2"
+        );
+        grant.client_auth = ClientAuth::Form;
+        grant.kind = GrantKind::Password("u@x.io".to_owned(), secret("p w"));
+        let proof = grant.proof(None).unwrap();
+        assert_eq!(
+            grant.form(proof.as_ref()).expose_secret(),
+            "grant_type=password&username=u%40x.io&password=p+w&client_id=id+1&client_secret=s%26%3Dcret"
         );
         assert!(!format!("{grant:?}").contains("cret\""));
     }

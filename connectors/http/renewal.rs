@@ -42,7 +42,11 @@ impl Inner {
         tokens: &Tokens,
         refresh_token: &mut Option<SecretString>,
     ) -> Result<Token, ConnectorError> {
-        let wire = self.token_request(&tokens.grant, refresh_token.as_ref())?;
+        let proof = tokens.grant.proof(refresh_token.as_ref())?;
+        if let Some(proof) = &proof {
+            self.secrets.add(proof);
+        }
+        let wire = self.token_request(&tokens.grant, proof.as_ref())?;
         let host = address(wire.url());
         if tokens.grant.token_url.authority() == self.setup.base_url.authority() {
             self.windows.owner.leave(&self.unshared, self.setup.policy.longest_wait).await?;
@@ -61,12 +65,12 @@ impl Inner {
         })?;
         let ms = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(%host, status = answer.status, ms, "token request");
-        let granted = match token::granted(&answer, &host) {
+        let granted = match token::granted(&answer, &host, tokens.grant.kind.shows()) {
             Ok(granted) => granted,
             Err(error) => return Err(self.throttled(tokens, explained(&tokens.grant, error)).await),
         };
         let named = tokens.grant.base.zip(answer.json.as_ref()).and_then(|(read, body)| read(body));
-        let base = named.map(|address| BaseUrl::parse(&address, &host)).transpose()?;
+        let base = named.map(|address| api_at(&address, &host)).transpose()?;
         let header = credentials::bearer(&granted.access_token, &self.secrets)?;
         if let Some(next) = granted.refresh_token
             && refresh_token.as_ref().is_some_and(|old| old.expose_secret() != next.expose_secret())
@@ -99,14 +103,14 @@ impl Inner {
     fn token_request(
         &self,
         grant: &Grant,
-        refresh_token: Option<&SecretString>,
+        proof: Option<&SecretString>,
     ) -> Result<reqwest::Request, ConnectorError> {
         let mut builder = self
             .client
             .request(Method::POST, grant.token_url.as_str())
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-            .body(grant.form(refresh_token)?.expose_secret().to_owned());
+            .body(grant.form(proof).expose_secret().to_owned());
         if grant.client_auth == ClientAuth::Basic {
             let value = credentials::basic(&grant.client_id, &grant.client_secret, &self.secrets)?;
             builder = builder.header(AUTHORIZATION, value);
@@ -115,6 +119,16 @@ impl Inner {
             ConnectorError::new(Kind::Internal, "a token request could not be built").source(e.without_url())
         })
     }
+}
+
+/// The address that a token's answer names; the token is shown to no other machine in the clear.
+fn api_at(address: &str, host: &str) -> Result<BaseUrl, ConnectorError> {
+    BaseUrl::parse(address, host).map_err(|error| {
+        let message = format!("`{host}` granted a token for an address that cannot be gone to");
+        ConnectorError::new(Kind::Config, message)
+            .source(error)
+            .hint("check that the connection's token endpoint is the vendor's own")
+    })
 }
 
 /// A refusal with the vendor's own hint, where it has one.

@@ -106,12 +106,12 @@ pub(super) struct Granted {
     pub(super) refresh_token: Option<SecretString>,
 }
 
-/// Reads a token endpoint's answer (RFC 6749, sections 5.1 and 5.2).
+/// Reads a token endpoint's answer (RFC 6749, sections 5.1 and 5.2) to a grant that showed this.
 ///
 /// # Errors
 /// [`Kind::Auth`] where the credentials are refused, [`Kind::Config`] where no token endpoint answered,
 /// [`Kind::RateLimited`] and [`Kind::Unavailable`] where asking again may help.
-pub(super) fn granted(answer: &Answer, host: &str) -> Result<Granted, ConnectorError> {
+pub(super) fn granted(answer: &Answer, host: &str, shown: &str) -> Result<Granted, ConnectorError> {
     let text = |name: &str| answer.text(name).filter(|text| !text.is_empty());
     let said = text("error_description").or_else(|| text("message")).map(|said| format!(": {said}"));
     let said = said.unwrap_or_default();
@@ -141,7 +141,8 @@ pub(super) fn granted(answer: &Answer, host: &str) -> Result<Granted, ConnectorE
             Err(failed(Kind::Unavailable, what))
         }
         _ => {
-            Err(refusal(text("error").or_else(|| text("status")), &said, host).with("status", answer.status))
+            let code = text("error").or_else(|| text("status"));
+            Err(refusal(code, &said, (host, shown)).with("status", answer.status))
         }
     }
     .map_err(|error| match (error.retry, answer.retry_after()) {
@@ -150,12 +151,13 @@ pub(super) fn granted(answer: &Answer, host: &str) -> Result<Granted, ConnectorE
     })
 }
 
-fn refusal(code: Option<&str>, said: &str, host: &str) -> ConnectorError {
+fn refusal(code: Option<&str>, said: &str, (host, shown): (&str, &str)) -> ConnectorError {
+    let not_any_more = format!("{shown} is not accepted (any more)");
     let (what, hint) = match code.unwrap_or_default() {
-        "invalid_grant" | "BAD_REFRESH_TOKEN" => (
-            "the refresh token is not accepted (any more)",
-            "authorise the app anew and set the connection's new `refresh_token`",
-        ),
+        "invalid_grant" | "BAD_REFRESH_TOKEN" if shown.contains("refresh token") => {
+            (&*not_any_more, "authorise the app anew and set the connection's new `refresh_token`")
+        }
+        "invalid_grant" => (&*not_any_more, "check the connection's credentials"),
         "invalid_client" | "unauthorized_client" | "BAD_CLIENT_ID" | "BAD_CLIENT_SECRET" => (
             "the client id or the client secret is not accepted",
             "compare the connection's `client_id` and `client_secret` with the app's",
@@ -186,11 +188,11 @@ mod tests {
     #[test]
     fn a_grant_is_read_and_a_refusal_says_what_to_mend() {
         let body = json!({"access_token": "abc", "expires_in": "1800", "refresh_token": "r2"});
-        let granted_ = granted(&answer(200, body), "h").unwrap();
+        let granted_ = granted(&answer(200, body), "h", "the refresh token").unwrap();
         assert_eq!(granted_.access_token.expose_secret(), "abc");
         assert_eq!(granted_.lives, Some(Duration::from_secs(1800)));
         assert_eq!(granted_.refresh_token.unwrap().expose_secret(), "r2");
-        let bare = granted(&answer(200, json!({"access_token": "abc"})), "h").unwrap();
+        let bare = granted(&answer(200, json!({"access_token": "abc"})), "h", "the refresh token").unwrap();
         assert!(bare.lives.is_none() && bare.refresh_token.is_none());
 
         for (status, body, kind, word) in [
@@ -203,12 +205,16 @@ mod tests {
             (302, json!({}), Kind::Config, "token endpoint"),
             (404, json!({}), Kind::Config, "token endpoint"),
         ] {
-            let error = granted(&answer(status, body), "h").unwrap_err();
+            let error = granted(&answer(status, body), "h", "the refresh token").unwrap_err();
             assert_eq!((error.kind, error.retry), (kind, Retry::Never), "{error:?}");
             assert!(error.hint.as_ref().is_some_and(|hint| hint.contains(word)), "{:?}", error.hint);
         }
+        let other =
+            granted(&answer(400, json!({"error": "invalid_grant"})), "h", "the app itself").unwrap_err();
+        assert!(other.message.contains("the app itself is not accepted"), "{other}");
+        assert!(!other.hint.unwrap().contains("refresh"));
         for (status, kind) in [(429, Kind::RateLimited), (500, Kind::Unavailable), (503, Kind::Unavailable)] {
-            let error = granted(&answer(status, json!({})), "h").unwrap_err();
+            let error = granted(&answer(status, json!({})), "h", "the refresh token").unwrap_err();
             assert_eq!((error.kind, error.retry), (kind, Retry::Backoff), "{error:?}");
         }
     }

@@ -31,6 +31,9 @@ pub(super) fn read(block: &Node, registry: Registry, root: &Path, file: &File<'_
     connections
 }
 
+/// A key whose name ends so holds the path of a file.
+const FILE: &str = "_file";
+
 /// A key whose name has one of these parts holds a secret.
 const SECRET_WORDS: [&str; 6] = ["token", "secret", "password", "passphrase", "private_key", "api_key"];
 
@@ -148,7 +151,7 @@ impl Reader<'_> {
     fn no_plain_secret(&self, value: &Node, path: &str) {
         for (key, inner) in value.entries() {
             let name = key.name.to_lowercase();
-            let holds = SECRET_WORDS.iter().any(|word| name.contains(word));
+            let holds = SECRET_WORDS.iter().any(|word| name.contains(word)) && !name.ends_with(FILE);
             if holds {
                 self.no_plain_secret(inner, &join(path, &key.name));
             }
@@ -163,9 +166,16 @@ impl Reader<'_> {
         }
     }
 
+    /// A path may be nested, as in `auth.private_key_file`.
     fn json(&self, name: &str, value: &Node) -> Json {
-        match value.text() {
-            Some(text) if is_path(name, text) => self.root.join(text).to_string_lossy().into_owned().into(),
+        match (&value.data, value.text()) {
+            (Data::Map(entries), _) => {
+                let inside = |(key, inner): &(Key, Node)| (key.name.clone(), self.json(&key.name, inner));
+                Json::Object(entries.iter().map(inside).collect())
+            }
+            (_, Some(text)) if is_path(name, text) => {
+                self.root.join(text).to_string_lossy().into_owned().into()
+            }
             _ => value.json(),
         }
     }
@@ -219,7 +229,7 @@ impl Reader<'_> {
 
 /// A setting that names a file or folder of this machine; `url` does so where it has no scheme.
 fn is_path(name: &str, text: &str) -> bool {
-    name == "path" || name.ends_with("_file") || (name == "url" && !text.contains("://"))
+    name == "path" || name.ends_with(FILE) || (name == "url" && !text.contains("://"))
 }
 
 /// A secret written out.

@@ -9,6 +9,7 @@ mod oauth;
 mod portable;
 mod processes;
 mod quickstart;
+mod salesforce;
 mod terminal;
 mod tls;
 mod trace;

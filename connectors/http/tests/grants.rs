@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use super::server::{Seen, Server, answer};
 use super::*;
-use crate::http::{ClientAuth, Grant, GrantKind};
+use crate::http::{Assertion, ClientAuth, Grant, GrantKind};
 
 const ASK: &str = "POST /oauth/token";
 
@@ -197,4 +197,73 @@ async fn a_request_brings_its_own_headers_and_verdict_but_no_other_credentials()
     assert_eq!(seen.header("x-trace"), Some("7"));
     assert_eq!(seen.header("authorization"), Some("Bearer verysecrettoken"));
     assert_eq!(client.send(&request).await.unwrap_err().kind, Kind::Rejected);
+}
+
+/// Grants a token that is good at this address.
+async fn naming(address: String) -> Server {
+    Server::start(move |seen: Seen| {
+        let address = address.clone();
+        async move {
+            match seen.line.as_str() {
+                ASK => answer("200 OK", &format!(r#"{{"access_token":"access-token-1","at":"{address}"}}"#)),
+                _ => answer("500 No", "{}"),
+            }
+        }
+    })
+    .await
+}
+
+fn going_where_it_says(server: &Server) -> HttpClient {
+    let read = |body: &serde_json::Value| Some(body["at"].as_str()?.to_owned());
+    let app = grant(&server.url, GrantKind::ClientCredentials, ClientAuth::Form).as_grant().cloned().unwrap();
+    client_as(&server.url, Credentials::grant(Grant { base: Some(read), ..app }))
+}
+
+#[tokio::test]
+async fn requests_go_to_the_address_that_the_tokens_answer_names() {
+    let api = Server::start(|_: Seen| async { answer("200 OK", "{}") }).await;
+    let login = naming(format!("{}/org/", api.url)).await;
+    going_where_it_says(&login).send(&write(false)).await.unwrap();
+    assert_eq!((login.count(ASK), api.count("POST /org/batch")), (1, 1));
+    assert_eq!(api.seen.lock().unwrap()[0].header("authorization"), Some("Bearer access-token-1"));
+    assert_eq!(login.seen.lock().unwrap().len(), 1, "nothing else went there");
+}
+
+#[tokio::test]
+async fn a_token_is_never_sent_in_the_clear_to_where_its_answer_points() {
+    for address in ["http://evil.example", "ftp://evil.example", "no address", "https://u:p@evil.example"] {
+        let login = naming(address.to_owned()).await;
+        let error = going_where_it_says(&login).send(&write(false)).await.unwrap_err();
+        assert_eq!((error.kind, login.seen.lock().unwrap().len()), (Kind::Config, 1), "{error:?}");
+        assert!(error.message.contains("granted a token for an address"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_assertion_that_is_repeated_by_the_server_is_not_shown() {
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+    let login = Server::start(|seen: Seen| async move {
+        let signed = seen.body.rsplit_once("assertion=").unwrap().1.to_owned();
+        answer("400 No", &format!(r#"{{"error":"invalid_grant","error_description":"not {signed}"}}"#))
+    })
+    .await;
+    let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let body = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, der.as_ref());
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    let assertion = Assertion::new(("app", "u@x.io", "aud"), &SecretString::from(pem)).unwrap();
+    let kind = GrantKind::Assertion(Arc::new(assertion));
+    let client = client_as(&login.url, grant(&login.url, kind, ClientAuth::Form));
+    let error = client.send(&write(false)).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Auth);
+    assert!(
+        error.message.contains("the signed assertion is not accepted") && error.message.contains("[secret]"),
+        "{error}"
+    );
+    let form = login.seen.lock().unwrap()[0].body.clone();
+    assert!(
+        form.starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=ey"),
+        "{form}"
+    );
+    assert!(!form.contains("client_secret"), "the app is shown by the signature alone: {form}");
 }
