@@ -81,6 +81,8 @@ pub struct Property {
     pub multiple: bool,
     /// Longest text in characters, where the API states one.
     pub max_length: Option<u32>,
+    /// Digits after the point that a number keeps, where the API states it; the destination would round others away.
+    pub scale: Option<u32>,
 }
 
 impl Property {
@@ -95,6 +97,7 @@ impl Property {
             options: Vec::new(),
             multiple: false,
             max_length: None,
+            scale: None,
         }
     }
 }

@@ -55,6 +55,7 @@ impl DataTests {
                         options: Vec::new(),
                         multiple: false,
                         max_length: None,
+                        kept: None,
                     };
                     add(column, State::Freshness { max_age: *max_age, newest: None, reader });
                 }

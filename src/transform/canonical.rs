@@ -87,7 +87,7 @@ const LONGEST_PLAIN: usize = 1_000;
 
 /// Whether every value of the type is taken, texts of any length aside.
 fn is_any(to: &Conversion) -> bool {
-    !to.multiple && to.options.is_empty() && is_short(LONGEST_PLAIN, to)
+    !to.multiple && to.options.is_empty() && to.kept.is_none() && is_short(LONGEST_PLAIN, to)
 }
 
 /// Whether a text of so many bytes is surely not too long.

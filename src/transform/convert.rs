@@ -25,6 +25,8 @@ pub struct Conversion {
     pub multiple: bool,
     /// Longest text, in characters.
     pub max_length: Option<u32>,
+    /// Digits after the point that the destination keeps.
+    pub kept: Option<u32>,
 }
 
 impl Conversion {
@@ -38,6 +40,7 @@ impl Conversion {
             options: Vec::new(),
             multiple: false,
             max_length: None,
+            kept: None,
         }
     }
 }
@@ -284,7 +287,7 @@ fn json_value(cell: Cell<'_>) -> Result<Json, Fault> {
     }
 }
 
-/// Options and length, which the type itself doesn't say.
+/// Options, length and digits, which the type itself doesn't say.
 fn check(value: Value, cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> {
     match &value {
         Value::Text(text) => {
@@ -292,6 +295,13 @@ fn check(value: Value, cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> 
             if !is_option(text, to) {
                 return Err(not_an_option(text, to));
             }
+        }
+        Value::Number(number) if decimals(number) > to.kept.map_or(usize::MAX, |kept| kept as usize) => {
+            let (has, kept) = (decimals(number), to.kept.unwrap_or_default());
+            let problem = format!(
+                "has {has} digits after the point, and the field keeps {kept}; set `scale: {kept}` to round it"
+            );
+            return Err(Fault::value(fault::TOO_PRECISE, cell, problem));
         }
         Value::Integer(_) | Value::Number(_) if !is_option(&value.to_string(), to) => {
             return Err(not_an_option(&value.to_string(), to));
@@ -305,6 +315,11 @@ fn check(value: Value, cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> 
     }
     debug_assert!(value != Value::Null || cell == Cell::Null);
     Ok(value)
+}
+
+/// Digits after the point.
+fn decimals(number: &Number) -> usize {
+    number.as_str().split_once('.').map_or(0, |(_, fraction)| fraction.len())
 }
 
 pub(super) fn is_option(text: &str, to: &Conversion) -> bool {

@@ -58,6 +58,7 @@ pub const BYTES: &str = "OF-ROW-016";
 pub const UNRELATED: &str = "OF-ROW-017";
 pub const TEMPLATE: &str = "OF-ROW-018";
 pub const TEMPLATE_FUEL: &str = "OF-ROW-019";
+pub const TOO_PRECISE: &str = "OF-ROW-020";
 
 /// What `outflow explain` says of each code.
 pub const CODES: &[ErrorEntry] = &[
@@ -155,6 +156,11 @@ pub const CODES: &[ErrorEntry] = &[
         TEMPLATE_FUEL,
         "A field's template took too many steps, as an endless or very long loop does.",
         "Simplify the template, or compute the value in the query.",
+    ),
+    entry(
+        TOO_PRECISE,
+        "A number has more digits after the point than the destination's field keeps, so some would be lost unseen.",
+        "Round it on purpose, with `scale` on the field in the mapping, or give the field more decimals in the destination.",
     ),
 ];
 

@@ -72,6 +72,19 @@ fn length_and_options_are_checked() {
     );
     assert_eq!(convert(Cell::Integer(1234), &short).unwrap_err().code, fault::TOO_LONG);
 
+    let cents = Conversion { kept: Some(2), ..Conversion::new(FieldType::Number) };
+    assert_eq!(shown(Cell::Text("12.50"), &cents), "12.5");
+    let fault = convert(Cell::Float(12.505), &cents).unwrap_err();
+    assert_eq!(
+        (fault.code, &*fault.message),
+        (
+            fault::TOO_PRECISE,
+            "`12.505` has 3 digits after the point, and the field keeps 2; set `scale: 2` to round it"
+        )
+    );
+    let rounded = Conversion { scale: Some(2), ..cents };
+    assert_eq!(shown(Cell::Float(12.505), &rounded), "12.51");
+
     let pick = Conversion { options: vec!["A".into(), "B".into()], ..Conversion::new(FieldType::String) };
     assert_eq!(shown(Cell::Text("B"), &pick), "B");
     for wrong in ["b", "", " A", "A;B"] {
@@ -169,6 +182,9 @@ fn every_code_is_explained_and_reached() {
         encode::key_value(Cell::Null).unwrap_err().code,
         encode::key_value(Cell::Bytes(b"x")).unwrap_err().code,
         convert(Cell::Text("ab"), &Conversion { max_length: Some(1), ..Conversion::new(FieldType::String) })
+            .unwrap_err()
+            .code,
+        convert(Cell::Float(1.5), &Conversion { kept: Some(0), ..Conversion::new(FieldType::Number) })
             .unwrap_err()
             .code,
         constant(

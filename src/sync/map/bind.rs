@@ -11,7 +11,7 @@ use crate::transform::encode::Hasher;
 use crate::transform::{self, Conversion, Template};
 
 impl Mapper {
-    /// Binds the mapping, or says all that is wrong with it. The catalogue adds the checks of values: options, length.
+    /// Binds the mapping, or says all that is wrong with it. The catalogue adds the checks of values: options, length, digits.
     pub fn bind(
         spec: Arc<MappingSpec>,
         schema: &Schema,
@@ -101,5 +101,6 @@ fn conversion(field: &FieldSpec, catalog: &Catalog, timezone: Option<TimeZone>) 
         options: property.map(|p| p.options.clone()).unwrap_or_default(),
         multiple: property.is_some_and(|p| p.multiple),
         max_length: property.and_then(|p| p.max_length),
+        kept: property.and_then(|p| p.scale),
     }
 }

@@ -159,12 +159,15 @@ fn specs() -> impl Strategy<Value = MappingSpec> {
 fn catalogs() -> impl Strategy<Value = Catalog> {
     let options =
         prop_oneof![3 => Just(vec![]), 1 => Just(vec!["1".to_owned(), "x".to_owned(), "b".to_owned()])];
-    let property = (options, any::<bool>(), prop_oneof![3 => Just(None), 1 => Just(Some(8))]);
+    let length = prop_oneof![3 => Just(None), 1 => Just(Some(8))];
+    let scale = prop_oneof![2 => Just(None), 1 => (0..3_u32).prop_map(Some)];
+    let property = (options, any::<bool>(), length, scale);
     prop::option::of(property).prop_map(|property| {
-        let properties = property.map(|(options, multiple, max_length)| Property {
+        let properties = property.map(|(options, multiple, max_length, scale)| Property {
             options,
             multiple,
             max_length,
+            scale,
             ..Property::new("f1", FieldType::String)
         });
         Catalog { properties: properties.into_iter().collect(), open: true, ..Catalog::default() }
