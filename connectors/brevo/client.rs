@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::encode::Sent;
-use super::errors;
+use super::errors::{self, VENDOR};
 use super::options::Key;
-use crate::contract::{ConnectorError, Kind, RateLimit, Retry};
+use crate::contract::{ConnectorError, Kind, RateLimit};
 use crate::http::{Answer, HttpClient, Narrow, Request, escaped, json};
 
 /// What all calls but those on contacts have together, in every plan (<https://developers.brevo.com/docs/api-limits>).
@@ -44,7 +44,7 @@ impl Client {
         }
         match json::text(&body, "email") {
             Some(email) => Ok(format!("login-{}", digest(&email))),
-            None => Err(not_understood("the account has neither `organization_id` nor `email`")),
+            None => Err(VENDOR.not_understood("the account has neither `organization_id` nor `email`")),
         }
     }
 
@@ -53,7 +53,7 @@ impl Client {
         let body = self.http.send(&Request::get("/contacts/attributes")).await?.json.unwrap_or_default();
         match body.get("attributes") {
             Some(Json::Array(attributes)) => Ok(attributes.clone()),
-            _ => Err(not_understood("the list of attributes has no `attributes`")),
+            _ => Err(VENDOR.not_understood("the list of attributes has no `attributes`")),
         }
     }
 
@@ -76,7 +76,7 @@ impl Client {
                 true => no_list(id, error),
                 false => error,
             })?;
-        answer.json.ok_or_else(|| not_understood("a list has no body"))
+        answer.json.ok_or_else(|| VENDOR.not_understood("a list has no body"))
     }
 
     /// Creates a contact, or also updates it where the body asks for that.
@@ -138,7 +138,10 @@ impl Client {
     pub(super) async fn process(&self, id: u64) -> Result<String, ConnectorError> {
         let request = Request::get(format!("/processes/{id}")).within(OTHERS);
         let answer = self.http.send(&request).await?;
-        answer.text("status").map(str::to_owned).ok_or_else(|| not_understood("a process has no `status`"))
+        answer
+            .text("status")
+            .map(str::to_owned)
+            .ok_or_else(|| VENDOR.not_understood("a process has no `status`"))
     }
 
     /// One page of the contacts of a list that were changed since, the oldest contacts first.
@@ -155,7 +158,7 @@ impl Client {
         let body = self.http.send(&Request::get(path)).await?.json.unwrap_or_default();
         match body.get("contacts") {
             Some(Json::Array(contacts)) => Ok(contacts.clone()),
-            _ => Err(not_understood("the list of contacts has no `contacts`")),
+            _ => Err(VENDOR.not_understood("the list of contacts has no `contacts`")),
         }
     }
 }
@@ -169,11 +172,4 @@ fn no_list(id: u64, error: ConnectorError) -> ConnectorError {
     let message = format!("Brevo has no list {id}: {}", error.message);
     ConnectorError { kind: Kind::Config, message, ..error }
         .hint("check `destination.list` or `lists`: Brevo shows the number beside each list's name")
-}
-
-/// A read whose answer makes no sense.
-fn not_understood(what: &str) -> ConnectorError {
-    ConnectorError::new(Kind::Unavailable, format!("Brevo's answer was not understood: {what}"))
-        .hint("check the connection's `base_url`")
-        .retry(Retry::Never)
 }

@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value as Json;
 
-use crate::contract::{ConnectorError, RateLimit};
+use crate::contract::{ConnectorError, Kind, RateLimit, Retry};
 
 /// Whether a request changes anything on the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,4 +228,13 @@ pub struct Vendor {
     pub judge: fn(&Answer) -> Option<ConnectorError>,
     /// What its headers say about limits.
     pub observe: fn(&HeaderMap) -> Observed,
+}
+
+impl Vendor {
+    /// A read whose answer makes no sense: it is not asked again.
+    pub fn not_understood(&self, what: &str) -> ConnectorError {
+        ConnectorError::new(Kind::Unavailable, format!("{}'s answer was not understood: {what}", self.title))
+            .hint("check the connection's `base_url`")
+            .retry(Retry::Never)
+    }
 }

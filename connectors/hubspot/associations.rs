@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value as Json, json};
 
 use super::answers::lookups;
-use super::client::{BATCH, Client, ObjectType, not_understood};
+use super::client::{BATCH, Client, ObjectType};
+use super::errors::VENDOR;
 use super::links::{Made, Prepared, Wanted, unconfirmed};
 use crate::contract::{
     Association, AssociationKind, BatchSource, ConnectorError, Kind, Lookup, Outcome, Outcomes,
@@ -251,7 +252,7 @@ impl Associations {
                 let body = json!({"inputs": inputs}).to_string().into_bytes();
                 let answer = self.client.http.send(&Request::query(self.path(link, "read"), body)).await?;
                 let answer =
-                    answer.json.ok_or_else(|| not_understood("links were answered without a body"))?;
+                    answer.json.ok_or_else(|| VENDOR.not_understood("links were answered without a body"))?;
                 inputs = Vec::new();
                 for result in list(&answer, "results") {
                     let Some(from) = result.get("from").and_then(|from| text(from, "id")) else { continue };
@@ -329,7 +330,7 @@ async fn kinds(client: &Client, from: &ObjectType, to: &ObjectType) -> Result<Js
         }
         _ => error,
     })?;
-    answer.json.ok_or_else(|| not_understood("the kinds of links have no body"))
+    answer.json.ok_or_else(|| VENDOR.not_understood("the kinds of links have no body"))
 }
 
 /// The kind of link that a mapping names.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
 
-use super::errors;
+use super::errors::{self, VENDOR};
 use super::version::ApiVersion;
 use crate::contract::{ConnectorError, Kind};
 use crate::http::{Answer, HttpClient, Request, Verdict};
@@ -96,7 +96,7 @@ impl Client {
         match id {
             Some(Json::Number(id)) => Ok(id.to_string()),
             Some(Json::String(id)) => Ok(id.clone()),
-            _ => Err(not_understood("the account's details have no `portalId`")),
+            _ => Err(VENDOR.not_understood("the account's details have no `portalId`")),
         }
     }
 
@@ -110,7 +110,7 @@ impl Client {
         })?;
         match answer.json.as_ref().and_then(|body| body.get("results")) {
             Some(Json::Array(results)) => Ok(results.clone()),
-            _ => Err(not_understood("the list of properties has no `results`")),
+            _ => Err(VENDOR.not_understood("the list of properties has no `results`")),
         }
     }
 
@@ -172,7 +172,7 @@ impl Client {
         }
         let path = self.version.batch(object, "read");
         let answer = self.http.send(&Request::query(path, body.to_string().into_bytes())).await?;
-        answer.json.ok_or_else(|| not_understood("a batch read was answered without a body"))
+        answer.json.ok_or_else(|| VENDOR.not_understood("a batch read was answered without a body"))
     }
 }
 
@@ -180,11 +180,4 @@ fn unknown_object(object: &ObjectType, error: ConnectorError) -> ConnectorError 
     let message = format!("HubSpot has no object `{}`: {}", object.as_str(), error.message);
     ConnectorError { kind: Kind::Config, message, ..error }
         .hint("check `destination.object` of the mapping and the connection's `base_url`")
-}
-
-/// A read whose answer makes no sense.
-pub(super) fn not_understood(what: &str) -> ConnectorError {
-    ConnectorError::new(Kind::Unavailable, format!("HubSpot's answer was not understood: {what}"))
-        .hint("check the connection's `base_url`")
-        .retry(crate::contract::Retry::Never)
 }

@@ -8,8 +8,9 @@ use reqwest::Method;
 use serde_json::{Value as Json, json};
 
 use super::answers::lookups;
-use super::client::{BATCH, Client, ObjectType, not_understood};
+use super::client::{BATCH, Client, ObjectType};
 use super::encode;
+use super::errors::VENDOR;
 use crate::contract::{
     BatchSource, ConnectorError, Handles, Kind, Lookup, OneVerb, Outcome, Outcomes, Session, Submitted,
     Target, Verb,
@@ -65,9 +66,9 @@ impl List {
             _ => error,
         })?;
         let body = answer.json.as_ref().and_then(|body| body.get("list"));
-        let body = body.ok_or_else(|| not_understood("the list has no `list`"))?;
+        let body = body.ok_or_else(|| VENDOR.not_understood("the list has no `list`"))?;
         let (Some(id), Some(object_type_id)) = (text(body, "listId"), text(body, "objectTypeId")) else {
-            return Err(not_understood("the list has no id"));
+            return Err(VENDOR.not_understood("the list has no id"));
         };
         if text(body, "processingType").as_deref() == Some("DYNAMIC") {
             let message = format!("HubSpot fills the list `{name}` itself (an active list)");
@@ -197,7 +198,7 @@ impl ListSession {
     async fn is_member(&self, id: &str) -> Result<bool, ConnectorError> {
         let path = format!("/crm/v3/lists/records/{}/{id}/memberships", self.list.object_type_id);
         let answer = self.client.http.send(&Request::get(path)).await?;
-        let body = answer.json.ok_or_else(|| not_understood("memberships have no body"))?;
+        let body = answer.json.ok_or_else(|| VENDOR.not_understood("memberships have no body"))?;
         Ok(list(&body, "results").any(|of| text(of, "listId").as_deref() == Some(&self.list.id)))
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use reqwest::Url;
 
 /// A part of a path or query without its percent signs; what is no code stays as it is.
 pub(crate) fn unescaped(text: &str) -> String {
@@ -13,6 +14,14 @@ pub(crate) fn unescaped(text: &str) -> String {
         rest = if byte.is_some() { &tail[2..] } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The fields of a form; the query of an address is written in the same way.
+pub(crate) fn form_fields(body: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(body);
+    Url::parse(&format!("form:?{text}"))
+        .map(|url| url.query_pairs().into_owned().collect())
+        .unwrap_or_default()
 }
 
 /// The user and the password of HTTP basic authentication.
@@ -35,6 +44,13 @@ mod tests {
         {
             assert_eq!(unescaped(escaped), text);
         }
+    }
+
+    #[test]
+    fn a_form_has_fields() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(form_fields(b"a=1&b=x+y%26z&a="), [pair("a", "1"), pair("b", "x y&z"), pair("a", "")]);
+        assert!(form_fields(b"").is_empty());
     }
 
     #[test]

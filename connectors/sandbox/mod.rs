@@ -22,7 +22,7 @@ pub(crate) mod vendor;
 pub(crate) mod tests;
 
 pub use config::{LimitsSpec, Objects, PropertySpec, PropertyType, SandboxConfig, VendorConfig};
-pub(crate) use decode::{basic_credentials, unescaped};
+pub(crate) use decode::{basic_credentials, form_fields, unescaped};
 pub use faults::{FaultKind, FaultSpec};
 pub(crate) use keys::{known_keys, object};
 pub use server::Sandbox;

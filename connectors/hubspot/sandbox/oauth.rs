@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use jiff::Timestamp;
-use reqwest::Url;
 use serde_json::{Value as Json, json};
 
 use super::PORTAL;
 use crate::sandbox::vendor::{Answer, Request};
-use crate::sandbox::{known_keys, object};
+use crate::sandbox::{form_fields, known_keys, object};
 
 /// How long HubSpot's own tokens live.
 const USUAL_LIFE: Duration = Duration::from_secs(1800);
@@ -47,7 +46,7 @@ pub(super) fn grant(request: &Request, life: Duration) -> Answer {
     if request.method != "POST" || media != Some("application/x-www-form-urlencoded") {
         return refuse("invalid_request", "BAD_REQUEST", "a token is asked for by a POST of a form");
     }
-    let fields = form(&request.body);
+    let fields = form_fields(&request.body);
     let field = |name: &str| fields.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
     match (field("grant_type"), field("client_id"), field("client_secret"), field("refresh_token")) {
         ("refresh_token", "" | "invalid", ..) => {
@@ -76,14 +75,6 @@ fn granted(refresh_token: &str, life: Duration) -> Json {
 fn refuse(error: &str, status: &str, message: &str) -> Answer {
     let body = json!({"error": error, "error_description": message, "status": status, "message": message});
     Answer::new(StatusCode::BAD_REQUEST, body)
-}
-
-/// The fields of a form; the query of an address is written in the same way.
-fn form(body: &[u8]) -> Vec<(String, String)> {
-    let text = String::from_utf8_lossy(body);
-    Url::parse(&format!("form:?{text}"))
-        .map(|url| url.query_pairs().into_owned().collect())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]
