@@ -8,8 +8,9 @@ use reqwest::header::HeaderMap;
 use serde_json::Value as Json;
 
 use super::describe::Object;
+use super::errors::VENDOR;
 use super::options::is_name;
-use crate::contract::{ConnectorError, Kind, Retry};
+use crate::contract::{ConnectorError, Kind};
 use crate::http::{Answer, HttpClient, Request, escaped, json};
 use crate::nearest::nearest;
 
@@ -41,7 +42,7 @@ impl Client {
 
     async fn get(&self, path: String) -> Result<Json, ConnectorError> {
         let answer = self.http.send(&Request::get(path)).await?;
-        answer.json.ok_or_else(|| not_understood("it has no body"))
+        answer.json.ok_or_else(|| VENDOR.not_understood("it has no body"))
     }
 
     /// Checks that the org speaks the API's version.
@@ -55,7 +56,7 @@ impl Client {
         if versions.contains(&self.version) {
             return Ok(());
         }
-        let Some(newest) = versions.last() else { return Err(not_understood("it lists no versions")) };
+        let Some(newest) = versions.last() else { return Err(VENDOR.not_understood("it lists no versions")) };
         let message = format!("the org does not speak version {} of the API", self.version);
         Err(ConnectorError::new(Kind::Config, message)
             .hint(format!("set the connection's `api_version` to `{newest}`, its newest")))
@@ -64,7 +65,10 @@ impl Client {
     /// The org's id.
     pub(super) async fn org(&self) -> Result<String, ConnectorError> {
         let found = self.query("SELECT Id FROM Organization").await?;
-        found.first().and_then(|row| json::text(row, "Id")).ok_or_else(|| not_understood("it names no org"))
+        found
+            .first()
+            .and_then(|row| json::text(row, "Id"))
+            .ok_or_else(|| VENDOR.not_understood("it names no org"))
     }
 
     /// An object as Salesforce describes it; asked for once.
@@ -85,7 +89,9 @@ impl Client {
             }
             body => body?,
         };
-        let Some(object) = Object::read(&body) else { return Err(not_understood("it describes no object")) };
+        let Some(object) = Object::read(&body) else {
+            return Err(VENDOR.not_understood("it describes no object"));
+        };
         let object = Arc::new(object);
         known().insert(name.to_owned(), object.clone());
         Ok(object)
@@ -115,13 +121,22 @@ impl Client {
             let request = Request { label: Some("/query".to_owned()), ..Request::get(path) };
             let body = self.http.send(&request).await?.json.unwrap_or_default();
             match body.get("records") {
-                Some(Json::Array(records)) => rows.extend_from_slice(records),
-                _ => return Err(not_understood("a query's answer has no `records`")),
+                // A page without rows has none after it.
+                Some(Json::Array(records)) if !records.is_empty() || body["done"] == true => {
+                    rows.extend_from_slice(records);
+                }
+                _ => return Err(VENDOR.not_understood("a query's answer has no `records`")),
             }
-            match json::text(&body, "nextRecordsUrl") {
-                Some(next) if body["done"] == false => path = next,
-                _ => return Ok(rows),
-            }
+            path = match (body["done"] == true, json::text(&body, "nextRecordsUrl")) {
+                (true, _) => return Ok(rows),
+                // Another path could be another host's, which would be shown the token.
+                (false, Some(next)) if next.starts_with("/services/data/") => next,
+                _ => {
+                    return Err(
+                        VENDOR.not_understood("a query's answer is not whole, and names no next page")
+                    );
+                }
+            };
         }
     }
 
@@ -140,11 +155,4 @@ impl Client {
         let label = Some(self.path(&format!("/composite/sobjects{bare}")));
         self.http.send(&Request { body, label, headers: headers.clone(), ..request }).await
     }
-}
-
-/// A read whose answer makes no sense.
-fn not_understood(what: &str) -> ConnectorError {
-    ConnectorError::new(Kind::Unavailable, format!("Salesforce's answer was not understood: {what}"))
-        .hint("check the connection's `login_url` or `base_url`")
-        .retry(Retry::Never)
 }

@@ -227,7 +227,7 @@ impl Auth<'_> {
 }
 
 /// What to do about a refused grant (Salesforce Help, "OAuth 2.0 Error Codes").
-fn explain(code: &str, said: &str) -> Option<&'static str> {
+pub(super) fn explain(code: &str, said: &str) -> Option<&'static str> {
     let said = said.to_lowercase();
     let has = |words: &str| said.contains(words);
     Some(match code {
@@ -273,4 +273,4 @@ fn explain(code: &str, said: &str) -> Option<&'static str> {
 }
 
 const AUTH_HINT: &str = "write `auth: {method: client_credentials, client_id: \"${SF_CLIENT_ID}\", client_secret: \
-                         \"${SF_CLIENT_SECRET}\"}`; docs/salesforce.md has the other methods";
+                         \"${SF_CLIENT_SECRET}\"}`; docs/guides/salesforce.md has the other methods";

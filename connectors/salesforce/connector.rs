@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// An org of Salesforce.
 pub struct Salesforce {
-    client: Client,
+    pub(super) client: Client,
     limits: Limits,
     sandbox: bool,
     pause: Duration,
@@ -183,7 +183,8 @@ impl Destination for Salesforce {
             false => Columns::default(),
         };
         Ok(Box::new(RecordSession {
-            client: self.client.sending(self.client.http.permitted_by(context.permission)),
+            client: self.client.sending(self.client.http.permitted_by(context.permission.clone())),
+            permission: context.permission,
             key: options.key.clone().unwrap_or_default(),
             options,
             columns,

@@ -24,6 +24,8 @@ pub(super) struct Field {
     /// `string`, `double`, `picklist`, `reference`, ...
     pub(super) kind: String,
     pub(super) length: u32,
+    /// Digits after the point, of a number.
+    pub(super) scale: Option<u32>,
     pub(super) nillable: bool,
     pub(super) createable: bool,
     pub(super) updateable: bool,
@@ -97,6 +99,7 @@ impl Object {
 impl Field {
     fn read(body: &Json) -> Option<Self> {
         let is = |name: &str| body.get(name) == Some(&Json::Bool(true));
+        let number = |name: &str| body.get(name)?.as_u64()?.try_into().ok();
         let kind = json::text(body, "type")?;
         let active = json::list(body, "picklistValues").filter(|value| value["active"] == true);
         let options = match is("restrictedPicklist") {
@@ -105,7 +108,8 @@ impl Field {
         };
         Some(Field {
             name: json::text(body, "name")?,
-            length: body.get("length").and_then(Json::as_u64).and_then(|n| n.try_into().ok()).unwrap_or(0),
+            length: number("length").unwrap_or(0),
+            scale: number("scale"),
             nillable: is("nillable"),
             createable: is("createable"),
             updateable: is("updateable"),
@@ -142,6 +146,7 @@ impl Field {
             unique: self.is_key(),
             options: self.options.clone(),
             multiple: self.kind == "multipicklist",
+            scale: self.scale.filter(|_| kind == FieldType::Number),
             max_length: has_length.then_some(self.length),
             ..Property::new(self.name.clone(), kind)
         }
@@ -193,6 +198,8 @@ mod tests {
         ] {
             assert_eq!(field(json!({"type": kind})).kind, expected, "{kind}");
         }
+        assert_eq!(field(json!({"type": "double", "scale": 2})).scale, Some(2));
+        assert_eq!((field(json!({"type": "double"})).scale, field(json!({"scale": 0})).scale), (None, None));
         assert!(field(json!({"nillable": false})).required);
         assert!(!field(json!({"nillable": false, "defaultedOnCreate": true})).required);
         assert!(!field(json!({"nillable": false, "type": "boolean"})).required);

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::client::Client;
 use super::encode::long_id;
-use crate::contract::{ConnectorError, Value};
+use crate::contract::{ConnectorError, Number, Value};
 use crate::http::{escaped, json};
 
 /// Bytes of one query's address, all told; 16,384 is Salesforce's limit (REST API Developer Guide, "URI length").
@@ -21,29 +21,49 @@ pub(super) async fn ids(
     (object, field): (&str, &str),
     values: &[Value],
 ) -> Result<Vec<Vec<String>>, ConnectorError> {
-    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    let mut found = Found::default();
     for soql in queries((object, field), values) {
         for row in client.query(&soql).await? {
-            if let (Some(id), Some(value)) = (json::text(&row, "Id"), compared(&row[field])) {
-                found.entry(value).or_default().push(long_id(&id).into_owned());
-            }
+            found.add(&row, field);
         }
     }
-    let ids = values.iter().map(|value| found.get(&folded(value)).cloned().unwrap_or_default());
-    Ok(ids.collect())
+    Ok(values.iter().map(|value| found.ids(value)).collect())
 }
 
-/// Salesforce compares texts in any case of letters unless the field says otherwise.
-fn folded(value: &Value) -> String {
-    value.to_string().to_lowercase()
-}
+/// Records by the value of the field, folded: the value itself and the id.
+#[derive(Debug, Default)]
+struct Found(HashMap<String, Vec<(String, String)>>);
 
-/// The value of an answer, as [`folded`]: numbers come as `7.0`.
-fn compared(value: &Json) -> Option<String> {
-    match value {
-        Json::String(text) => Some(text.to_lowercase()),
-        Json::Number(number) => Some(crate::contract::Number::parse(&number.to_string()).ok()?.to_string()),
-        _ => None,
+impl Found {
+    fn add(&mut self, row: &Json, field: &str) {
+        let value = match &row[field] {
+            Json::String(text) => text.clone(),
+            // Numbers come as `7.0`.
+            Json::Number(number) => match Number::parse(&number.to_string()) {
+                Ok(number) => number.to_string(),
+                Err(_) => return,
+            },
+            _ => return,
+        };
+        if let Some(id) = json::text(row, "Id") {
+            self.0.entry(value.to_lowercase()).or_default().push((value, long_id(&id).into_owned()));
+        }
+    }
+
+    /// The ids of the records with this very value. Salesforce compares texts in any case of letters unless the field says
+    /// otherwise: where none has the very value, those that differ in that alone.
+    fn ids(&self, value: &Value) -> Vec<String> {
+        if *value == Value::Null {
+            return Vec::new();
+        }
+        let text = value.to_string();
+        let alike = self.0.get(&text.to_lowercase()).map_or(&[][..], Vec::as_slice);
+        let exact: Vec<String> =
+            alike.iter().filter(|(value, _)| *value == text).map(|(_, id)| id.clone()).collect();
+        match exact.is_empty() {
+            true => alike.iter().map(|(_, id)| id.clone()).collect(),
+            false => exact,
+        }
     }
 }
 
@@ -91,6 +111,8 @@ fn literal(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -107,9 +129,30 @@ mod tests {
     }
 
     #[test]
-    fn values_are_compared_as_salesforce_does() {
-        assert_eq!(compared(&Json::from("ABC")), Some(folded(&Value::Text("abc".into()))));
-        assert_eq!(compared(&Json::from(7.0)), Some(folded(&Value::Integer(7))));
-        assert_eq!(compared(&Json::Null), None);
+    fn a_value_is_found_as_it_is_or_else_in_any_case_of_letters() {
+        let mut found = Found::default();
+        for (id, value) in [
+            ("1", json!("ab")),
+            ("2", json!("AB")),
+            ("3", json!("Cd")),
+            ("4", json!("cD")),
+            ("5", json!(7.0)),
+            ("6", json!(null)),
+            ("7", json!({})),
+            ("8", json!("null")),
+        ] {
+            found.add(&json!({"Id": id, "E__c": value}), "E__c");
+        }
+        found.add(&json!({"E__c": "no id"}), "E__c");
+        let ids = |value: Value| found.ids(&value).concat();
+        let text = |text: &str| Value::Text(text.to_owned());
+        assert_eq!(
+            (ids(text("ab")), ids(text("AB"))),
+            ("1".to_owned(), "2".to_owned()),
+            "a field that tells them apart"
+        );
+        assert_eq!((ids(text("cd")), ids(text("Cd"))), ("34".to_owned(), "3".to_owned()));
+        assert_eq!((ids(Value::Integer(7)), ids(Value::Null)), ("5".to_owned(), String::new()));
+        assert_eq!((ids(text("no id")), ids(text("x"))), (String::new(), String::new()));
     }
 }

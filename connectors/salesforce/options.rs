@@ -3,6 +3,7 @@
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value as Json, json};
 
+use super::encode::long_id;
 use crate::contract::{ConnectorError, Kind, Target};
 
 pub(super) const NAMES: &[&str] = &["api", "assignment_rule", "duplicate_rule", "headers", "update_mru"];
@@ -87,14 +88,16 @@ fn headers(target: &Target) -> Result<HeaderMap, ConnectorError> {
     put("Sforce-Mru", format!("updateMru={mru}"))?;
     match target.options.get("assignment_rule") {
         None => {}
-        Some(Json::Bool(set)) => put("Sforce-Auto-Assign", set.to_string())?,
-        Some(Json::String(id)) if is_name(id) || id.chars().all(|c| c.is_ascii_alphanumeric()) => {
+        Some(Json::Bool(set)) => put("Sforce-Auto-Assign", if *set { "TRUE" } else { "FALSE" }.to_owned())?,
+        Some(Json::String(id))
+            if long_id(id).len() == 18 && id.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+        {
             put("Sforce-Auto-Assign", id.clone())?;
         }
         Some(_) => {
             return Err(refuse(
                 "`destination.assignment_rule` must be `true`, `false` or a rule's id",
-                "see Setup",
+                "the id is the last part of the rule's address in Setup",
             ));
         }
     }
@@ -195,7 +198,7 @@ mod tests {
         let options = options.unwrap();
         let header = |name: &str| options.headers.get(name).and_then(|value| value.to_str().ok());
         assert_eq!(header("sforce-mru"), Some("updateMru=false"));
-        assert_eq!(header("sforce-auto-assign"), Some("false"));
+        assert_eq!(header("sforce-auto-assign"), Some("FALSE"));
         assert_eq!(header("sforce-duplicate-rule-header"), Some("allowSave=true; runAsCurrentUser=false"));
         assert_eq!(header("sforce-call-options"), Some("client=x"));
         assert_eq!(options.key.as_deref(), Some("Ext__c"));
@@ -209,6 +212,8 @@ mod tests {
             (json!({"api": "soap"}), vec!["Ext__c"], "destination.api"),
             (json!({"update_mru": "yes"}), vec!["Ext__c"], "update_mru"),
             (json!({"assignment_rule": 7}), vec!["Ext__c"], "assignment_rule"),
+            (json!({"assignment_rule": ""}), vec!["Ext__c"], "assignment_rule"),
+            (json!({"assignment_rule": "my rule"}), vec!["Ext__c"], "assignment_rule"),
             (json!({"duplicate_rule": {}}), vec!["Ext__c"], "duplicate_rule"),
             (json!({"duplicate_rule": {"allow": true}}), vec!["Ext__c"], "duplicate_rule.allow"),
             (json!({"headers": {"Authorization": "x"}}), vec!["Ext__c"], "Authorization"),

@@ -1,6 +1,7 @@
 //! Delivery by collections: at most 200 records in a request, each with an answer of its own, in the order in which they were
 //! sent (REST API Developer Guide, "sObject Collections").
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,8 @@ use super::errors;
 use super::options::{ID, Options};
 use super::{answers, lookup};
 use crate::contract::{
-    BatchSource, ChangeRef, ConnectorError, Handles, Kind, Outcome, Session, Submitted, Value, Verb,
+    BatchSource, ChangeRef, ConnectorError, Handles, Kind, Outcome, Permission, Session, Submitted, Value,
+    Verb,
 };
 use crate::http::{Encoded, Items, Reply, in_parts};
 
@@ -36,6 +38,7 @@ pub(super) struct RecordSession {
     /// The match key's field: an external id, or `Id`.
     pub(super) key: String,
     pub(super) columns: Columns,
+    pub(super) permission: Arc<dyn Permission>,
     /// Before locked records are sent again; it doubles with every round.
     pub(super) pause: Duration,
 }
@@ -114,8 +117,10 @@ impl RecordSession {
                 return Ok(outcomes);
             }
             tracing::info!(records = again.len(), "locked records are sent again");
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause *= 2,
+                () = self.permission.closing() => break,
+            }
             for some in again.chunks(most) {
                 let wanted: Vec<usize> = some.iter().map(|at| places[*at]).collect();
                 match self.send(verb, items, &wanted).await {

@@ -40,6 +40,9 @@ pub(super) fn answer(
             "The body is no collection of records",
         ));
     };
+    if sent.all_or_none {
+        return Ok(all_or_none());
+    }
     if sent.records.is_empty() || sent.records.len() > MOST {
         let message = format!("record limit reached. cannot submit more than {MOST} records into this call");
         return Ok(failure(StatusCode::BAD_REQUEST, "EXCEEDED_ID_LIMIT", &message));
@@ -54,14 +57,12 @@ pub(super) fn answer(
             _ => return Ok(not_found()),
         });
     }
-    if sent.all_or_none && results.iter().any(Result::is_err) {
-        return Ok(failure(
-            StatusCode::BAD_REQUEST,
-            "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-            "Nothing was saved",
-        ));
-    }
     Ok(Answer::new(StatusCode::OK, results.iter().map(told).collect()))
+}
+
+/// Salesforce would answer for each record, and undo them all.
+fn all_or_none() -> Answer {
+    failure(StatusCode::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "the sandbox takes `allOrNone: false` alone")
 }
 
 fn told(result: &Result<Saved, Refused>) -> Json {
@@ -165,6 +166,9 @@ fn delete(org: &Org, request: &Request, state: &State<'_>) -> rusqlite::Result<A
     if ids.is_empty() || ids.len() > MOST {
         return Ok(failure(StatusCode::BAD_REQUEST, "EXCEEDED_ID_LIMIT", "ids must name 1 to 200 records"));
     }
+    if request.query("allOrNone") == Some("true") {
+        return Ok(all_or_none());
+    }
     let mut results = Vec::new();
     for id in ids {
         results.push(match anywhere(org, id, state)? {
@@ -187,7 +191,10 @@ pub(super) fn single(
     state: &State<'_>,
 ) -> rusqlite::Result<Answer> {
     let Some((object, _)) = org.schema.get(object) else { return Ok(not_found()) };
-    let mut sent: Map<String, Json> = serde_json::from_slice(&request.body).unwrap_or_default();
+    let body = if request.body.is_empty() { &b"{}"[..] } else { &request.body };
+    let Ok(mut sent) = serde_json::from_slice::<Map<String, Json>>(body) else {
+        return Ok(failure(StatusCode::BAD_REQUEST, "JSON_PARSER_ERROR", "The body is no record"));
+    };
     let saved = |id: &str| json!({"id": id, "success": true, "errors": []});
     Ok(match (request.method.as_str(), rest) {
         ("POST", []) => match records::put(org, object, None, &sent, state)? {

@@ -1,7 +1,7 @@
 //! Salesforce's REST API as the sandbox speaks it, by the vendor's guide and recorded answers.
 //!
 //! Where both are silent, the choice is ours and strict: a key that two records of one request share is refused for the second,
-//! and a value of another type refuses its record. A secret, a token or a password that is `invalid` is refused; every other
+//! and a value of another type refuses its record. `allOrNone: true` is not taken. A secret, a token or a password that is `invalid` is refused; every other
 //! is accepted.
 //!
 //! The `sandbox` block declares fields as `objects: {Contact: {Score__c: number}}`; a `unique` one is an external id. With
@@ -16,6 +16,7 @@ mod schema;
 mod tests;
 mod token;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
     Ok(Box::new(Org {
         schema: Schema::declared(&config.objects, config.own.get("references"))?,
         sessions: Sessions::new(number("session_calls")?),
+        queries: Mutex::default(),
         locks: AtomicU64::new(number("locks")?.unwrap_or(0)),
     }))
 }
@@ -52,6 +54,8 @@ fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
 struct Org {
     schema: Schema,
     sessions: Sessions,
+    /// Queries whose rows were more than a page.
+    queries: Mutex<Vec<String>>,
     /// Records that still meet a lock.
     locks: AtomicU64,
 }
@@ -111,6 +115,7 @@ impl Vendor for Org {
                 .describe(object)
                 .map_or_else(not_found, |body| Answer::new(StatusCode::OK, body))),
             ("GET", ["query"]) => query::answer(self, request, state),
+            ("GET", ["query", locator]) => query::further(self, locator, request, state),
             (_, ["composite", "sobjects", rest @ ..]) => collections::answer(self, rest, request, state),
             (_, ["sobjects", object, rest @ ..]) => collections::single(self, (object, rest), request, state),
             _ => Ok(not_found()),

@@ -1,5 +1,7 @@
 //! A small part of SOQL: `SELECT a, b FROM T [WHERE f = 'x' AND g IN ('a', 'b')] [LIMIT n]`.
 
+use std::sync::PoisonError;
+
 use axum::http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
@@ -9,8 +11,9 @@ use super::{Org, collections, failure};
 use crate::sandbox::State;
 use crate::sandbox::vendor::{Answer, Request};
 
-/// Rows of a page.
+/// Rows of a page, and the fewest that a client can ask for by `Sforce-Query-Options: batchSize=200`.
 const PAGE: usize = 2_000;
+const LEAST: usize = 200;
 
 #[derive(Debug, Default)]
 struct Query {
@@ -21,23 +24,74 @@ struct Query {
     limit: Option<usize>,
 }
 
+/// The first page of a query.
 pub(super) fn answer(org: &Org, request: &Request, state: &State<'_>) -> rusqlite::Result<Answer> {
-    let Some(query) = request.query("q").and_then(parse) else {
-        return Ok(failure(StatusCode::BAD_REQUEST, "MALFORMED_QUERY", "unexpected token"));
+    page(org, request, (request.query("q").unwrap_or_default(), 0), state)
+}
+
+/// A further page, by the locator that the one before named: the query's number, and how many rows came before.
+pub(super) fn further(
+    org: &Org,
+    locator: &str,
+    request: &Request,
+    state: &State<'_>,
+) -> rusqlite::Result<Answer> {
+    let parts = locator.split_once('-');
+    let parts = parts.and_then(|(number, from)| Some((number.parse::<usize>().ok()?, from.parse().ok()?)));
+    let queries = org.queries.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match parts.and_then(|(number, from)| Some((queries.get(number)?, from))) {
+        Some((soql, from)) => page(org, request, (soql, from), state),
+        None => Ok(failure(StatusCode::BAD_REQUEST, "INVALID_QUERY_LOCATOR", "invalid query locator")),
+    }
+}
+
+fn page(
+    org: &Org,
+    request: &Request,
+    (soql, from): (&str, usize),
+    state: &State<'_>,
+) -> rusqlite::Result<Answer> {
+    let asked = request.headers.get("sforce-query-options").and_then(|value| value.to_str().ok());
+    let asked = asked.and_then(|value| value.strip_prefix("batchSize=")?.parse::<usize>().ok());
+    let size = asked.unwrap_or(PAGE).clamp(LEAST, PAGE);
+    let rows = match rows(org, soql, state)? {
+        Ok(rows) => rows,
+        Err(refusal) => return Ok(refusal),
+    };
+    let until = rows.len().min(from + size);
+    let done = until == rows.len();
+    let mut body = json!({"totalSize": rows.len(), "done": done, "records": rows.get(from..until)});
+    if !done {
+        let mut queries = org.queries.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = queries.iter().position(|known| known == soql);
+        let number = known.unwrap_or_else(|| {
+            queries.push(soql.to_owned());
+            queries.len() - 1
+        });
+        body["nextRecordsUrl"] = format!("/services/data/v66.0/query/{number}-{until}").into();
+    }
+    Ok(Answer::new(StatusCode::OK, body))
+}
+
+/// All rows of a query, or its refusal.
+fn rows(org: &Org, soql: &str, state: &State<'_>) -> rusqlite::Result<Result<Vec<Json>, Answer>> {
+    let refuse = |code, message: &str| Ok(Err(failure(StatusCode::BAD_REQUEST, code, message)));
+    let Some(query) = parse(soql) else {
+        return refuse("MALFORMED_QUERY", "unexpected token");
     };
     if query.object.eq_ignore_ascii_case("Organization") {
         let row = json!({"attributes": {"type": "Organization"}, "Id": ORG});
-        return Ok(page(&[row]));
+        return Ok(Ok(vec![row]));
     }
     let Some((object, fields)) = org.schema.get(&query.object) else {
         let message = format!("sObject type '{}' is not supported.", query.object);
-        return Ok(failure(StatusCode::BAD_REQUEST, "INVALID_TYPE", &message));
+        return refuse("INVALID_TYPE", &message);
     };
     let named = query.fields.iter().chain(query.conditions.iter().map(|(field, _)| field));
     for name in named {
         if !fields.iter().any(|field| field.name.eq_ignore_ascii_case(name)) {
             let message = format!("No such column '{name}' on entity '{object}'.");
-            return Ok(failure(StatusCode::BAD_REQUEST, "INVALID_FIELD", &message));
+            return refuse("INVALID_FIELD", &message);
         }
     }
     let mut rows = Vec::new();
@@ -61,13 +115,7 @@ pub(super) fn answer(org: &Org, request: &Request, state: &State<'_>) -> rusqlit
         }
         query.limit.is_none_or(|limit| rows.len() < limit)
     })?;
-    Ok(page(&rows))
-}
-
-/// All rows at once: none of what is kept here is longer than a page.
-fn page(rows: &[Json]) -> Answer {
-    let shown = &rows[..rows.len().min(PAGE)];
-    Answer::new(StatusCode::OK, json!({"totalSize": rows.len(), "done": true, "records": shown}))
+    Ok(Ok(rows))
 }
 
 /// Words, quoted texts and signs.

@@ -96,6 +96,9 @@ const STANDARD: [Standard; 5] = [
     ("User", "005", &[("Username", "required string", 80), ("Email", "email", 128)]),
 ];
 
+/// Digits after the point of a declared number.
+const DECIMALS: u32 = 6;
+
 /// The prefix of ids of custom objects.
 const CUSTOM: &str = "a01";
 
@@ -162,6 +165,11 @@ impl Field {
     }
 
     fn describe(&self) -> Json {
+        let decimals = match self.kind {
+            "double" | "percent" => Some(DECIMALS),
+            "currency" => Some(0),
+            _ => None,
+        };
         let values = self.options.iter().map(|value| {
             json!({"active": true, "defaultValue": false, "label": value, "validFor": null, "value": value})
         });
@@ -174,7 +182,7 @@ impl Field {
             "calculated": false, "custom": self.name.ends_with("__c"),
             "picklistValues": values.collect::<Vec<_>>(), "restrictedPicklist": self.restricted,
             "referenceTo": self.reference_to, "relationshipName": self.relationship,
-            "polymorphicForeignKey": self.reference_to.len() > 1, "precision": 0, "scale": 0,
+            "polymorphicForeignKey": self.reference_to.len() > 1, "precision": if decimals.is_some() { 18 } else { 0 }, "scale": decimals.unwrap_or(0),
         })
     }
 }

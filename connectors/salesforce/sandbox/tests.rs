@@ -1,8 +1,10 @@
 //! The emulator by itself: what it refuses.
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde_json::{Value as Json, json};
 
 use super::records::long;
+use super::token::flaw;
 use crate::sandbox::{Sandbox, SandboxConfig, Storage};
 
 struct Org(Sandbox);
@@ -90,6 +92,17 @@ async fn a_request_that_is_wrong_is_refused_whole() {
             "EXCEEDED_ID_LIMIT",
         ),
         ("POST", "/composite/sobjects", json!({"rows": []}), 400, "JSON_PARSER_ERROR"),
+        (
+            "POST",
+            "/composite/sobjects",
+            json!({"allOrNone": true, "records": [record]}),
+            501,
+            "NOT_IMPLEMENTED",
+        ),
+        ("DELETE", "/composite/sobjects?ids=x&allOrNone=true", Json::Null, 501, "NOT_IMPLEMENTED"),
+        ("POST", "/sobjects/Contact", json!([]), 400, "JSON_PARSER_ERROR"),
+        ("GET", "/query/7-2000", Json::Null, 400, "INVALID_QUERY_LOCATOR"),
+        ("GET", "/query/x", Json::Null, 400, "INVALID_QUERY_LOCATOR"),
         ("DELETE", "/composite/sobjects?ids=", Json::Null, 400, "EXCEEDED_ID_LIMIT"),
         ("GET", "/sobjects/Nope/describe", Json::Null, 404, "NOT_FOUND"),
         ("GET", "/query?q=SELECT", Json::Null, 400, "MALFORMED_QUERY"),
@@ -150,4 +163,33 @@ fn an_id_has_the_recorded_checksum() {
         assert_eq!(long(&id[..15]).as_deref(), Some(id));
     }
     assert_eq!((long("short"), long("0014S00000-dTS6")), (None, None));
+}
+
+#[test]
+fn an_assertion_says_what_salesforce_asks_for() {
+    let encode = |part: &Json| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
+    let now = jiff::Timestamp::now().as_second();
+    let signed =
+        |alg: &str, claims: &Json| format!("{}.{}.c2ln", encode(&json!({"alg": alg})), encode(claims));
+    let good =
+        json!({"iss": "app", "sub": "u@x.io", "aud": "https://login.salesforce.com", "exp": now + 180});
+    assert_eq!(flaw(&signed("RS256", &good)), None);
+    let with = |name: &str, value: Json| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        signed("RS256", &claims)
+    };
+    assert_eq!(flaw(&with("exp", (now + 180).to_string().into())), None, "some clients send a text");
+    for (assertion, word) in [
+        (signed("none", &good), "invalid"),
+        (with("iss", json!("")), "approved"),
+        (with("sub", json!(null)), "approved"),
+        (with("aud", json!("login")), "audience"),
+        (with("exp", json!(now - 5)), "expired"),
+        (with("exp", json!(now + 3600)), "expired"),
+        ("a.b".to_owned(), "invalid"),
+        ("a.b.c.d".to_owned(), "invalid"),
+    ] {
+        assert!(flaw(&assertion).is_some_and(|flaw| flaw.contains(word)), "{word}");
+    }
 }

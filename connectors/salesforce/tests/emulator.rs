@@ -1,8 +1,10 @@
 //! Delivery to the emulator.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
-use super::{Rig, auth, change, connected, field, target, text};
+use super::{Rig, answering, auth, change, connected, field, target, text};
 use crate::conformance::support::{is_applied, rejected};
 use crate::contract::{Change, Destination, Kind, Lookup, Outcome, Target, Value, Verb};
 
@@ -126,6 +128,37 @@ async fn a_lost_create_is_looked_for_by_its_key() {
         rig.salesforce.look_up(&target(json!({})), &[key("IT'S \\ A"), key("b"), vec![]]).await.unwrap();
     assert!(matches!(found[0], Lookup::Found { .. }), "{found:?}");
     assert_eq!(found[1..], [Lookup::Absent, Lookup::Unclear]);
+}
+
+#[tokio::test]
+async fn a_query_is_read_to_its_last_page_or_not_at_all() {
+    let rig = Rig::start(json!({})).await;
+    for batch in 0..11 {
+        let many = (0..200).map(|n| named(&format!("k{}", batch * 200 + n), "Ann")).collect();
+        assert!(rig.submit(&target(json!({})), many).await.iter().all(is_applied));
+    }
+    let rows = rig.salesforce.client.query("SELECT Id, Code__c FROM Contact").await.unwrap();
+    let codes: BTreeSet<&str> = rows.iter().filter_map(|row| row["Code__c"].as_str()).collect();
+    assert_eq!((rows.len(), codes.len()), (2_200, 2_200));
+
+    let broken = |next: &str, records: serde_json::Value| json!({"totalSize": 9, "done": false, "nextRecordsUrl": next, "records": records});
+    for body in [
+        json!({"totalSize": 9, "done": false, "records": [{"Id": "1"}]}),
+        broken("@evil.example/services/data/", json!([{"Id": "1"}])),
+        broken("https://evil.example", json!([{"Id": "1"}])),
+        // It would go on without an end.
+        broken("/services/data/v66.0/query/1", json!([])),
+        json!({"totalSize": 0, "done": true}),
+    ] {
+        let server = answering(body.clone()).await;
+        let token = json!({"auth": {"method": "access_token", "access_token": "00D!token"}});
+        let error = connected(&token, &server, super::PATIENCE).client.query("SELECT Id FROM Contact").await;
+        let error = error.unwrap_err();
+        assert!(
+            error.kind == Kind::Unavailable && error.message.contains("was not understood"),
+            "{body}: {error}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value as Json, json};
 
-use super::super::config::Config;
+use super::super::config::{Config, explain};
 use super::{PATIENCE, Rig, connected};
 use crate::conformance::support;
 use crate::contract::{Destination, Kind};
@@ -98,6 +98,30 @@ fn what_is_wrong_with_settings_is_named() {
         assert_eq!(error.kind, Kind::Config);
         assert!(error.message.contains(word), "{word}: {error}");
     }
+}
+
+/// In the words that Salesforce's help and the tests of its clients give.
+#[test]
+fn a_refused_grant_is_explained_by_its_words() {
+    for (code, said, word) in [
+        ("invalid_client_id", "client identifier invalid", "consumer key"),
+        ("invalid_client", "invalid client credentials", "consumer secret"),
+        ("invalid_grant", "ip restricted", "IP restrictions"),
+        ("invalid_grant", "user hasn't approved this consumer", "pre-authorized"),
+        ("invalid_grant", "no client credentials user enabled", "Client Credentials Flow"),
+        ("invalid_grant", "request not supported on this domain", "My Domain"),
+        ("invalid_grant", "expired access/refresh token", "revoked"),
+        ("invalid_grant", "invalid assertion", "certificate"),
+        ("invalid_grant", "certificate has expired", "upload the new one"),
+        ("invalid_grant", "audience is invalid", "`login_url`"),
+        ("invalid_grant", "authentication failure", "Login History"),
+        ("inactive_user", "user is inactive", "not active"),
+        ("unsupported_grant_type", "grant type not supported", "enable this flow"),
+    ] {
+        let hint = explain(code, &format!("`login.salesforce.com:443`: it is not accepted: {said}")).unwrap();
+        assert!(hint.contains(word), "{said}: {hint}");
+    }
+    assert_eq!(explain("something_new", "what"), None);
 }
 
 #[tokio::test]

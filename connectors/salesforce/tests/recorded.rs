@@ -75,7 +75,10 @@ fn real_describes_are_read() {
     assert!(property("Name").required && property("Name").max_length == Some(255));
     assert!(property("BillingAddress").read_only, "its parts are written");
     assert!(!property("OwnerId").required, "it is the user, unless set");
-    assert_eq!(property("AnnualRevenue").kind, FieldType::Number);
+    assert_eq!(
+        (property("AnnualRevenue").kind, property("AnnualRevenue").scale),
+        (FieldType::Number, Some(0))
+    );
     assert_eq!(property("NumberOfEmployees").kind, FieldType::Integer);
     assert!(property("Industry").options.is_empty(), "it takes other values as well");
     assert_eq!(account.relation("owner").unwrap().reference_to, ["User"]);
