@@ -1,4 +1,4 @@
-//! The files that a guide shows make a project that runs. A guide is a page of `docs/` that shows an `outflow.yml`: a block
+//! The files that a guide shows make a project that runs. A guide is a page of `docs/guides/` that shows an `outflow.yml`: a block
 //! that begins with "```yaml PATH" or "```sql PATH" is that file, and `warehouse.sql` makes the SQLite file of the
 //! connection `warehouse`.
 
@@ -40,7 +40,7 @@ fn run(folder: &Path, arguments: &[&str]) -> Json {
 
 #[test]
 fn every_guide_runs_and_then_rests() {
-    let pages = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let pages = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guides")).unwrap();
     let pages = pages.map(|page| page.unwrap().path()).filter(|page| page.is_file());
     let guides: Vec<(PathBuf, TempDir)> =
         pages.filter_map(|page| Some((page.clone(), project(&page)?))).collect();
@@ -67,7 +67,7 @@ fn every_guide_runs_and_then_rests() {
 
 #[test]
 fn the_guide_to_hubspot_links_and_keeps_a_list() {
-    let project = project(Path::new("docs/hubspot.md")).unwrap();
+    let project = project(Path::new("docs/guides/hubspot.md")).unwrap();
     let folder = project.path();
     let preview = run(folder, &["diff", "people"]);
     assert_eq!(preview["syncs"][0]["forecast"]["requests"], 3, "the objects, and their links of two kinds");
@@ -86,7 +86,7 @@ fn the_guide_to_hubspot_links_and_keeps_a_list() {
 
 #[test]
 fn the_guide_to_any_json_api_sends_what_it_declares() {
-    let project = project(Path::new("docs/http-destination.md")).unwrap();
+    let project = project(Path::new("docs/guides/http-destination.md")).unwrap();
     let folder = project.path();
     let report = run(folder, &["sync"]);
     for sync in report["syncs"].as_array().unwrap() {

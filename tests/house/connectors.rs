@@ -91,7 +91,7 @@ fn faults(root: &Path, entries: &[Entry]) -> Vec<String> {
         {
             say(format!("`{name}` has no emulator in `connectors/{place}/sandbox.rs`"));
         }
-        let guide = format!("docs/{}.md", named(&GUIDES, name));
+        let guide = format!("docs/guides/{}.md", named(&GUIDES, name));
         match fs::read_to_string(root.join(&guide)) {
             Ok(text) => entry.words.iter().filter(|word| !names(&text, word)).for_each(|word| {
                 say(format!("`{guide}` does not say what `{word}` is"));
@@ -153,7 +153,7 @@ fn a_half_added_connector_is_found() {
         ("connectors/half/config.rs", ""),
         ("fixtures/http/full/upsert.json", "{}"),
         ("fixtures/runs/full.yml", ""),
-        ("docs/full.md", "The setting `token`, and token_url."),
+        ("docs/guides/full.md", "The setting `token`, and token_url."),
         ("mappings/a.yml", "destination: {connection: there}"),
         ("outflow.yml", "connections: {there: {type: full}}"),
         ("CHANGELOG.md", "- Full: a connector."),
@@ -173,13 +173,13 @@ fn a_half_added_connector_is_found() {
         faults(root, &[entry("full", "Full"), entry("half", "Half")]),
         [
             "`connectors/stray/` has no line in `connectors/registry.rs`",
-            "`docs/full.md` does not say what `url` is",
+            "`docs/guides/full.md` does not say what `url` is",
             "`half` has no `connectors/half/mod.rs`",
             "`CHANGELOG.md` does not mention Half",
             "no file under `mappings/` sends to a connection of type `half`",
             "no test under `connectors/half/` calls `conformance`",
             "`half` has no emulator in `connectors/half/sandbox.rs`",
-            "`half` has no guide `docs/half.md`",
+            "`half` has no guide `docs/guides/half.md`",
             "`fixtures/http/half/` has no recorded answers",
             "`fixtures/runs/half.yml` is missing; hubspot.yml beside it says what it holds",
         ]

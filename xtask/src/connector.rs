@@ -8,7 +8,7 @@ use crate::names::Names;
 /// What of the template stands elsewhere in a connector of its own: from, to.
 const ELSEWHERE: [(&str, &str); 4] = [
     ("connectors/template/stubs/run.yml", "fixtures/runs/template.yml"),
-    ("connectors/template/stubs/guide.md", "docs/template.md"),
+    ("connectors/template/stubs/guide.md", "docs/guides/template.md"),
     ("connectors/template/stubs/mapping.yml", "mappings/people_to_template.yml"),
     ("fixtures/http/template/partly-refused.json", "fixtures/http/template/partly-refused.json"),
 ];
@@ -34,8 +34,8 @@ const REMAINS: &str = "\
 6. connectors/template/sandbox/       the emulator, written from the vendor's documents and not from the client
 7. fixtures/http/template/            recorded or documented answers, one file for each case
    fixtures/runs/template.yml         what the run of every destination needs to know
-   fixtures/clients/template.py       the vendor's own client, if there is one
-8. docs/template.md                   the guide; mappings/people_to_template.yml and outflow.yml: the example
+   fixtures/clients/template.py       the vendor's own client, if there is one (or template.mjs)
+8. docs/guides/template.md            the guide; mappings/people_to_template.yml and outflow.yml: the example
 9. CHANGELOG.md                       its line; README.md: `OUTFLOW_RECORD=1 cargo test --test outflow readme`
 
 `cargo xtask quick template` while you write, `cargo xtask gate` before you send it.";
@@ -192,7 +192,9 @@ mod tests {
             assert!(!format!("{inside} {text}").to_lowercase().contains("template"), "{inside}:\n{text}");
         }
         let lines = |path: &str| fs::read_to_string(project.path().join(path)).unwrap();
-        for path in ["fixtures/runs/mail_shop.yml", "docs/mail_shop.md", "mappings/people_to_mail_shop.yml"] {
+        for path in
+            ["fixtures/runs/mail_shop.yml", "docs/guides/mail_shop.md", "mappings/people_to_mail_shop.yml"]
+        {
             assert!(left.contains(path), "{left}");
             assert!(!lines(path).is_empty());
         }
