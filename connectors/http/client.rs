@@ -2,24 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::HeaderMap;
 
 use super::budget::Budget;
+use super::carried::{Carried, Pieces, Sink};
 use super::counts::Counts;
-use super::exchange::{UNREACHABLE, exchange};
-use super::record::Record;
 use super::request::{Answer, Request, Vendor, Verdict};
-use super::retry::{self, Next, Policy};
+use super::retry::Policy;
 use super::secrets::Secrets;
-use super::token::{Token, Tokens};
-use super::trace::Trace;
+use super::token::Tokens;
 use super::transport;
-use super::turn::{Windows, of_window};
-use super::{BaseUrl, Credentials, Observed};
-use crate::contract::{ConnectorError, Kind, Permission, QuotaOwner, RateLimit, Retry, Traffic};
+use super::turn::Windows;
+use super::{BaseUrl, Credentials};
+use crate::contract::{ConnectorError, Permission, QuotaOwner, RateLimit, Traffic};
 use crate::registry::Limits;
 use crate::rehearsal;
 
@@ -46,15 +43,12 @@ pub struct Setup {
     pub policy: Policy,
 }
 
-/// A host that has never answered is given up after so many attempts: the address is likelier wrong than the host down.
-const FIRST_CONTACT: u32 = 3;
-
 /// Sends requests to one API under the limits of their owner; cheap to clone, safe to share, safe to cancel.
 #[derive(Clone)]
 pub struct HttpClient {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     /// Of the session that sends; without one nothing is written.
-    permission: Option<Arc<dyn Permission>>,
+    pub(super) permission: Option<Arc<dyn Permission>>,
 }
 
 /// What all sessions of one connection share.
@@ -64,35 +58,24 @@ pub(super) struct Inner {
     /// The limits without a share.
     pub(super) unshared: Limits,
     /// Sent with every request.
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     pub(super) tokens: Option<Tokens>,
     pub(super) secrets: Secrets,
     pub(super) windows: Windows,
     pub(super) counts: Counts,
-    budget: Budget,
+    pub(super) budget: Budget,
     /// Connections opened so far.
-    opened: Arc<AtomicU64>,
+    pub(super) opened: Arc<AtomicU64>,
     /// The host has answered before.
-    reached: AtomicBool,
+    pub(super) reached: AtomicBool,
 }
 
 /// How an answer is judged before its HTTP status is.
-type Judge<'a> = &'a (dyn Fn(&Answer) -> Verdict + Sync);
-
-/// What is known of a request after some attempts.
-#[derive(Default)]
-struct Round {
-    tried: u32,
-    /// Why the answer of an attempt is not known; after that no refusal proves that there was no effect.
-    lost: Option<String>,
-    /// The token of the last attempt was refused, and may be replaced.
-    expired: bool,
-    renewed: bool,
-}
+pub(super) type Judge<'a> = &'a (dyn Fn(&Answer) -> Verdict + Sync);
 
 impl HttpClient {
     /// # Errors
-    /// [`Kind::Config`] for credentials that cannot be a header, for a machine without certificate authorities, and for a
+    /// [`Kind::Config`](crate::contract::Kind::Config) for credentials that cannot be a header, for a machine without certificate authorities, and for a
     /// `ca_file` without certificates.
     pub fn new(mut setup: Setup) -> Result<Self, ConnectorError> {
         setup.policy.timeout = rehearsal::timeout().unwrap_or(setup.policy.timeout);
@@ -131,12 +114,10 @@ impl HttpClient {
     /// both call it a success.
     ///
     /// # Errors
-    /// [`Kind::Ambiguous`] when a write may have had an effect; any other kind means that it had none.
-    /// [`Kind::Revoked`] where its session may not write any more, or closes while it waits.
+    /// [`Kind::Ambiguous`](crate::contract::Kind::Ambiguous) when a write may have had an effect; any other kind means that it had none.
+    /// [`Kind::Revoked`](crate::contract::Kind::Revoked) where its session may not write any more, or closes while it waits.
     pub async fn send(&self, request: &Request) -> Result<Answer, ConnectorError> {
-        let judge = self.inner.setup.vendor.judge;
-        let judge = |answer: &Answer| judge(answer).map_or(Verdict::ByStatus, Verdict::Failure);
-        self.send_judged(request, &judge).await
+        self.send_judged(request, &self.by_vendor()).await
     }
 
     /// As [`Self::send`], with a reading of the answer that this request brings along instead of the vendor's. What it
@@ -145,189 +126,30 @@ impl HttpClient {
     /// # Errors
     /// As [`Self::send`].
     pub async fn send_judged(&self, request: &Request, judge: Judge<'_>) -> Result<Answer, ConnectorError> {
-        let policy = self.inner.setup.policy;
-        let (mut pauses, mut round) = (policy.pauses(), Round::default());
-        self.inner.budget.earn();
-        loop {
-            round.tried += 1;
-            let error = match self.attempt(request, judge, &mut round).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            if std::mem::take(&mut round.expired) && !std::mem::replace(&mut round.renewed, true) {
-                Trace::again(request, round.tried, &error, Duration::ZERO);
-                continue;
-            }
-            if error.kind == Kind::Ambiguous {
-                round.lost.get_or_insert_with(|| error.message.clone());
-            }
-            let nobody_there =
-                error.code.as_deref() == Some(UNREACHABLE) && !self.inner.reached.load(Relaxed);
-            let pause = pauses.next().filter(|_| round.tried < FIRST_CONTACT || !nobody_there);
-            let error = match policy.next(error, request.repeatable, pause) {
-                Next::Stop(error) => error,
-                // Too many requests are no trouble of the other side's; everybody waits for the window anyway.
-                Next::Again(pause, error) if error.kind == Kind::RateLimited || self.inner.budget.spend() => {
-                    Trace::again(request, round.tried, &error, pause);
-                    let pause = async {
-                        tokio::time::sleep(pause).await;
-                        Ok(())
-                    };
-                    self.while_open(request, &round, pause).await?;
-                    continue;
-                }
-                Next::Again(_, error) => retry::too_often(error, self.inner.setup.vendor.title),
-            };
-            return Err(retry::after_loss(error, round.lost.as_deref()));
-        }
+        self.rounds(request, judge, &mut Carried::Nothing).await
     }
 
-    async fn attempt(
-        &self,
-        request: &Request,
-        judge: Judge<'_>,
-        round: &mut Round,
-    ) -> Result<Answer, ConnectorError> {
-        let Inner { client, setup, unshared, windows, .. } = &*self.inner;
-        let begun = Instant::now();
-        let turn = async {
-            // What only reads keeps to no share: it asks little, and others may wait for it.
-            let limits = if request.is_write() { &setup.limits } else { unshared };
-            let longest = setup.policy.longest_wait;
-            let turn = windows.narrow_turn(request.narrow.as_ref(), limits, longest).await?;
-            let narrowed = begun.elapsed();
-            let place = windows.owner.concurrency.place().await?;
-            let placed = begun.elapsed() - narrowed;
-            let early = self.inner.token().await?;
-            let asked = Instant::now();
-            let mut turn = windows.turn(turn, limits, longest).await?;
-            let trace = Trace { placed, limited: narrowed + asked.elapsed(), ..Trace::default() };
-            // The turn may have been long in coming.
-            let token = self.inner.token().await?;
-            if token.as_ref().map(|token| token.number) != early.map(|token| token.number) {
-                turn.late().await?;
-            }
-            Ok((place, token, turn, trace))
-        };
-        let (place, token, mut turn, mut trace) = self.while_open(request, round, turn).await?;
-        let wire = self.wire(request, token.as_ref())?;
-        if request.is_write() {
-            self.permission()?.check()?;
-        }
-        let (left, opened) = (Instant::now(), self.inner.opened.load(Relaxed));
-        self.inner.counts.count(request, round.tried > 1);
-        let method = request.method.as_str();
-        let record = Record::begin(setup.vendor.title, method, &request.path, request.body.as_deref());
-        let answered = exchange(client, wire, setup.policy.timeout, &self.inner.secrets).await;
-        trace.took = left.elapsed();
-        if let Some(record) = record {
-            record.end(&answered, &self.inner.secrets).await;
-        }
-        // It waited for a connection first, which may take longer than the limiter's margin.
-        if self.inner.opened.load(Relaxed) != opened {
-            self.inner.noted(turn.late().await);
-        }
-        // What an answer says of limits is written down while the next request is on its way, but a refusal before it.
-        let place = match answered.as_ref().is_ok_and(Answer::is_success) {
-            true => {
-                place.answered(trace.took);
-                None
-            }
-            false => Some(place),
-        };
-        let result = match answered {
-            Ok(answer) => self.verdict((request, answer), judge, &mut trace).await,
-            Err(error) => Err(error),
-        };
-        if let (Some(place), Err(error)) = (&place, &result)
-            && is_overload(error)
-        {
-            place.overloaded();
-        }
-        if let (Some(token), Some(tokens)) = (token, &self.inner.tokens) {
-            match &result {
-                Ok(_) => tokens.accepted(),
-                Err(error) => round.expired = is_expired(error) && tokens.refused(token.number),
-            }
-        }
-        trace.tell(request, round.tried, result.as_ref().err());
-        result.map_err(|error| retry::for_access(error, request).with("path", request.shown()))
+    /// Sends a request whose body is made while it is sent, which holds nothing of it in memory but a piece.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and those of the body's maker.
+    pub async fn upload(&self, request: &Request, body: &dyn Pieces) -> Result<Answer, ConnectorError> {
+        let judge = self.by_vendor();
+        self.rounds(request, &judge, &mut Carried::up(body)).await
     }
 
-    /// Waits for as long as the session is open. What may have had an effect is waited for to the end.
-    async fn while_open<T>(
-        &self,
-        request: &Request,
-        round: &Round,
-        wait: impl Future<Output = Result<T, ConnectorError>>,
-    ) -> Result<T, ConnectorError> {
-        if !request.is_write() || round.lost.is_some() {
-            return wait.await;
-        }
-        let permission = self.permission()?;
-        tokio::select! {
-            biased;
-            done = wait => done,
-            () = permission.closing() => {
-                Err(ConnectorError::new(Kind::Revoked, "the run ended before this request's turn came"))
-            }
-        }
+    /// Sends a request whose answer, where it is a success, is taken while it comes, whatever its type.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and those of the taker.
+    pub async fn download(&self, request: &Request, sink: &mut dyn Sink) -> Result<(), ConnectorError> {
+        let judge = self.by_vendor();
+        self.rounds(request, &judge, &mut Carried::Down(sink)).await.map(drop)
     }
 
-    fn permission(&self) -> Result<&dyn Permission, ConnectorError> {
-        self.permission.as_deref().ok_or_else(|| {
-            ConnectorError::new(Kind::Internal, "a write outside of a session; this is a defect of outflow")
-        })
-    }
-
-    fn wire(&self, request: &Request, token: Option<&Token>) -> Result<reqwest::Request, ConnectorError> {
-        let Inner { client, setup, headers, .. } = &*self.inner;
-        let base = token.and_then(|token| token.base.as_ref()).unwrap_or(&setup.base_url);
-        let url = format!("{base}{}", request.path);
-        let mut builder = client.request(request.method.clone(), url).header(ACCEPT, "application/json");
-        if let Some(body) = &request.body {
-            let json = HeaderValue::from_static("application/json");
-            builder = builder.header(CONTENT_TYPE, json).body(body.clone());
-        }
-        // Credentials come last: no request of its own may speak as somebody else.
-        builder = builder.headers(request.headers.clone()).headers(headers.clone());
-        if let Some(token) = token {
-            builder = builder.header(AUTHORIZATION, token.header.clone());
-        }
-        builder.build().map_err(|e| {
-            ConnectorError::new(Kind::Internal, "a request could not be built").source(e.without_url())
-        })
-    }
-
-    /// The vendor's own words decide before the HTTP status does.
-    async fn verdict(
-        &self,
-        (request, answer): (&Request, Answer),
-        judge: Judge<'_>,
-        trace: &mut Trace,
-    ) -> Result<Answer, ConnectorError> {
-        let Inner { setup, windows, .. } = &*self.inner;
-        let narrow = request.narrow.as_ref();
-        let quota = windows.spoken_of(narrow);
-        let id = answer.header(setup.vendor.request_id).unwrap_or_default();
-        (trace.status, trace.id) = (answer.status, id.to_owned());
-        self.inner.reached.store(true, Relaxed);
-        let observed: Observed = of_window((setup.vendor.observe)(&answer.headers), narrow);
-        self.inner.noted(quota.observe(&observed, &setup.limits, trace.took).await);
-        let error = match judge(&answer) {
-            Verdict::Success => None,
-            Verdict::Failure(error) => Some(error),
-            Verdict::ByStatus => retry::by_status(setup.vendor.title, &answer),
-        };
-        let Some(error) = error else { return Ok(answer) };
-        let error = retry::until_reset(error, observed.reset);
-        self.inner.noted(match (error.kind, error.retry) {
-            (Kind::RateLimited, Retry::After(wait)) => quota.refused(Some(wait)).await,
-            (Kind::RateLimited, _) => quota.refused(None).await,
-            (Kind::Quota, _) => windows.owner.left(0, &setup.limits).await,
-            _ => Ok(()),
-        });
-        Err(error.with("status", answer.status).with("request id", id))
+    fn by_vendor(&self) -> impl Fn(&Answer) -> Verdict + Sync + use<> {
+        let judge = self.inner.setup.vendor.judge;
+        move |answer| judge(answer).map_or(Verdict::ByStatus, Verdict::Failure)
     }
 
     /// Requests sent so far.
@@ -364,19 +186,4 @@ impl Inner {
             tracing::warn!(%error, "what the vendor says of its limits was not kept");
         }
     }
-}
-
-/// Whether another token may help: the vendor's own code says so, or the status does.
-fn is_expired(error: &ConnectorError) -> bool {
-    let says_so = error.code.as_deref().is_some_and(|code| code.starts_with("EXPIRED"));
-    error.kind == Kind::Auth && (says_so || has_status(error, "401"))
-}
-
-/// Whether the other side had too much to do.
-fn is_overload(error: &ConnectorError) -> bool {
-    error.kind == Kind::RateLimited || has_status(error, "503")
-}
-
-fn has_status(error: &ConnectorError, status: &str) -> bool {
-    error.context.iter().any(|(name, value)| *name == "status" && value == status)
 }

@@ -27,6 +27,11 @@ impl Counts {
         }
     }
 
+    /// Bytes of a body that was made while it was sent.
+    pub(super) fn carried(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
     /// A request of the sender's own leaves.
     pub(super) fn read(&self) {
         self.reads.fetch_add(1, Relaxed);

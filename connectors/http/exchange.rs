@@ -2,10 +2,14 @@
 
 use std::error::Error;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::stream;
 use rustls::CertificateError;
+use tokio::sync::mpsc;
 
+use super::carried::{Carried, Pieces, Sink};
 use super::request::Answer;
 use super::secrets::Secrets;
 use crate::contract::{ConnectorError, Kind, Retry};
@@ -22,28 +26,97 @@ const MAX_BODY: usize = 64 * 1024 * 1024;
 /// Of an error no more than this is read: its status is an answer already.
 const MAX_ERROR: usize = 1024 * 1024;
 
-/// Sends once and reads the whole answer.
+/// Sends once and reads the whole answer. The time is that of the exchange, or of each step of one that carries something.
 ///
 /// # Errors
 /// [`Kind::Unavailable`] when the request cannot have left, [`Kind::Config`] when it did not for want of a certificate that
-/// can be trusted, [`Kind::Ambiguous`] when it may have.
+/// can be trusted, [`Kind::Ambiguous`] when it may have; those of what it carries.
 pub(super) async fn exchange(
-    client: &reqwest::Client,
-    request: reqwest::Request,
+    (client, request): (&reqwest::Client, reqwest::Request),
     timeout: Duration,
     secrets: &Secrets,
+    carried: &mut Carried<'_>,
 ) -> Result<Answer, ConnectorError> {
     let host = address(request.url());
-    match tokio::time::timeout(timeout, whole(client, request, secrets)).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(Broken::TooLarge)) => Err(lost(format!("`{host}` answered with more than {MAX_BODY} bytes"))),
-        Ok(Err(Broken::Http(error))) if is_before_sending(&error) => Err(unreachable(&host, &error)),
-        Ok(Err(Broken::Http(error))) => {
-            let message = format!("the answer of `{host}` was cut off: {}", root_cause(&error));
-            Err(lost(message))
+    let answered = match carried {
+        Carried::Nothing => within(timeout, whole(client, request, secrets)).await,
+        Carried::Up(pieces, sent) => {
+            *sent = 0;
+            fed((client, request), timeout, secrets, (*pieces, sent)).await
         }
-        Err(_) => Err(lost(format!("`{host}` gave no answer within {} ms", timeout.as_millis()))),
+        Carried::Down(sink) => taken((client, request), timeout, secrets, &mut **sink).await,
+    };
+    answered.map_err(|broken| match broken {
+        Broken::TooLarge => lost(format!("`{host}` answered with more than {MAX_BODY} bytes")),
+        Broken::Http(error) if is_before_sending(&error) => unreachable(&host, &error),
+        Broken::Http(error) => lost(format!("the answer of `{host}` was cut off: {}", root_cause(&error))),
+        Broken::Late => lost(format!("`{host}` gave no answer within {} ms", timeout.as_millis())),
+        Broken::Own(error) => error,
+    })
+}
+
+async fn within<T>(timeout: Duration, step: impl Future<Output = Result<T, Broken>>) -> Result<T, Broken> {
+    tokio::time::timeout(timeout, step).await.unwrap_or(Err(Broken::Late))
+}
+
+/// Sends a body piece by piece.
+async fn fed(
+    (client, mut request): (&reqwest::Client, reqwest::Request),
+    timeout: Duration,
+    secrets: &Secrets,
+    (pieces, sent): (&dyn Pieces, &mut u64),
+) -> Result<Answer, Broken> {
+    let (ready, leaving) = mpsc::channel::<io::Result<Vec<u8>>>(1);
+    let stream = stream::unfold(leaving, |mut leaving| async { Some((leaving.recv().await?, leaving)) });
+    *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
+    let mut answer = pin!(whole(client, request, secrets));
+    let mut next = 0;
+    loop {
+        let room = tokio::select! {
+            biased;
+            // An answer before the end is a refusal.
+            answered = &mut answer => return answered,
+            room = tokio::time::timeout(timeout, ready.reserve()) => room.map_err(|_| Broken::Late)?,
+        };
+        // Nobody takes more of it: the answer says why.
+        let Ok(room) = room else { break };
+        match pieces.piece(next) {
+            Ok(Some((bytes, after))) => {
+                next = after;
+                *sent += bytes.len() as u64;
+                room.send(Ok(bytes));
+            }
+            Ok(None) => break,
+            Err(error) => {
+                room.send(Err(io::ErrorKind::Other.into()));
+                return Err(Broken::Own(error));
+            }
+        }
     }
+    drop(ready);
+    within(timeout, answer).await
+}
+
+/// Gives the body of a success away while it comes.
+#[expect(clippy::disallowed_methods, reason = "one of the two places that send requests")]
+async fn taken(
+    (client, request): (&reqwest::Client, reqwest::Request),
+    timeout: Duration,
+    secrets: &Secrets,
+    sink: &mut dyn Sink,
+) -> Result<Answer, Broken> {
+    let mut response = within(timeout, async { Ok(client.execute(request).await?) }).await?;
+    if !response.status().is_success() {
+        return within(timeout, read(response, secrets)).await;
+    }
+    sink.begin();
+    while let Some(chunk) = within(timeout, async { Ok(response.chunk().await?) }).await? {
+        sink.take(&chunk).map_err(Broken::Own)?;
+    }
+    sink.end().map_err(Broken::Own)?;
+    let (status, mut headers) = (response.status().as_u16(), response.headers().clone());
+    secrets.cut_headers(&mut headers);
+    Ok(Answer { status, headers, json: None, plain: None, body_is_empty: true })
 }
 
 /// `host:port`, the port even where it is the scheme's own: a person compares it with what the network lets through.
@@ -59,6 +132,9 @@ fn lost(message: String) -> ConnectorError {
 enum Broken {
     Http(reqwest::Error),
     TooLarge,
+    Late,
+    /// Of what the request carries.
+    Own(ConnectorError),
 }
 
 impl From<reqwest::Error> for Broken {
@@ -67,13 +143,16 @@ impl From<reqwest::Error> for Broken {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that sends requests")]
+#[expect(clippy::disallowed_methods, reason = "one of the two places that send requests")]
 async fn whole(
     client: &reqwest::Client,
     request: reqwest::Request,
     secrets: &Secrets,
 ) -> Result<Answer, Broken> {
-    let mut response = client.execute(request).await?;
+    read(client.execute(request).await?, secrets).await
+}
+
+async fn read(mut response: reqwest::Response, secrets: &Secrets) -> Result<Answer, Broken> {
     let mut body = Vec::new();
     let is_success = response.status().is_success();
     while let Some(chunk) = response.chunk().await? {

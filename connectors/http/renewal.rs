@@ -8,6 +8,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::BaseUrl;
+use super::carried::Carried;
 use super::client::Inner;
 use super::credentials::{self, ClientAuth, Grant};
 use super::exchange::{address, exchange};
@@ -54,7 +55,9 @@ impl Inner {
         self.counts.read();
         let asked = Instant::now();
         let record = Record::of_token(self.setup.vendor.title, wire.url().path());
-        let answer = exchange(&self.client, wire, self.setup.policy.timeout, &self.secrets).await;
+        let answer =
+            exchange((&self.client, wire), self.setup.policy.timeout, &self.secrets, &mut Carried::Nothing)
+                .await;
         if let Some(record) = record {
             record.end(&answer, &self.secrets).await;
         }
