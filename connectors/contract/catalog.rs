@@ -83,6 +83,8 @@ pub struct Property {
     pub max_length: Option<u32>,
     /// Digits after the point that a number keeps, where the API states it; the destination would round others away.
     pub scale: Option<u32>,
+    /// Texts that cannot be sent, because the API means something else by them.
+    pub reserved: &'static [&'static str],
 }
 
 impl Property {
@@ -98,6 +100,7 @@ impl Property {
             multiple: false,
             max_length: None,
             scale: None,
+            reserved: &[],
         }
     }
 }

@@ -56,6 +56,7 @@ impl DataTests {
                         multiple: false,
                         max_length: None,
                         kept: None,
+                        reserved: &[],
                     };
                     add(column, State::Freshness { max_age: *max_age, newest: None, reader });
                 }

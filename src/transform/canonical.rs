@@ -45,7 +45,7 @@ pub fn encode_cell(
             out.push(b'0');
             Ok(Encoded::Null)
         }
-        Raw::Text(text) if to.kind == FieldType::String && is_any(to) && is_short(text.len(), to) => {
+        Raw::Text(text) if to.kind == FieldType::String && is_sent(text, to) => {
             tagged(b't', text, out);
             Ok(if text.is_empty() { Encoded::EmptyText } else { Encoded::Other })
         }
@@ -85,9 +85,15 @@ pub fn encode_key(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
 /// No number or time is longer as a text.
 const LONGEST_PLAIN: usize = 1_000;
 
-/// Whether every value of the type is taken, texts of any length aside.
+/// Whether every value of the type is taken, texts and digits of any length aside.
 fn is_any(to: &Conversion) -> bool {
-    !to.multiple && to.options.is_empty() && to.kept.is_none() && is_short(LONGEST_PLAIN, to)
+    !to.multiple && to.options.is_empty() && to.reserved.is_empty() && is_short(LONGEST_PLAIN, to)
+}
+
+/// Whether a text is surely taken as it is.
+fn is_sent(text: &[u8], to: &Conversion) -> bool {
+    let is_reserved = || to.reserved.iter().any(|reserved| reserved.as_bytes() == text);
+    !to.multiple && to.options.is_empty() && is_short(text.len(), to) && !is_reserved()
 }
 
 /// Whether a text of so many bytes is surely not too long.
@@ -98,9 +104,13 @@ fn is_short(bytes: usize, to: &Conversion) -> bool {
 /// Appends the bytes of a plain cell; `false` where it isn't one, and then nothing was appended.
 fn is_plain(cell: Cell<'_>, to: &Conversion, out: &mut Vec<u8>) -> bool {
     use FieldType::{Boolean, Date, DateTime, Integer, Number, String};
-    let rounded = |plain: Option<Plain>| match to.scale {
-        Some(scale) => plain.map(|plain| plain.round(scale)),
-        None => plain,
+    let rounded = |plain: Option<Plain>| {
+        let plain = match to.scale {
+            Some(scale) => plain?.round(scale),
+            None => plain?,
+        };
+        let is_kept = to.kept.is_none_or(|kept| plain.decimals() <= kept);
+        is_kept.then_some(plain)
     };
     match (to.kind, cell) {
         (String, Cell::Bool(b)) => is_tagged(b't', if b { b"true" } else { b"false" }, out),

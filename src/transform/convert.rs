@@ -27,6 +27,8 @@ pub struct Conversion {
     pub max_length: Option<u32>,
     /// Digits after the point that the destination keeps.
     pub kept: Option<u32>,
+    /// Texts that the destination means something else by.
+    pub reserved: &'static [&'static str],
 }
 
 impl Conversion {
@@ -41,6 +43,7 @@ impl Conversion {
             multiple: false,
             max_length: None,
             kept: None,
+            reserved: &[],
         }
     }
 }
@@ -294,6 +297,13 @@ fn check(value: Value, cell: Cell<'_>, to: &Conversion) -> Result<Value, Fault> 
             fits(text, to)?;
             if !is_option(text, to) {
                 return Err(not_an_option(text, to));
+            }
+            if to.reserved.contains(&text.as_str()) {
+                return Err(Fault::value(
+                    fault::RESERVED,
+                    cell,
+                    "cannot be sent: the destination takes it for a null",
+                ));
             }
         }
         Value::Number(number) if decimals(number) > to.kept.map_or(usize::MAX, |kept| kept as usize) => {

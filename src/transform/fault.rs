@@ -59,6 +59,7 @@ pub const UNRELATED: &str = "OF-ROW-017";
 pub const TEMPLATE: &str = "OF-ROW-018";
 pub const TEMPLATE_FUEL: &str = "OF-ROW-019";
 pub const TOO_PRECISE: &str = "OF-ROW-020";
+pub const RESERVED: &str = "OF-ROW-021";
 
 /// What `outflow explain` says of each code.
 pub const CODES: &[ErrorEntry] = &[
@@ -161,6 +162,11 @@ pub const CODES: &[ErrorEntry] = &[
         TOO_PRECISE,
         "A number has more digits after the point than the destination's field keeps, so some would be lost unseen.",
         "Round it on purpose, with `scale` on the field in the mapping, or give the field more decimals in the destination.",
+    ),
+    entry(
+        RESERVED,
+        "A text is one by which the destination means something else, such as `#N/A`, by which a job of Salesforce's Bulk API clears a field.",
+        "Change the text in the query; for Salesforce, or leave out `api: bulk`: under `auto` such a row goes by a collection.",
     ),
 ];
 

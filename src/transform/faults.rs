@@ -187,6 +187,12 @@ fn every_code_is_explained_and_reached() {
         convert(Cell::Float(1.5), &Conversion { kept: Some(0), ..Conversion::new(FieldType::Number) })
             .unwrap_err()
             .code,
+        convert(
+            Cell::Text("#N/A"),
+            &Conversion { reserved: &["#N/A"], ..Conversion::new(FieldType::String) },
+        )
+        .unwrap_err()
+        .code,
         constant(
             &json!("x"),
             &Conversion { options: vec!["y".into()], ..Conversion::new(FieldType::String) },

@@ -97,6 +97,11 @@ impl Plain {
         Plain { digits, exponent, ..self }
     }
 
+    /// Digits after the point at most: zeros at the end count, too.
+    pub(super) fn decimals(&self) -> u32 {
+        self.exponent.min(0).unsigned_abs()
+    }
+
     /// The canonical text.
     pub(super) fn text(mut self) -> Option<Text> {
         let mut text = Text { bytes: [b'0'; LONGEST], length: 0 };

@@ -102,5 +102,6 @@ fn conversion(field: &FieldSpec, catalog: &Catalog, timezone: Option<TimeZone>) 
         multiple: property.is_some_and(|p| p.multiple),
         max_length: property.and_then(|p| p.max_length),
         kept: property.and_then(|p| p.scale),
+        reserved: property.map_or(&[], |p| p.reserved),
     }
 }

@@ -156,18 +156,22 @@ fn specs() -> impl Strategy<Value = MappingSpec> {
 }
 
 /// What the destination's catalogue may add to a text field.
+const RESERVED: &[&str] = &["12", "true"];
+
 fn catalogs() -> impl Strategy<Value = Catalog> {
     let options =
         prop_oneof![3 => Just(vec![]), 1 => Just(vec!["1".to_owned(), "x".to_owned(), "b".to_owned()])];
     let length = prop_oneof![3 => Just(None), 1 => Just(Some(8))];
     let scale = prop_oneof![2 => Just(None), 1 => (0..3_u32).prop_map(Some)];
-    let property = (options, any::<bool>(), length, scale);
+    let reserved = prop_oneof![3 => Just(&[][..]), 1 => Just(RESERVED)];
+    let property = (options, any::<bool>(), length, scale, reserved);
     prop::option::of(property).prop_map(|property| {
-        let properties = property.map(|(options, multiple, max_length, scale)| Property {
+        let properties = property.map(|(options, multiple, max_length, scale, reserved)| Property {
             options,
             multiple,
             max_length,
             scale,
+            reserved,
             ..Property::new("f1", FieldType::String)
         });
         Catalog { properties: properties.into_iter().collect(), open: true, ..Catalog::default() }
@@ -211,7 +215,7 @@ proptest! {
 
     /// Rows that nothing is wrong with, so that the hashes are really compared: one cell under every type.
     #[test]
-    fn a_valid_field_has_the_bytes_of_its_value(cell in cells(), kind in prop::sample::select(FieldType::ALL.to_vec()), scale in prop::option::of(0..6_u32)) {
+    fn a_valid_field_has_the_bytes_of_its_value(cell in cells(), kind in prop::sample::select(FieldType::ALL.to_vec()), scale in prop::option::of(0..6_u32), kept in prop::option::of(0..3_u32), length in prop::option::of(Just(8))) {
         let field = |name: &str, from: &str, kind| FieldSpec {
             name: name.into(),
             from: FromSpec::Column(from.into()),
@@ -229,7 +233,8 @@ proptest! {
             timezone: None,
             fields: vec![field("a", "c1", kind), field("id", "c0", FieldType::String)],
         };
-        let mapper = mapper(spec, &Catalog { properties: vec![], open: true, ..Catalog::default() }, None);
+        let property = Property { scale: kept, max_length: length, ..Property::new("a", kind) };
+        let mapper = mapper(spec, &Catalog { properties: vec![property], open: true, ..Catalog::default() }, None);
         let filler = Owned::Cell(Cell::Integer(7));
         let batch = batch(&[filler.clone(), cell, filler.clone(), filler.clone(), filler]);
         let row = batch.rows().next().unwrap();
