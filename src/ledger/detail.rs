@@ -20,7 +20,9 @@ const COLUMNS: &str =
 impl Ledger {
     /// The details of those of `keys` that have any, gone ones included.
     pub fn details(&self, keys: &[KeyHash]) -> Result<HashMap<KeyHash, Detail>> {
-        let keys = keys.to_vec();
+        let mut keys = keys.to_vec();
+        // In the order in which they stand, so that each page is read once.
+        keys.sort_unstable();
         self.owner.look(move |conn| {
             let names = Names::load(conn)?;
             let mut query = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM detail WHERE key = ?1"))?;
@@ -98,14 +100,25 @@ pub(super) struct Writer<'a> {
     any: bool,
     names: Names,
     insert: CachedStatement<'a>,
+    /// Of a row that is there already and keeps its place in the index, which is left alone then.
+    renew: CachedStatement<'a>,
+    /// Rows in a row that were not there.
+    new: u32,
 }
+
+/// After so many new rows the next ones are taken to be new as well.
+const NEW: u32 = 64;
 
 impl<'a> Writer<'a> {
     pub(super) fn new(conn: &'a Connection) -> Attempt<Self> {
         let insert = conn.prepare_cached(&format!(
             "INSERT OR REPLACE INTO detail ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         ))?;
-        Ok(Writer { conn, any: any(conn)?, names: Names::load(conn)?, insert })
+        let renew = conn.prepare_cached(
+            "UPDATE detail SET key_text = ?4, remote_id = ?5, created = ?6, destination_key = ?7, fields = ?8, record = ?9, \
+             sum = ?10 WHERE key = ?1 AND gone = ?2 AND destination_hash = ?3",
+        )?;
+        Ok(Writer { conn, any: any(conn)?, names: Names::load(conn)?, insert, renew, new: 0 })
     }
 
     /// Puts or deletes the details of many keys, in the order of the table: rows that share a page come together.
@@ -136,7 +149,7 @@ impl<'a> Writer<'a> {
         let record = detail.record.as_deref().map(compress).transpose()?;
         let fields = (!fields.is_empty()).then_some(fields);
         let sum = checksum(key, detail, fields.as_deref(), record.as_deref());
-        self.insert.execute(params![
+        let values = params![
             &key.0[..],
             detail.gone,
             detail.destination_hash as i64,
@@ -147,7 +160,13 @@ impl<'a> Writer<'a> {
             fields,
             record,
             sum
-        ])?;
+        ];
+        if self.any && self.new < NEW && self.renew.execute(values)? > 0 {
+            self.new = 0;
+        } else {
+            self.insert.execute(values)?;
+            self.new += 1;
+        }
         self.any = true;
         Ok(())
     }
