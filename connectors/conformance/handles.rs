@@ -79,7 +79,7 @@ async fn a_handle_is_stored_before_anything_arrives(subject: &Observed<'_>) -> R
     let session = open(subject, "run-2").await;
     let store = Store { arrived: subject.arrived, full: false, stored: Mutex::default() };
     let receipt = match session.submit(&changes, &store).await.expect("delivered") {
-        Submitted::Done(receipt) => receipt,
+        Submitted::Done(receipt) | Submitted::Stopped(receipt, _) => receipt,
         Submitted::Pending(handle) => session.settle(&handle, &changes).await.expect("settled"),
     };
     session.finish().await.expect("the run ends");

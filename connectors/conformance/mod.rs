@@ -188,7 +188,7 @@ async fn submit_in(
     let count = changes.len();
     let session = destination.open(target, context).await?;
     let receipt = match session.submit(&changes, &Forgetful).await? {
-        Submitted::Done(receipt) => receipt,
+        Submitted::Done(receipt) | Submitted::Stopped(receipt, _) => receipt,
         Submitted::Pending(handle) => session.settle(&handle, &changes).await?,
     };
     session.finish().await?;

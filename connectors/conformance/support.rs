@@ -78,8 +78,9 @@ pub async fn submit(
     changes: Vec<Change>,
 ) -> Result<Vec<Outcome>, ConnectorError> {
     let session = destination.open(target, RunContext::alone("run", "sync")).await?;
-    let Submitted::Done(receipt) = session.submit(&changes, &Forgetful).await? else {
-        panic!("a job was opened");
+    let receipt = match session.submit(&changes, &Forgetful).await? {
+        Submitted::Done(receipt) | Submitted::Stopped(receipt, _) => receipt,
+        Submitted::Pending(_) => panic!("a job was opened"),
     };
     session.finish().await?;
     Ok(receipt.into_outcomes())

@@ -48,9 +48,29 @@ pub struct Capabilities {
     /// What names an object that is not there is accepted like anything else, so an update or a member of a list that came
     /// to nothing counts as done.
     pub accepts_unseen: bool,
+    /// Another way for large deliveries, such as jobs that are worked through while their sender waits.
+    pub bulk: Option<Bulk>,
     /// A create carries an id of ours by which the destination knows a repeat of it, so that one whose answer was lost is
     /// simply sent again.
     pub repeatable_creates: bool,
+}
+
+/// How many changes go at a time where there are many; what is not said here is as for few.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bulk {
+    /// From so many changes on that can be sent together.
+    pub from: u64,
+    /// Most changes in one batch.
+    pub batch_rows: usize,
+    /// Most bytes in one batch.
+    pub batch_bytes: usize,
+    /// Most batches in flight at once.
+    pub in_flight: usize,
+    /// Requests that a batch takes, about.
+    pub requests: u64,
+    /// A field of the mapping: changes with the same value are put into the same batch, one after another, because they
+    /// would stand in one another's way in different ones.
+    pub together: Option<String>,
 }
 
 impl Capabilities {
@@ -67,6 +87,7 @@ impl Capabilities {
         associations: false,
         accepts_unseen: false,
         repeatable_creates: false,
+        bulk: None,
     };
 
     /// Whether this verb can be asked for.

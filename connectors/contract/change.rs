@@ -1,6 +1,7 @@
 //! What the engine asks of a destination.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{ConnectorError, Kind, Value, ValueRef};
@@ -161,7 +162,15 @@ pub trait BatchSource: Send + Sync {
     ///
     /// # Errors
     /// Those of `look`, and [`Kind::Internal`] when the changes cannot be read.
-    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError>;
+    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError> {
+        self.each_in(0..self.len(), look)
+    }
+
+    /// Shows the changes at these places of that order: a piece of a body that is made while it is sent.
+    ///
+    /// # Errors
+    /// As [`Self::each`], and [`Kind::Internal`] for places beyond the last.
+    fn each_in(&self, places: Range<usize>, look: Look<'_>) -> Result<(), ConnectorError>;
 }
 
 impl BatchSource for Vec<Change> {
@@ -169,9 +178,15 @@ impl BatchSource for Vec<Change> {
         Vec::len(self)
     }
 
-    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError> {
-        self.iter().try_for_each(|change| change.borrowed(&mut *look))
+    fn each_in(&self, places: Range<usize>, look: Look<'_>) -> Result<(), ConnectorError> {
+        let changes = self.get(places).ok_or_else(beyond)?;
+        changes.iter().try_for_each(|change| change.borrowed(&mut *look))
     }
+}
+
+/// A batch was asked for changes that it does not have.
+pub fn beyond() -> ConnectorError {
+    ConnectorError::new(Kind::Internal, "a batch has no changes at these places")
 }
 
 impl FieldValue {

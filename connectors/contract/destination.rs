@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::permission::Always;
@@ -58,6 +59,15 @@ impl fmt::Display for AccountId {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct QuotaOwner(pub String);
 
+/// A span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Its first moment.
+    pub from: Timestamp,
+    /// Its last.
+    pub to: Timestamp,
+}
+
 /// What a session is opened with.
 #[derive(Debug, Clone)]
 pub struct RunContext {
@@ -65,6 +75,9 @@ pub struct RunContext {
     pub run_id: String,
     /// The sync's name.
     pub sync: String,
+    /// When earlier runs wrote that left batches without an answer and without a handle: a job that they made then may be
+    /// there, unknown to anybody.
+    pub unsettled: Option<Window>,
     /// Asked just before each write of the session.
     pub permission: Arc<dyn Permission>,
 }
@@ -72,7 +85,7 @@ pub struct RunContext {
 impl RunContext {
     /// Of a run that nothing can overtake.
     pub fn alone(run_id: impl Into<String>, sync: impl Into<String>) -> Self {
-        RunContext { run_id: run_id.into(), sync: sync.into(), permission: Arc::new(Always) }
+        RunContext { run_id: run_id.into(), sync: sync.into(), unsettled: None, permission: Arc::new(Always) }
     }
 }
 
@@ -95,6 +108,9 @@ pub trait Handles: Send + Sync {
 pub enum Submitted {
     /// Everything is known of the batch.
     Done(Receipt),
+    /// As much is known of the batch as can be: something of it had an effect, and then this failure came, for which nothing
+    /// else may leave. What was not sent is deferred, what a job still works on is unknown.
+    Stopped(Receipt, ConnectorError),
     /// The other side works on it; `settle` fetches the results.
     Pending(RemoteHandle),
 }
@@ -173,6 +189,12 @@ pub trait Destination: Send + Sync {
 
     /// The object's fields.
     async fn catalog(&self, target: &Target) -> Result<Catalog, ConnectorError>;
+
+    /// What sending so many changes in so many batches of the way for large deliveries takes of what the account allows for
+    /// that, in a sentence for a preview; `None` where nothing but requests counts.
+    async fn allowance(&self, _batches: u64, _changes: u64) -> Result<Option<String>, ConnectorError> {
+        Ok(None)
+    }
 
     /// What stands under these destination keys, by a strongly consistent read; one answer per key.
     /// Used for creates that a crash left unknown.

@@ -128,12 +128,12 @@ mod value;
 mod value_ref;
 
 pub use association::{Association, AssociationKind};
-pub use capability::{Capabilities, DeleteKind, RateLimit};
+pub use capability::{Bulk, Capabilities, DeleteKind, RateLimit};
 pub use catalog::{Catalog, FieldType, Property};
-pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, OneVerb, Verb};
+pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, OneVerb, Verb, beyond};
 pub use destination::{
     AccountId, Connected, Destination, Handles, Lookup, Normaliser, QuotaOwner, RemoteHandle, RunContext,
-    Session, Submitted, Target, Traffic, fold, folded,
+    Session, Submitted, Target, Traffic, Window, fold, folded,
 };
 pub use error::{ConnectorError, Kind, Retry};
 pub use permission::Permission;

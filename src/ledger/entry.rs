@@ -98,6 +98,19 @@ pub struct Detail {
     pub gone: bool,
 }
 
+impl Detail {
+    /// What is about the object, without its fields and keys.
+    pub fn of_object(&self) -> Self {
+        Detail {
+            remote_id: self.remote_id.clone(),
+            created: self.created,
+            destination_hash: self.destination_hash,
+            gone: self.gone,
+            ..Detail::default()
+        }
+    }
+}
+
 /// One key of an intent; *dirty* until an acknowledgement, or a rejection known to have had no effect, cleans it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntentEntry<T = String> {

@@ -106,10 +106,13 @@ fn removal(capabilities: &Capabilities) -> String {
 
 fn batch(capabilities: &Capabilities) -> String {
     let rows = super::format::plural(capabilities.batch_rows as u64, "row");
-    match capabilities.batch_bytes {
+    let few = match capabilities.batch_bytes {
         Some(most) => format!("{rows}, {}", super::format::bytes(most as u64)),
         None => rows,
-    }
+    };
+    let Some(bulk) = &capabilities.bulk else { return few };
+    let (rows, bytes) = (bulk.batch_rows as u64, bulk.batch_bytes as u64);
+    format!("{few}; in bulk {}, {}", super::format::plural(rows, "row"), super::format::bytes(bytes))
 }
 
 /// `190/10s`, as `limits` writes it.
@@ -125,6 +128,9 @@ fn object(connector: &Connector) -> Json {
             "batch_rows": c.batch_rows,
             "batch_bytes": c.batch_bytes,
             "in_flight": c.in_flight,
+            "bulk": c.bulk.as_ref().map(|bulk| json!({
+                "from": bulk.from, "batch_rows": bulk.batch_rows, "batch_bytes": bulk.batch_bytes, "in_flight": bulk.in_flight,
+            })),
             "rate": c.rate.map(rate),
             "removes": removal(&c),
             "remote_ids": c.remote_ids,

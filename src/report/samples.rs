@@ -97,6 +97,7 @@ pub fn preview() -> SyncReport {
             forecast,
             would_hold: None,
             scales: BTreeMap::from([("lifetime_value".to_owned(), 2)]),
+            in_bulk: Default::default(),
             creates: Vec::new(),
         }),
         faults: vec![fault],

@@ -99,6 +99,7 @@ pub struct Preview {
     pub scales: BTreeMap<String, u32>,
     /// Fields of the object that the run would create first.
     pub creates: Vec<Property>,
+    pub in_bulk: InBulk,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -128,6 +129,13 @@ pub struct Forecast {
     pub seconds: f64,
     /// Of the daily quota; null where none is known.
     pub quota_percent: Option<f64>,
+}
+
+/// Of what is sent in bulk: batches, and the changes in them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InBulk {
+    pub batches: u64,
+    pub changes: u64,
 }
 
 /// An invalid row as text output shows it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outflow_connectors::contract::RateLimit;
+use outflow_connectors::contract::{Bulk, RateLimit};
 
 use super::backfill::Pace;
 use super::bookkeeping;
@@ -58,13 +58,28 @@ impl Work<'_> {
         })
     }
 
+    /// How changes are cut where nobody knows how many there are.
     pub(super) fn shape(&self) -> Shape {
+        self.shape_of(0)
+    }
+
+    /// Whether so many changes go by the destination's way for large deliveries.
+    pub(super) fn bulk(&self, changes: u64) -> Option<&Bulk> {
+        self.resolved.capabilities.bulk.as_ref().filter(|bulk| changes >= bulk.from)
+    }
+
+    /// How so many changes are cut.
+    pub(super) fn shape_of(&self, changes: u64) -> Shape {
         let (capabilities, delivery) = (&self.resolved.capabilities, &self.context.sync.delivery);
+        let (rows, bytes, in_flight) = match self.bulk(changes) {
+            Some(bulk) => (bulk.batch_rows, Some(bulk.batch_bytes), bulk.in_flight),
+            None => (capabilities.batch_rows, capabilities.batch_bytes, capabilities.in_flight),
+        };
         let most = |limit: usize, asked: Option<usize>| asked.map_or(limit, |asked| asked.min(limit)).max(1);
         Shape {
-            batch_rows: most(capabilities.batch_rows, delivery.batch_rows),
-            batch_bytes: most(capabilities.batch_bytes.unwrap_or(8 << 20), delivery.batch_bytes),
-            in_flight: most(capabilities.in_flight, delivery.concurrency),
+            batch_rows: most(rows, delivery.batch_rows),
+            batch_bytes: most(bytes.unwrap_or(8 << 20), delivery.batch_bytes),
+            in_flight: most(in_flight, delivery.concurrency),
             rate: slower(delivery.rate, self.context.options.backfill.as_ref().map(|asked| asked.pace)),
             max_rejected: self.context.sync.guards.max_rejected,
             links: self.resolved.target.associations.len(),

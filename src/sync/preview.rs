@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::deliver::{Cutter, Shape, size};
 use super::diff::{Candidate, Class, Delta, unnamed};
-use super::event::{Forecast, Op, Preview, SampleChange};
+use super::event::{Forecast, InBulk, Op, Preview, SampleChange};
 use super::known::Memory;
 use super::plan::{Items, Plan};
 use super::spec::MappingSpec;
@@ -97,6 +97,9 @@ const PUNCTUATION: u64 = 4;
 /// Seconds a request is taken to last where nothing better is known.
 const LATENCY: f64 = 0.2;
 
+/// How the changes of a phase are cut, and requests that each batch takes.
+pub type Cut<'a> = &'a dyn Fn(u64) -> (Shape, u64);
+
 /// What sending the plan takes: requests, bytes, seconds, and the share of a daily budget.
 ///
 /// # Errors
@@ -104,17 +107,22 @@ const LATENCY: f64 = 0.2;
 pub fn forecast(
     (delta, plan): (&Delta, &Plan),
     spec: &MappingSpec,
-    shape: &Shape,
+    cut: Cut<'_>,
     capabilities: &Capabilities,
     daily: Option<u64>,
-) -> Result<Forecast> {
+) -> Result<(Forecast, InBulk)> {
     let names = OVERHEAD + spec.fields.iter().map(|field| field.name.len() as u64 + PUNCTUATION).sum::<u64>();
-    let mut forecast = Forecast::default();
+    let (mut forecast, mut in_bulk) = (Forecast::default(), InBulk::default());
+    let mut seconds: f64 = 0.0;
     for phase in &plan.phases {
-        let mut cutter = Cutter::new(shape);
+        let (shape, each) = cut(phase.len);
+        let (mut cutter, before) = (Cutter::new(&shape), forecast.requests);
         let mut add = |in_spool: Option<u64>| {
             let batches = u64::from(cutter.cuts(in_spool.map_or(64, |bytes| bytes as usize)));
-            forecast.requests += batches * if in_spool.is_some() { 1 + shape.links as u64 } else { 1 };
+            forecast.requests += batches * if in_spool.is_some() { each + shape.links as u64 } else { each };
+            if each > 1 {
+                in_bulk = InBulk { batches: in_bulk.batches + batches, changes: in_bulk.changes + 1 };
+            }
             forecast.bytes += in_spool.map_or(OVERHEAD, |bytes| bytes + names);
         };
         match &phase.items {
@@ -126,16 +134,16 @@ pub fn forecast(
             Items::Narrow => bulk_sizes(delta, (phase.len, true), |bytes| add(Some(bytes)))?,
             Items::Removals => (0..phase.len).for_each(|_| add(None)),
         }
+        seconds += (forecast.requests - before) as f64 * LATENCY / shape.in_flight.max(1) as f64;
     }
     let requests = forecast.requests as f64;
-    let mut seconds = requests * LATENCY / shape.in_flight.max(1) as f64;
-    for rate in [capabilities.rate, shape.rate].into_iter().flatten() {
+    for rate in [capabilities.rate, cut(0).0.rate].into_iter().flatten() {
         let beyond = forecast.requests.saturating_sub(u64::from(rate.requests)) as f64;
         seconds = seconds.max(beyond * rate.per.as_secs_f64() / f64::from(rate.requests.max(1)));
     }
     forecast.seconds = seconds;
     forecast.quota_percent = daily.filter(|daily| *daily > 0).map(|daily| requests * 100.0 / daily as f64);
-    Ok(forecast)
+    Ok((forecast, in_bulk))
 }
 
 fn bulk_sizes(delta: &Delta, (most, narrow): (u64, bool), mut each: impl FnMut(u64)) -> Result<()> {

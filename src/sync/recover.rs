@@ -2,9 +2,11 @@
 //! again with its current record.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use outflow_connectors::contract::{
     BatchSource, Change, ConnectorError, Destination, Look, Lookup, Outcome, RemoteHandle, Session, Target,
+    beyond,
 };
 use outflow_connectors::rehearsal::point;
 
@@ -230,8 +232,8 @@ impl BatchSource for LostBatch<'_> {
         self.intent.entries.len()
     }
 
-    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError> {
-        for entry in &self.intent.entries {
+    fn each_in(&self, places: Range<usize>, look: Look<'_>) -> Result<(), ConnectorError> {
+        for entry in self.intent.entries.get(places).ok_or_else(beyond)? {
             let change = Change {
                 verb: self.intent.verb,
                 destination_key: destination_key(&self.target.match_on, Some(&entry.destination_key)),

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use outflow_connectors::contract::{Destination, RunContext, Session, Source};
+use outflow_connectors::contract::{Destination, RunContext, Session, Source, Window};
 use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 
@@ -15,7 +16,7 @@ use super::check::DataTests;
 use super::context::Context;
 use super::deliver::{Begun, Job};
 use super::diff::{Baseline, Delta, Differ};
-use super::event::{Event, Preview, Status, SyncReport};
+use super::event::{Event, InBulk, Preview, Status, SyncReport};
 use super::extract::{Intake, extract};
 use super::finish;
 use super::known::{Memory, gather};
@@ -215,6 +216,7 @@ impl<'a> Work<'a> {
             _ => {
                 let preview = block_in_place(|| self.preview(&delta, &plan, &memory))?;
                 report.notes.extend(preview.creates.iter().map(missing::said));
+                report.notes.extend(self.allowance(preview.in_bulk).await?);
                 report.preview = Some(Preview { would_hold: held, ..preview });
                 Ok(())
             }
@@ -230,9 +232,19 @@ impl<'a> Work<'a> {
     /// A session of the run, or of the part of it, that has this id.
     pub(super) async fn session_as(&self, run_id: &str, right: RunPermission) -> Result<Box<dyn Session>> {
         let (run_id, sync) = (run_id.to_owned(), self.context.sync.name.clone());
-        let context = RunContext { run_id, sync, permission: Arc::new(right) };
+        let unsettled = block_in_place(|| self.unsettled())?;
+        let context = RunContext { run_id, sync, unsettled, permission: Arc::new(right) };
         let session = self.destination.open(&self.resolved.target, context).await;
         session.map_err(|error| Error::destination(&error))
+    }
+
+    /// When runs wrote that left batches of which neither an answer nor a handle is known.
+    fn unsettled(&self) -> Result<Option<Window>> {
+        let Some(ledger) = &self.state.ledger else { return Ok(None) };
+        let intents = ledger.open_intents()?;
+        let runs = intents.iter().filter(|intent| intent.handle.is_none()).map(|intent| &intent.run_id);
+        let from = runs.filter_map(|run| begun_at(run)).min();
+        Ok(from.map(|from| Window { from, to: Timestamp::now() }))
     }
 
     pub(super) async fn recover(&self, session: Option<&dyn Session>) -> Result<Recovered> {
@@ -325,6 +337,14 @@ impl<'a> Work<'a> {
         Space::new(&folder, project.spool_max, project.spool_memory)
     }
 
+    /// What sending so much in bulk takes of what the destination allows for that.
+    async fn allowance(&self, InBulk { batches, changes }: InBulk) -> Result<Option<String>> {
+        if batches == 0 {
+            return Ok(None);
+        }
+        self.destination.allowance(batches, changes).await.map_err(|error| Error::destination(&error))
+    }
+
     pub(super) fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
         let mut preview = preview::preview(delta, memory)?;
         let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
@@ -332,9 +352,16 @@ impl<'a> Work<'a> {
             preview.creates.clone_from(&self.resolved.target.missing);
         }
         let daily = self.destination.daily_budget();
-        preview.forecast = preview::forecast((delta, plan), spec, &self.shape(), capabilities, daily)?;
+        let cut = |changes| (self.shape_of(changes), self.bulk(changes).map_or(1, |bulk| bulk.requests));
+        (preview.forecast, preview.in_bulk) =
+            preview::forecast((delta, plan), spec, &cut, capabilities, daily)?;
         Ok(preview)
     }
+}
+
+/// When a run began, by its name: `20260727T064501Z-1a2b3c`.
+fn begun_at(run: &str) -> Option<Timestamp> {
+    run.split('-').next()?.parse().ok()
 }
 
 pub(super) fn defect() -> Error {
@@ -343,4 +370,17 @@ pub(super) fn defect() -> Error {
         ErrorKind::Internal,
         "the mapping does not bind twice; this is a defect of outflow",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runs_name_says_when_it_began() {
+        let began = Some("2026-07-27T06:45:01Z".parse().unwrap());
+        assert_eq!(begun_at("20260727T064501Z-1a2b3c"), began);
+        assert_eq!(begun_at("20260727T064501Z-1a2b3c-7"), began, "a part of a backfill");
+        assert_eq!(begun_at("odd"), None);
+    }
 }

@@ -123,7 +123,11 @@ fn a_batch_that_cannot_be_written_leaves_nothing() {
         fn len(&self) -> usize {
             4
         }
-        fn each(&self, look: crate::contract::Look<'_>) -> Result<(), ConnectorError> {
+        fn each_in(
+            &self,
+            _: std::ops::Range<usize>,
+            look: crate::contract::Look<'_>,
+        ) -> Result<(), ConnectorError> {
             changes()[..2].to_vec().each(look)?;
             Err(ConnectorError::new(Kind::Internal, "the spool is gone"))
         }

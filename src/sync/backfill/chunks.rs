@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::ledger::{KeyHash, Ledger, Salt, Tags};
 use crate::sync::Cancel;
 use crate::sync::bookkeeping;
-use crate::sync::deliver::{Batches, Delivery, Ended, Feed, Gate, Journal, Progress, Queue, Records, Watch};
+use crate::sync::deliver::{
+    Batches, Delivery, Ended, Feed, Gate, Journal, Progress, Queue, Records, Shape, Watch,
+};
 use crate::sync::diff::{Delta, Sighting};
 use crate::sync::event::{Counts, Event, SyncReport};
 use crate::sync::finish;
@@ -44,6 +46,7 @@ pub struct Sending<'a> {
     sent: u64,
     /// Rows of the next chunk.
     size: usize,
+    pub(super) shape: Shape,
     /// Of all chunks, for they keep one pace.
     gate: Gate,
     absent: u64,
@@ -94,7 +97,7 @@ impl<'a> Sending<'a> {
         let before = Before { tags, dirty, epoch };
         let listed = plan.phases.iter().filter(|phase| matches!(phase.items, Items::Listed(_)));
         let listed = listed.map(|phase| phase.len).sum();
-        let shape = work.shape();
+        let shape = work.shape_of(order.len());
         let (size, gate) = (first_size(&shape), Gate::new(shape.in_flight, shape.rate));
         let meter = Meter::new(work.destination.traffic().writes);
         Sending {
@@ -110,6 +113,7 @@ impl<'a> Sending<'a> {
             listed,
             sent: 0,
             size,
+            shape,
             gate,
             absent: 0,
             chunks: 0,
@@ -275,7 +279,7 @@ impl<'a> Sending<'a> {
         report.counts.add(&counts);
         self.sent += counts.sent;
         self.absent += chunk.absent;
-        self.size = next_size(self.size, (counts.sent, chunk.took), self.work.shape().batch_rows);
+        self.size = next_size(self.size, (counts.sent, chunk.took), self.shape.batch_rows);
         self.tell_pace();
     }
 
@@ -335,7 +339,7 @@ impl<'a> Sending<'a> {
         let (id, right) =
             (format!("{}-{}", self.running.run_id, self.chunks), RunPermission::new(&turn.open.lease, &stop));
         let session = self.work.session_as(&id, right).await?;
-        let (shape, keeping) = (self.work.shape(), self.work.keeping(&turn.open));
+        let (shape, keeping) = (self.shape, self.work.keeping(&turn.open));
         let observer = Onward { observer: context.observer, before: self.sent };
         let watch = Watch::new(shape.max_rejected);
         let delivery = Delivery {

@@ -60,7 +60,7 @@ impl Sending<'_> {
 
     /// Says what binds.
     pub(super) fn tell_pace(&self) {
-        let (context, shape) = (self.work.context, self.work.shape());
+        let (context, shape) = (self.work.context, &self.shape);
         let rates: Vec<_> =
             [shape.rate, self.work.resolved.capabilities.rate].into_iter().flatten().collect();
         let left = (self.order.len() - self.at).div_ceil(shape.batch_rows as u64);

@@ -58,6 +58,15 @@ pub fn judge(answer: Result<Receipt, ConnectorError>, changes: usize) -> (Answer
     }
 }
 
+/// What a failure says of the batches after it, where its own batch has its outcomes.
+pub fn halts(error: &ConnectorError) -> Halt {
+    match error.kind {
+        Kind::Ambiguous => Halt::Unanswered(Error::destination(error)),
+        Kind::Rejected | Kind::Revoked => Halt::GoOn,
+        _ => Halt::Stop(Error::destination(error)),
+    }
+}
+
 /// First attempts answered, and refused among them.
 pub fn first_attempts(items: &[Item], answer: &Answer) -> (u64, u64) {
     let Answer::Outcomes(outcomes) = answer else { return (0, 0) };

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use outflow_connectors::contract::{
-    BatchSource, Change, ChangeRef, ConnectorError, FieldRef, FieldValue, Kind, Look, Value, Verb,
+    BatchSource, Change, ChangeRef, ConnectorError, FieldRef, FieldValue, Kind, Look, Value, Verb, beyond,
 };
 
 use super::feed::size;
@@ -34,7 +34,7 @@ pub struct Batch<'a> {
 }
 
 /// Bytes of the spool that are in memory for one batch.
-const KEPT: usize = 16 << 20;
+const KEPT: usize = 4 << 20;
 
 impl<'a> Batch<'a> {
     /// # Errors
@@ -54,30 +54,41 @@ impl<'a> Batch<'a> {
 
     /// All items with their records: at once where they are in memory, else so many at a time as may be.
     pub fn windows(&self) -> impl Iterator<Item = Result<Window<'_>>> {
-        self.cut().into_iter().map(|range| {
-            let items = &self.items[range];
-            let loaded = match &self.loaded {
-                Some(loaded) => Cow::Borrowed(loaded),
-                None => Cow::Owned(self.records.load(items)?),
+        self.windows_of(0..self.items.len())
+    }
+
+    /// The items at these places, likewise.
+    fn windows_of(&self, places: Range<usize>) -> impl Iterator<Item = Result<Window<'_>>> {
+        self.cut(places).into_iter().map(|range| {
+            let items = &self.items[range.clone()];
+            let (loaded, skipped) = match &self.loaded {
+                Some(loaded) => (Cow::Borrowed(loaded), self.with_records(0..range.start)),
+                None => (Cow::Owned(self.records.load(items)?), 0),
             };
-            Ok(Window { records: self.records, items, loaded })
+            Ok(Window { records: self.records, items, loaded, skipped })
         })
     }
 
-    fn cut(&self) -> Vec<Range<usize>> {
+    /// How many of the items at these places have a record.
+    fn with_records(&self, places: Range<usize>) -> usize {
+        self.items[places].iter().filter(|item| item.place.is_some()).count()
+    }
+
+    fn cut(&self, places: Range<usize>) -> Vec<Range<usize>> {
         if self.loaded.is_some() {
-            return vec![0..self.items.len()];
+            return vec![places];
         }
         let mut windows = Vec::new();
-        let (mut start, mut bytes) = (0, 0);
-        for (position, item) in self.items.iter().enumerate() {
-            if bytes + size(item) > KEPT && position > start {
+        let (mut start, mut bytes) = (places.start, 0);
+        for position in places.clone() {
+            let more = size(&self.items[position]);
+            if bytes + more > KEPT && position > start {
                 windows.push(start..position);
                 (start, bytes) = (position, 0);
             }
-            bytes += size(item);
+            bytes += more;
         }
-        windows.push(start..self.items.len());
+        windows.push(start..places.end);
         windows
     }
 
@@ -115,12 +126,14 @@ pub struct Window<'b> {
     records: Records<'b>,
     items: &'b [Item],
     loaded: Cow<'b, Loaded>,
+    /// Records before those of the items.
+    skipped: usize,
 }
 
 impl Window<'_> {
     /// The items in their order, each with its record, if it has one.
     pub fn iter(&self) -> impl Iterator<Item = (&Item, Result<Option<Stored<'_>>>)> {
-        let mut index = 0..;
+        let mut index = self.skipped..;
         self.items.iter().map(move |item| {
             let record = item.place.and_then(|place| Some(self.loaded.get(index.next()?, place)));
             (item, record.transpose().map_err(|error| self.records.spool.damaged(&error)))
@@ -211,9 +224,12 @@ impl BatchSource for Batch<'_> {
         self.items.len()
     }
 
-    fn each(&self, look: Look<'_>) -> Result<(), ConnectorError> {
+    fn each_in(&self, places: Range<usize>, look: Look<'_>) -> Result<(), ConnectorError> {
         let unreadable = |error: Error| ConnectorError::new(Kind::Internal, error.message);
-        for window in self.windows() {
+        if places.end > self.items.len() {
+            return Err(beyond());
+        }
+        for window in self.windows_of(places) {
             let window = window.map_err(unreadable)?;
             let (mut key, mut fields) = (Vec::new(), Vec::new());
             for (item, record) in window.iter() {

@@ -15,7 +15,7 @@ use tokio::task::block_in_place;
 use tokio::time::Instant;
 
 use super::acknowledge::Keeping;
-use super::answer::{Answer, Halt, first_attempts, judge};
+use super::answer::{Answer, Halt, first_attempts, halts, judge};
 use super::batch::Batch;
 use super::gate::Gate;
 use super::journal::Journal;
@@ -57,17 +57,26 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Batches under way at once: as many as are in flight wait for the disk before and after it, so that a free place
-    /// never does.
+    /// Batches under way at once: some wait for the disk before and after they are in flight, so that a free place never
+    /// does; of large ones, one.
     fn ready(&self) -> usize {
-        2 * self.in_flight
+        self.in_flight + self.in_flight.min(AHEAD / self.batch_rows.max(1)).max(1)
     }
 }
+
+/// Rows that are made ready ahead of their place, about.
+const AHEAD: usize = 10_000;
 
 /// Time that all batches in flight get to settle after an interrupt.
 const SETTLE: Duration = Duration::from_secs(30);
 
 impl Delivery<'_> {
+    /// What follows is cut this way, at the same pace.
+    pub fn shape_as(&mut self, shape: Shape) {
+        self.gate = self.gate.next(shape.in_flight);
+        self.shape = shape;
+    }
+
     /// Sends all batches of the queue. Counts of what was settled come back whatever happened; what the queue still has
     /// afterwards was not sent. `awaited` are the keys that a later change waits for.
     pub async fn send_all(&self, queue: &mut Queue<'_>, progress: &mut Progress, awaited: &HashSet<KeyHash>) {
@@ -141,13 +150,15 @@ impl Delivery<'_> {
         block_in_place(|| self.lease.check())?;
         point("deliver.send");
         let handles = StoredHandles { ledger: self.ledger, batch: id };
-        let answer = match self.session.submit(batch, &handles).await {
-            Ok(Submitted::Done(receipt)) => Ok(receipt),
-            Ok(Submitted::Pending(handle)) => self.session.settle(&handle, batch).await,
-            Err(error) => Err(error),
+        let (answer, stopped) = match self.session.submit(batch, &handles).await {
+            Ok(Submitted::Done(receipt)) => (Ok(receipt), None),
+            Ok(Submitted::Stopped(receipt, error)) => (Ok(receipt), Some(error)),
+            Ok(Submitted::Pending(handle)) => (self.session.settle(&handle, batch).await, None),
+            Err(error) => (Err(error), None),
         };
         point("deliver.answered");
         let (answer, halt) = judge(answer, batch.items.len());
+        let halt = stopped.map_or(halt, |error| halts(&error));
         // A lease that was lost meanwhile ends the run, whatever came of this batch.
         let halt = block_in_place(|| self.lease.check()).map_or_else(Halt::Stop, |()| halt);
         // Before the next batch takes the place.

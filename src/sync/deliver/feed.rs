@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 use outflow_connectors::contract::Verb;
 
 use super::delivery::Shape;
+use super::together::Order;
 use crate::error::Result;
-use crate::sync::diff::Delta;
+use crate::ledger::Detail;
+use crate::sync::diff::{Candidate, Delta};
 use crate::sync::known::Memory;
 use crate::sync::plan::{Farewell, Item, Items, Phase, Rules, object_of, record, removal};
 use crate::sync::spool::CHUNK;
@@ -25,7 +27,9 @@ pub struct Feed<'a> {
 pub struct Changes<'a> {
     feed: Feed<'a>,
     phase: &'a Phase,
-    /// Position in the list, among the candidates or among the vanished.
+    /// The order in which the candidates leave, where it is not that of the extract.
+    order: Option<Order>,
+    /// Position in the list, in the order, among the candidates or among the vanished.
     next: u64,
     left: u64,
     ready: VecDeque<Item>,
@@ -33,15 +37,26 @@ pub struct Changes<'a> {
 
 impl<'a> Feed<'a> {
     pub fn changes(self, phase: &'a Phase) -> Changes<'a> {
-        Changes { feed: self, phase, next: 0, left: phase.len, ready: VecDeque::new() }
+        Changes { feed: self, phase, order: None, next: 0, left: phase.len, ready: VecDeque::new() }
+    }
+
+    fn ordered(&self, (order, from): (&Order, u64), narrow: bool) -> Result<(u64, Vec<Item>)> {
+        let (candidates, groups) = order.candidates(self.delta, from, CHUNK)?;
+        let mut items = self.items(&candidates, narrow)?;
+        items.iter_mut().zip(groups).for_each(|(item, group)| item.group = group);
+        Ok((candidates.len() as u64, items))
     }
 
     fn bulk(&self, from: u64, narrow: bool) -> Result<(u64, Vec<Item>)> {
         let mut candidates = self.delta.candidates.slice(from, CHUNK)?;
         let read = candidates.len() as u64;
         candidates.retain(|candidate| candidate.bulk && candidate.narrow == narrow);
+        Ok((read, self.items(&candidates, narrow)?))
+    }
+
+    fn items(&self, candidates: &[Candidate], narrow: bool) -> Result<Vec<Item>> {
         let verb = if narrow { Verb::Update } else { self.rules.verb() };
-        let details = self.memory.details_of(&candidates)?;
+        let details = self.memory.details_of(candidates)?;
         let keys: Vec<_> = candidates.iter().map(|c| c.head.key).collect();
         let refusals = self.memory.refusals(&keys)?;
         let items = candidates.iter().map(|candidate| {
@@ -49,9 +64,14 @@ impl<'a> Feed<'a> {
             let refusal = refusals.get(key);
             let detail = object_of(details.get(key), refusal);
             let remote_id = detail.and_then(|detail| detail.remote_id.clone());
-            Item { narrow, ..record(candidate, verb, remote_id, (detail, refusal)) }
+            // The hashes of its fields say what a narrow change leaves out; all else comes with the record.
+            let known = match narrow {
+                true => detail.cloned(),
+                false => detail.map(Detail::of_object),
+            };
+            Item { narrow, ..record(candidate, verb, remote_id, (known.as_ref(), refusal)) }
         });
-        Ok((read, items.collect()))
+        Ok(items.collect())
     }
 
     fn removals(&self, from: u64) -> Result<(u64, Vec<Item>)> {
@@ -73,6 +93,11 @@ impl<'a> Feed<'a> {
 }
 
 impl Changes<'_> {
+    /// The same changes in another order.
+    pub fn in_order(self, order: Option<Order>) -> Self {
+        Changes { order, ..self }
+    }
+
     /// Changes that were not given out yet.
     pub fn left(&self) -> u64 {
         self.left
@@ -88,8 +113,13 @@ impl Changes<'_> {
                     let items: Vec<Item> = rest.take(CHUNK).cloned().collect();
                     (items.len() as u64, items)
                 }
-                Items::Bulk => self.feed.bulk(self.next, false)?,
-                Items::Narrow => self.feed.bulk(self.next, true)?,
+                Items::Bulk | Items::Narrow => {
+                    let narrow = matches!(self.phase.items, Items::Narrow);
+                    match &self.order {
+                        Some(order) => self.feed.ordered((order, self.next), narrow)?,
+                        None => self.feed.bulk(self.next, narrow)?,
+                    }
+                }
                 Items::Removals => self.feed.removals(self.next)?,
             };
             if read == 0 {
@@ -131,6 +161,11 @@ impl Cutter {
         }
         !fits
     }
+
+    /// A change of this size comes into the batch in any case.
+    fn add(&mut self, bytes: usize) {
+        (self.rows, self.bytes) = (self.rows + 1, self.bytes + bytes);
+    }
 }
 
 /// Bytes that a change takes in a request, as far as that is known.
@@ -142,8 +177,8 @@ pub fn size(item: &Item) -> usize {
 pub struct Batches<'a> {
     changes: Changes<'a>,
     cutter: Cutter,
-    /// Begins the next batch.
-    first: Option<Item>,
+    /// Begin the next batch.
+    first: Vec<Item>,
     /// Waits for a change that was not delivered.
     is_blocked: Box<dyn Fn(&Item) -> bool + Send + 'a>,
     /// Changes left out because what they wait for was not delivered.
@@ -153,25 +188,27 @@ pub struct Batches<'a> {
 impl<'a> Batches<'a> {
     pub fn new(changes: Changes<'a>, shape: &Shape, is_blocked: impl Fn(&Item) -> bool + Send + 'a) -> Self {
         let cutter = Cutter::new(shape);
-        Batches { changes, cutter, first: None, is_blocked: Box::new(is_blocked), blocked: 0 }
+        Batches { changes, cutter, first: Vec::new(), is_blocked: Box::new(is_blocked), blocked: 0 }
     }
 
     /// Changes that were not given out yet.
     pub fn left(&self) -> u64 {
-        self.changes.left() + u64::from(self.first.is_some())
+        self.changes.left() + self.first.len() as u64
     }
 
     /// # Errors
     /// As [`Changes::next`].
     pub fn next(&mut self) -> Result<Option<Vec<Item>>> {
-        let mut batch: Vec<Item> = self.first.take().into_iter().collect();
+        let mut batch = std::mem::take(&mut self.first);
         while let Some(item) = self.changes.next()? {
             if (self.is_blocked)(&item) {
                 self.blocked += 1;
                 continue;
             }
             if self.cutter.cuts(size(&item)) && !batch.is_empty() {
-                self.first = Some(item);
+                self.first = batch.split_off(whole_groups(&batch, item.group));
+                self.first.iter().for_each(|item| self.cutter.add(size(item)));
+                self.first.push(item);
                 break;
             }
             batch.push(item);
@@ -180,9 +217,38 @@ impl<'a> Batches<'a> {
     }
 }
 
+/// Where a batch ends before a change of this group, so that the group is not torn apart; a group that is most of the batch is.
+fn whole_groups(batch: &[Item], group: u32) -> usize {
+    let others = batch.iter().rposition(|item| item.group != group).map_or(0, |at| at + 1);
+    if group == 0 || others < batch.len() / 2 { batch.len() } else { others }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::{KeyHash, RecordHash};
+    use crate::sync::diff::Head;
+    use crate::sync::plan::of_head;
+    use crate::sync::spool::Place;
+
+    fn item(group: u32) -> Item {
+        let (key, place) = (KeyHash([1; 16]), Place { offset: 0, len: 10 });
+        let head = Head { key, fingerprint: RecordHash([2; 16]), destination_hash: 3, place, row: 0 };
+        Item { group, ..of_head(&head, Verb::Upsert, None, (None, None)) }
+    }
+
+    #[test]
+    fn a_group_stays_whole_unless_it_is_most_of_a_batch() {
+        let kept = |groups: &[u32], next: u32| {
+            let batch: Vec<Item> = groups.iter().map(|group| item(*group)).collect();
+            whole_groups(&batch, next)
+        };
+        assert_eq!(kept(&[0, 0, 0], 0), 3, "what is in no group is cut anywhere");
+        assert_eq!(kept(&[1, 1, 1], 2), 3, "the next group begins the next batch");
+        assert_eq!(kept(&[1, 1, 1, 2, 2], 2), 3, "and takes those of it along that came before");
+        assert_eq!(kept(&[1, 2, 2, 2, 2], 2), 5, "but a group that is most of the batch is torn");
+        assert_eq!(kept(&[2, 2, 2, 2], 2), 4);
+    }
 
     #[test]
     fn batches_are_cut_by_rows_and_bytes() {

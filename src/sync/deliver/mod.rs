@@ -12,6 +12,7 @@ mod progress;
 mod queue;
 mod sending;
 mod streaming;
+mod together;
 
 pub use acknowledge::Keeping;
 pub use batch::Records;

@@ -14,6 +14,7 @@ use super::gate::Gate;
 use super::journal::Journal;
 use super::progress::{Ended, Progress, Watch};
 use super::queue::Queue;
+use super::together::Order;
 use crate::error::{Error, Result};
 use crate::project::{Bound, Mode};
 use crate::sync::bookkeeping;
@@ -22,7 +23,7 @@ use crate::sync::diff::Delta;
 use crate::sync::event::{Event, SyncReport};
 use crate::sync::finish;
 use crate::sync::known::Memory;
-use crate::sync::plan::{Item, Plan};
+use crate::sync::plan::{Item, Items, Phase, Plan};
 use crate::sync::run::Work;
 use crate::sync::state::OpenRun;
 
@@ -93,6 +94,19 @@ impl Work<'_> {
         })
     }
 
+    /// The order in which a phase's changes leave, where it is not that of the extract.
+    fn order(&self, delta: &Delta, phase: &Phase) -> Result<Option<Order>> {
+        let narrow = match phase.items {
+            Items::Bulk => false,
+            Items::Narrow => true,
+            Items::Listed(_) | Items::Removals => return Ok(None),
+        };
+        let together = self.bulk(phase.len).and_then(|bulk| bulk.together.as_deref());
+        let fields = &delta.mapper.spec.fields;
+        let at = together.and_then(|name| fields.iter().position(|field| *field.name == *name));
+        at.map(|at| Order::by(delta, at, (narrow, phase.len))).transpose()
+    }
+
     pub(in crate::sync) async fn deliver(
         &self,
         job: Job<'_>,
@@ -116,7 +130,7 @@ impl Work<'_> {
         observer.observe(&Event::Planned { sync: sync.name.clone(), changes });
         let rules = self.rules();
         let journal = Journal::open(ledger)?;
-        let delivery = self.delivery((open, session), &journal, (&keeping, &begun.watch))?;
+        let mut delivery = self.delivery((open, session), &journal, (&keeping, &begun.watch))?;
         let feed = Feed { delta, farewells: &plan.farewells, memory, rules: &rules };
         let progress = &mut begun.progress;
         for phase in &plan.phases {
@@ -127,8 +141,10 @@ impl Work<'_> {
             // What a change waits for was sent in an earlier phase.
             let before = progress.delivered.clone();
             let is_blocked = |item: &Item| item.after.is_some_and(|key| !before.contains(&key));
-            let mut queue =
-                Queue::planned(records, Batches::new(feed.changes(phase), &delivery.shape, is_blocked));
+            delivery.shape_as(self.shape_of(phase.len));
+            let order = block_in_place(|| self.order(delta, phase))?;
+            let changes = feed.changes(phase).in_order(order);
+            let mut queue = Queue::planned(records, Batches::new(changes, &delivery.shape, is_blocked));
             delivery.send_all(&mut queue, progress, &plan.awaited).await;
             progress.counts.pending += queue.left();
         }

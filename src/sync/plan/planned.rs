@@ -24,6 +24,8 @@ pub struct Item {
     pub destination_hash: u64,
     /// Of its fields only those are sent that are not as in `detail`.
     pub narrow: bool,
+    /// Changes of one group are put into one batch, as far as they fit; 0 belongs to none.
+    pub group: u32,
     /// The key whose change frees this one's destination key; it must have been delivered first.
     pub after: Option<KeyHash>,
     /// What the ledger has of the row beside its hash; of a removal, where its object is.
@@ -220,6 +222,7 @@ pub fn of_head(
         remote_id,
         destination_hash: head.destination_hash,
         narrow: false,
+        group: 0,
         after: None,
         detail: detail.cloned().map(Box::new),
         refusal: refusal.cloned().map(Box::new),
@@ -248,6 +251,7 @@ pub fn removal(key: KeyHash, detail: &Detail, (purpose, verb): (Purpose, Verb)) 
         remote_id: detail.remote_id.clone(),
         destination_hash: detail.destination_hash,
         narrow: false,
+        group: 0,
         after: None,
         detail: Some(Box::new(detail.clone())),
         refusal: None,
