@@ -75,14 +75,17 @@ class Office:
 
 
 class Sandbox:
+    account = {
+        "limits": {"requests": "1000000/10s", "daily_calls": 100_000_000},
+        "objects": {
+            "companies": {"account_code": {"type": "string", "unique": True}},
+            "deals": {"deal_code": {"type": "string", "unique": True}},
+        },
+        "associations": [{"from": "contacts", "to": "deals", "label": LABEL}],
+    }
+
     def __init__(self, binary, folder):
-        unique = {"type": "string", "unique": True}
-        account = {
-            "limits": {"requests": "1000000/10s", "daily_calls": 100_000_000},
-            "objects": {"companies": {"account_code": unique}, "deals": {"deal_code": unique}},
-            "associations": [{"from": "contacts", "to": "deals", "label": LABEL}],
-        }
-        (folder / "account.yml").write_text(json.dumps(account))
+        (folder / "account.yml").write_text(json.dumps(self.account))
         command = [binary, "sandbox", "serve", "--port", "0", "--config", "account.yml", "--file", "objects.db"]
         self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
         self.address = self.process.stdout.readline().strip()

@@ -36,13 +36,15 @@ fn outcome(verb: Verb, one: &Json) -> Outcome {
         }
         Some(Json::Bool(false)) => {
             let errors: Vec<Json> = json::list(one, "errors").cloned().collect();
-            match errors::outcome(&errors) {
-                refused if errors::is_absent(&refused) => gone(verb, refused),
-                refused => refused,
-            }
+            refused(verb, errors::outcome(&errors))
         }
         _ => Outcome::Unknown { reason: "Salesforce confirms a record without naming it".to_owned() },
     }
+}
+
+/// What a record's refusal means for its change.
+pub(super) fn refused(verb: Verb, outcome: Outcome) -> Outcome {
+    if errors::is_absent(&outcome) { gone(verb, outcome) } else { outcome }
 }
 
 /// What it means for a change that its record is not there.

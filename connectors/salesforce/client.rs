@@ -36,7 +36,7 @@ impl Client {
     }
 
     /// The path of a call of the API's version: `/limits` becomes `/services/data/v66.0/limits`.
-    fn path(&self, call: &str) -> String {
+    pub(super) fn path(&self, call: &str) -> String {
         format!("/services/data/v{}{call}", self.version)
     }
 

@@ -4,21 +4,45 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::bulk::BYTES as BYTES_OF_JOB;
 use super::client::Client;
 use super::columns::Columns;
 use super::config::{Config, TYPE};
+use super::course::{Jobs, Patience};
 use super::encode::long_id;
-use super::options::{ID, Options};
+use super::options::{Api, ID, Options};
 use super::session::{BATCH, BYTES, RecordSession};
+use super::sheet::NULL;
 use super::{columns, errors, lookup};
 use crate::contract::{
-    AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Kind, Lookup,
-    Normaliser, QuotaOwner, RunContext, Session, Target, Traffic, Value, Verb, folded,
+    AccountId, Bulk, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldType, FieldValue,
+    Kind, Lookup, Normaliser, QuotaOwner, RunContext, Session, Target, Traffic, Value, Verb, folded,
 };
 use crate::http::{Policy, Setup};
 use crate::registry::{Limits, Settings};
 
 const IN_FLIGHT: usize = 4;
+
+/// What a job takes for a null; `auto` sends such texts by collections.
+const RESERVED: &[&str] = &[NULL];
+
+/// From so many changes on jobs are used (Salesforce's advice, "Bulk API 2.0 Limits and Allocations").
+const MANY: u64 = 2_000;
+
+/// Rows of a job: one of Salesforce's own batches, and as much as is well kept in memory of what becomes of each.
+const JOB: usize = 10_000;
+
+/// Jobs under way at once.
+const JOBS: usize = 4;
+
+/// Calls of a job: to make, fill and close it, three results, and some to see how far it is.
+const CALLS: u64 = 12;
+
+const PATIENCE: Patience = Patience {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(30),
+    whole: Duration::from_secs(24 * 3600),
+};
 
 /// Before locked records are sent again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -29,20 +53,23 @@ pub struct Salesforce {
     limits: Limits,
     sandbox: bool,
     pause: Duration,
+    patience: Patience,
 }
 
 impl Salesforce {
     /// # Errors
     /// [`Kind::Config`] for settings that cannot be meant.
     pub fn new(settings: &Settings) -> Result<Self, ConnectorError> {
-        Self::with_policy(settings, Policy::default(), PAUSE)
+        // Our own emulator is asked as often as one likes.
+        let first = if settings.sandbox { Duration::from_millis(20) } else { PATIENCE.first };
+        Self::with_policy(settings, Policy::default(), (PAUSE, Patience { first, ..PATIENCE }))
     }
 
     /// With other times and attempts than the usual ones.
     pub(super) fn with_policy(
         settings: &Settings,
         policy: Policy,
-        pause: Duration,
+        (pause, patience): (Duration, Patience),
     ) -> Result<Self, ConnectorError> {
         let config = Config::read(settings)?;
         let http = settings.client(
@@ -60,22 +87,36 @@ impl Salesforce {
             },
         )?;
         let client = Client::new(http, config.version);
-        Ok(Salesforce { client, limits: settings.limits.clone(), sandbox: settings.sandbox, pause })
+        Ok(Salesforce { client, limits: settings.limits.clone(), sandbox: settings.sandbox, pause, patience })
     }
 }
 
 /// What an object can do with this match key, under these limits.
-fn capabilities(key: Option<&str>, limits: &Limits) -> Capabilities {
+fn capabilities(options: &Options, limits: &Limits) -> Capabilities {
+    let in_flight = |usual: usize| limits.concurrency.unwrap_or(usual).max(1);
+    let from = match options.api {
+        Api::Bulk => Some(0),
+        Api::Auto => Some(MANY),
+        Api::Collections => None,
+    };
     Capabilities {
-        verbs: match key {
+        verbs: match options.key.as_deref() {
             Some(key) if key.eq_ignore_ascii_case(ID) => &[Verb::Update, Verb::Delete],
             _ => &[Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete],
         },
         batch_rows: BATCH,
         batch_bytes: Some(BYTES),
-        in_flight: limits.concurrency.unwrap_or(IN_FLIGHT).max(1),
+        in_flight: in_flight(IN_FLIGHT),
         rate: limits.requests,
-        deletes: DeleteKind::Archive,
+        deletes: if options.hard_delete { DeleteKind::Hard } else { DeleteKind::Archive },
+        bulk: from.map(|from| Bulk {
+            from,
+            batch_rows: JOB,
+            batch_bytes: BYTES_OF_JOB,
+            in_flight: in_flight(JOBS),
+            requests: CALLS,
+            together: options.together.clone(),
+        }),
         remote_ids: true,
         partial_answers: true,
         ..Capabilities::BLANK
@@ -84,7 +125,8 @@ fn capabilities(key: Option<&str>, limits: &Limits) -> Capabilities {
 
 /// What the usual object can do.
 pub(super) fn usual() -> Capabilities {
-    capabilities(None, &Limits::default())
+    let options = Options::read(&Target { object: "Account".to_owned(), ..Target::default() });
+    options.map_or(Capabilities::BLANK, |options| capabilities(&options, &Limits::default()))
 }
 
 fn long(value: Value) -> Value {
@@ -98,7 +140,7 @@ fn long(value: Value) -> Value {
 impl Destination for Salesforce {
     fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError> {
         let options = Options::read(target)?;
-        Ok(capabilities(options.key.as_deref(), &self.limits))
+        Ok(capabilities(&options, &self.limits))
     }
 
     fn quota(&self) -> QuotaOwner {
@@ -146,6 +188,10 @@ impl Destination for Salesforce {
             ));
         }
         let (_, mut catalog) = columns::resolve(&self.client, &object, &target.fields).await?;
+        if options.api == Api::Bulk {
+            let texts = catalog.properties.iter_mut().filter(|property| property.kind == FieldType::String);
+            texts.for_each(|property| property.reserved = RESERVED);
+        }
         if let Some(id) = catalog.properties.iter_mut().find(|property| property.name == ID) {
             // It names a record, which is not changed by it.
             id.read_only = options.key.as_deref() != Some(ID);
@@ -172,6 +218,14 @@ impl Destination for Salesforce {
         Ok(answers.collect())
     }
 
+    async fn allowance(&self, batches: u64, changes: u64) -> Result<Option<String>, ConnectorError> {
+        // Each job has one for 10,000 rows.
+        let takes = batches.max(changes.div_ceil(10_000));
+        let Some((most, left)) = self.client.bulk_batches().await? else { return Ok(None) };
+        let jobs = if batches == 1 { "1 job takes".to_owned() } else { format!("{batches} jobs take") };
+        Ok(Some(format!("{jobs} about {takes} of the org's {most} Bulk API batches a day; {left} are left")))
+    }
+
     async fn open(&self, target: &Target, context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {
         let options = Options::read(target)?;
         tracing::debug!(run = context.run_id, sync = context.sync, "session opened");
@@ -189,6 +243,9 @@ impl Destination for Salesforce {
             options,
             columns,
             pause: self.pause,
+            fields: target.fields.clone(),
+            jobs: Jobs::new(self.patience),
+            unsettled: context.unsettled,
         }))
     }
 

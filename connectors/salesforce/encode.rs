@@ -98,7 +98,7 @@ fn write_field(field: &FieldRef<'_>, to: &To, out: &mut Vec<u8>) -> Result<(), O
 }
 
 /// Salesforce keeps no empty texts, so that one is a null as well.
-fn is_empty(value: &ValueRef<'_>) -> bool {
+pub(super) fn is_empty(value: &ValueRef<'_>) -> bool {
     match value {
         ValueRef::Null => true,
         ValueRef::Text(text) => text.is_empty(),
@@ -112,20 +112,35 @@ fn write_value(field: &FieldRef<'_>, out: &mut Vec<u8>) -> Result<(), Outcome> {
         value if is_empty(value) => out.extend_from_slice(b"null"),
         ValueRef::DateTime(time) => write_text(&datetime(*time), out),
         ValueRef::Json(text) => write_text(text, out),
-        ValueRef::List(options) => {
-            let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-            if let Some(split) = options.iter().find(|option| option.contains(';')) {
-                return Err(Outcome::Rejected {
-                    code: SEMICOLON.to_owned(),
-                    field: Some(field.name.to_owned()),
-                    message: format!("`{split}` has a semicolon, which would make two options of it"),
-                });
-            }
-            write_text(&options.join(";"), out);
-        }
+        ValueRef::List(options) => write_text(&chosen(field.name, options)?, out),
         value => value.write_json(out),
     }
     Ok(())
+}
+
+/// Appends a value that is not empty as a text, without quotes.
+pub(super) fn write_plain(field: &FieldRef<'_>, out: &mut Vec<u8>) -> Result<(), Outcome> {
+    match &field.value {
+        ValueRef::Text(text) => out.extend_from_slice(text.as_bytes()),
+        ValueRef::DateTime(time) => out.extend_from_slice(datetime(*time).as_bytes()),
+        ValueRef::Json(text) => out.extend_from_slice(text.as_bytes()),
+        ValueRef::List(options) => out.extend_from_slice(chosen(field.name, options)?.as_bytes()),
+        value => out.extend_from_slice(value.to_string().as_bytes()),
+    }
+    Ok(())
+}
+
+/// The options chosen of a multi-select picklist.
+fn chosen(field: &str, options: &[impl ToString]) -> Result<String, Outcome> {
+    let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+    match options.iter().find(|option| option.contains(';')) {
+        None => Ok(options.join(";")),
+        Some(split) => Err(Outcome::Rejected {
+            code: SEMICOLON.to_owned(),
+            field: Some(field.to_owned()),
+            message: format!("`{split}` has a semicolon, which would make two options of it"),
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -49,7 +49,10 @@ pub(super) fn judge(answer: &Answer) -> Option<ConnectorError> {
                 .hint("run again when calls of the rolling day are free; `limits: {daily_calls: 30%}` leaves some to others")
         }
         "REQUESTLIMITEXCEEDED" => error(Kind::RateLimited, "the org has too many long calls under way"),
-        "EXCEEDEDQUOTA" => error(Kind::Quota, "the org's quota is used up"),
+        "EXCEEDEDQUOTA" => error(Kind::Quota, "the org's quota is used up")
+            .hint("run again when some of the rolling day is free; `api: collections` needs no batches"),
+        "FEATURENOTENABLED" | "INVALIDUSER" => error(Kind::Auth, "the user may not use the Bulk API for this")
+            .hint("give the user \"API Enabled\"; a hard delete needs \"Bulk API Hard Delete\""),
         "SERVERUNAVAILABLE" => error(Kind::Unavailable, "Salesforce is not available"),
         "APICURRENTLYDISABLED" | "APIDISABLEDFORORG" => {
             error(Kind::Auth, "the API is not available to this user")
@@ -121,6 +124,63 @@ pub(super) fn outcome(errors: &[Json]) -> Outcome {
     }
     let field = json::strings(error, "fields").next().filter(|field| !field.is_empty()).map(str::to_owned);
     Outcome::Rejected { code, field, message: shortened(&message) }
+}
+
+/// What a failed row of a job is told: `CODE:message:Field1 Field2 --`, or the code alone (Bulk API 2.0 Developer Guide, "Get
+/// Job Failed Record Results").
+pub(super) fn of_line(text: &str) -> Outcome {
+    let (code, rest) = text.split_once(':').unwrap_or((text, ""));
+    let is_code = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_code {
+        let message = shortened(if text.is_empty() { "Salesforce named no reason" } else { text });
+        return Outcome::Rejected { code: "UNKNOWN_EXCEPTION".to_owned(), field: None, message };
+    }
+    let (message, fields) = match rest.strip_suffix("--").and_then(|rest| rest.rsplit_once(':')) {
+        Some((message, fields)) => (message, fields),
+        None => (rest, ""),
+    };
+    let error = serde_json::json!({
+        "statusCode": code,
+        "message": if message.is_empty() { code } else { message },
+        "fields": fields.split_whitespace().collect::<Vec<_>>(),
+    });
+    outcome(&[error])
+}
+
+/// Whether a job that failed for this (`InvalidBatch : Field name not found : X`) fails again when it is made again.
+pub(super) fn is_final(message: &str) -> bool {
+    let code = plain(message.split(':').next().unwrap_or_default().trim());
+    !matches!(
+        code.as_str(),
+        "TOOMANYLOCKFAILURE"
+            | "TIMEOUT"
+            | "QUERYTIMEOUT"
+            | "UNKNOWN"
+            | "UNKNOWNEXCEPTION"
+            | "INTERNALSERVERERROR"
+            | "REQUESTRUNNINGTOOLONG"
+            | "UNABLETOLOCKROW"
+    )
+}
+
+/// A job that failed before any of its rows was tried.
+pub(super) fn of_job(message: &str) -> ConnectorError {
+    let code = message.split(':').next().unwrap_or_default().trim().to_owned();
+    let (kind, hint) = match plain(&code).as_str() {
+        "EXCEEDEDQUOTA" => (Kind::Quota, "run again when batches of the rolling day are free"),
+        "FEATURENOTENABLED" | "INVALIDUSER" | "INSUFFICIENTACCESS" => (
+            Kind::Auth,
+            "give the user the permissions that the operation needs; a hard delete needs \"Bulk API Hard Delete\"",
+        ),
+        _ => (
+            Kind::Config,
+            "compare the mapping with `outflow fields`; a field may be gone, or hidden from the user",
+        ),
+    };
+    let known = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    ConnectorError::new(kind, format!("the job failed: {}", shortened(message)))
+        .code(if known { code } else { "InvalidBatch".to_owned() })
+        .hint(hint)
 }
 
 /// Whether a record was refused only because another transaction held a lock on it or on its parent.

@@ -1,23 +1,33 @@
-//! Salesforce: any object, standard or custom, by collections of records.
+//! Salesforce: any object, standard or custom, by collections of records or by jobs of the Bulk API 2.0.
 //!
-//! Facts from the REST API Developer Guide (<https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta>) and recorded
-//! answers in `fixtures/http/salesforce`.
+//! Facts from the REST API Developer Guide (<https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta>), the Bulk API 2.0
+//! and Bulk API Developer Guide (<https://developer.salesforce.com/docs/atlas.en-us.api_asynch.meta>) and recorded answers in `fixtures/http/salesforce`.
 
 mod answers;
+mod bulk;
 mod client;
 mod columns;
 mod config;
 mod connector;
+mod course;
 mod describe;
 mod encode;
 mod errors;
+mod jobs;
 mod lookup;
 mod options;
+mod orphans;
+mod part;
 mod playbook;
+mod results;
+mod resume;
+mod rows;
 mod sandbox;
 mod session;
+mod sheet;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::sync::Arc;
 

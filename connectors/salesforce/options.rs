@@ -6,7 +6,19 @@ use serde_json::{Value as Json, json};
 use super::encode::long_id;
 use crate::contract::{ConnectorError, Kind, Target};
 
-pub(super) const NAMES: &[&str] = &["api", "assignment_rule", "duplicate_rule", "headers", "update_mru"];
+pub(super) const NAMES: &[&str] =
+    &["api", "assignment_rule", "duplicate_rule", "group_by", "hard_delete", "headers", "update_mru"];
+
+/// By which API changes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Api {
+    /// By jobs where there are many, else by collections.
+    Auto,
+    /// By jobs of the Bulk API 2.0 alone.
+    Bulk,
+    /// By collections alone.
+    Collections,
+}
 
 /// The id of a record.
 pub(super) const ID: &str = "Id";
@@ -19,6 +31,13 @@ pub(super) struct Options {
     /// The match key's field: an external id, or [`ID`]. `None` only where the target has no fields at all, as when they are
     /// listed.
     pub(super) key: Option<String>,
+    pub(super) api: Api,
+    /// The id of the assignment rule of a job.
+    pub(super) rule: Option<String>,
+    /// What is removed does not go into the recycle bin.
+    pub(super) hard_delete: bool,
+    /// The field of the mapping by which changes are put together in jobs.
+    pub(super) together: Option<String>,
     /// Of the requests that write.
     pub(super) headers: HeaderMap,
 }
@@ -28,15 +47,16 @@ impl Options {
     /// [`Kind::Config`] for what cannot be meant.
     pub(super) fn read(target: &Target) -> Result<Self, ConnectorError> {
         let option = |name: &str| target.options.get(name);
-        match option("api").map(Json::as_str) {
-            None | Some(Some("auto" | "collections")) => {}
-            Some(Some("bulk")) => {
-                return Err(refuse("`api: bulk` is not there yet", "use `auto` or `collections`"));
-            }
+        let asked = match option("api").map(Json::as_str) {
+            None | Some(Some("auto")) => Api::Auto,
+            Some(Some("bulk")) => Api::Bulk,
+            Some(Some("collections")) => Api::Collections,
             Some(_) => {
-                return Err(refuse("`destination.api` must be `auto` or `collections`", "leave it out"));
+                let hint = "leave it out for `auto`: jobs from 2,000 changes on";
+                return Err(refuse("`destination.api` must be `auto`, `bulk` or `collections`", hint));
             }
-        }
+        };
+        let api = api(asked, target)?;
         if !is_name(&target.object) {
             let what = format!("`{}` is not the API name of an object", target.object);
             return Err(refuse(
@@ -58,12 +78,57 @@ impl Options {
                 ));
             }
         };
-        Ok(Options { object: target.object.clone(), key, headers: headers(target)? })
+        let hard_delete = flag(option("hard_delete"), "hard_delete")?.unwrap_or(false);
+        if hard_delete && api == Api::Collections {
+            return Err(refuse(
+                "`hard_delete: true` needs jobs of the Bulk API",
+                "take out `api: collections`, and what only collections do",
+            ));
+        }
+        Ok(Options {
+            object: target.object.clone(),
+            key,
+            api,
+            rule: option("assignment_rule").and_then(Json::as_str).map(str::to_owned),
+            hard_delete,
+            together: together(target)?,
+            headers: headers(target)?,
+        })
     }
 }
 
 fn refuse(what: &str, hint: &str) -> ConnectorError {
     ConnectorError::new(Kind::Config, what).hint(hint)
+}
+
+/// No page says that jobs obey what is asked for by these headers, so that they keep to collections.
+fn api(asked: Api, target: &Target) -> Result<Api, ConnectorError> {
+    let rules = target.options.contains_key("duplicate_rule");
+    let assigns = target.options.get("assignment_rule") == Some(&Json::Bool(true));
+    let what = match (rules, assigns) {
+        (false, false) => return Ok(asked),
+        (true, _) => "`duplicate_rule` is for collections",
+        (false, true) => "`assignment_rule: true` is for collections",
+    };
+    match asked {
+        Api::Bulk => Err(refuse(what, "take out `api: bulk`; a job takes an assignment rule by its id")),
+        Api::Auto | Api::Collections => Ok(Api::Collections),
+    }
+}
+
+/// The field that `group_by` names, else the first parent that is named by its external id.
+fn together(target: &Target) -> Result<Option<String>, ConnectorError> {
+    let parent = || target.fields.iter().find(|name| name.contains('.')).cloned();
+    match target.options.get("group_by") {
+        None => Ok(parent()),
+        Some(Json::String(name)) if target.fields.is_empty() || target.fields.contains(name) => {
+            Ok(Some(name.clone()))
+        }
+        Some(_) => Err(refuse(
+            "`destination.group_by` must be a field of the mapping",
+            "name the field that refers to the parent, such as `AccountId`",
+        )),
+    }
 }
 
 /// Whether this can be the API name of an object or a field.
@@ -164,12 +229,13 @@ fn duplicate_rule(rule: &Json) -> Result<String, ConnectorError> {
 pub(super) fn schema(option: &str) -> Json {
     let flag = json!({"type": "boolean"});
     match option {
-        "api" => json!({"enum": ["auto", "collections"]}),
+        "api" => json!({"enum": ["auto", "bulk", "collections"]}),
         "assignment_rule" => json!({"anyOf": [flag, {"type": "string"}]}),
         "duplicate_rule" => json!({
             "type": "object", "additionalProperties": false, "minProperties": 1,
             "properties": {"allow_save": flag, "include_record_details": flag, "run_as_current_user": flag},
         }),
+        "group_by" => json!({"type": "string"}),
         "headers" => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         _ => flag,
     }

@@ -2,11 +2,16 @@
 //! Responses"; SOAP API Developer Guide, "StatusCode"), and our own.
 
 use super::encode::SEMICOLON;
+use super::results::NOT_RESULTS;
+use super::sheet::{RESERVED, TOO_LONG};
 use crate::contract::Outcome;
 use crate::registry::{ErrorEntry, entry};
 
 const PERMISSION: &str =
     "Give the connection's user the permission, by a permission set; then run again: nothing is lost.";
+const HARD: &str =
+    "Enable it in Setup, or give it to the user; a hard delete needs \"Bulk API Hard Delete\".";
+const JOB: &str = "Check `object`, `match_on`, `mode` and the options of the mapping.";
 const WAIT: &str = "Run again; the rows are kept. outflow waits and repeats by itself for a while.";
 
 pub(super) const ENTRIES: &[ErrorEntry] = &[
@@ -201,14 +206,35 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
     ),
     entry("UNKNOWN_EXCEPTION", "Salesforce failed on the record and gave no reason.", WAIT),
     entry(
+        RESERVED,
+        "The text is `#N/A`, by which a job of the Bulk API clears a field, so that no job can say it.",
+        "Leave out `api: bulk`: under `auto` such a row goes by a collection; or change the text in the query.",
+    ),
+    entry(
+        TOO_LONG,
+        "The record has more than 400,000 characters, which is more than a job of the Bulk API takes.",
+        "Shorten it in the query, or leave out `api: bulk`: under `auto` it goes by a collection.",
+    ),
+    entry(
+        NOT_RESULTS,
+        "A file of a job's results is not what the guide says; what became of its rows is not known from it.",
+        "Run again: such rows are sent again, or looked for. Where it stays so, report it with `--record`.",
+    ),
+    entry(
         "ExceededQuota",
-        "The org's quota for jobs is used up.",
-        "Run again when the rolling day has room.",
+        "The org's batches of the Bulk API for the rolling day are used up.",
+        "Run again when the rolling day has room; `destination: {api: collections}` needs none.",
     ),
     entry("ClientInputError", "Salesforce does not understand a job.", "Report it, with the message."),
-    entry("FeatureNotEnabled", "The org does not have this feature.", "Enable it in Setup."),
-    entry("InvalidBatch", "Salesforce does not understand a job's data.", "Report it, with the message."),
-    entry("InvalidJob", "A job asks for what cannot be.", "Check object and options of the mapping."),
+    entry("FeatureNotEnabled", "The org or the user does not have this feature.", HARD),
+    entry(
+        "InvalidBatch",
+        "Salesforce does not understand a job's data; often a field that the mapping names is gone, or hidden from the user.",
+        "Compare the mapping with `outflow fields`. Nothing of the job had an effect.",
+    ),
+    entry("InvalidJob", "A job asks for what cannot be.", JOB),
+    entry("INVALIDJOB", "A job asks for what cannot be; the message says what.", JOB),
+    entry("INVALIDJOBSTATE", "A job is not in the state that a call needs.", WAIT),
     entry("InvalidJobState", "A job is not in the state that a call needs.", WAIT),
     entry(
         "InvalidOperation",

@@ -1,4 +1,4 @@
-//! Delivery by collections: at most 200 records in a request, each with an answer of its own, in the order in which they were
+//! One run's delivery: by jobs where there is much, else by collections: at most 200 records in a request, each with an answer of its own, in the order in which they were
 //! sent (REST API Developer Guide, "sObject Collections").
 
 use std::sync::Arc;
@@ -9,13 +9,14 @@ use reqwest::Method;
 
 use super::client::Client;
 use super::columns::Columns;
+use super::course::Jobs;
 use super::encode::{self, Shape, long_id};
 use super::errors;
 use super::options::{ID, Options};
 use super::{answers, lookup};
 use crate::contract::{
-    BatchSource, ChangeRef, ConnectorError, Handles, Kind, Outcome, Permission, Session, Submitted, Value,
-    Verb,
+    BatchSource, ChangeRef, ConnectorError, Handles, Kind, Outcome, Permission, Receipt, RemoteHandle,
+    Session, Submitted, Value, Verb, Window,
 };
 use crate::http::{Encoded, Items, Reply, in_parts};
 
@@ -41,6 +42,11 @@ pub(super) struct RecordSession {
     pub(super) permission: Arc<dyn Permission>,
     /// Before locked records are sent again; it doubles with every round.
     pub(super) pause: Duration,
+    /// All fields of the mapping.
+    pub(super) fields: Vec<String>,
+    pub(super) jobs: Jobs,
+    /// When runs wrote that left something unsettled of which no job is known.
+    pub(super) unsettled: Option<Window>,
 }
 
 #[async_trait]
@@ -48,8 +54,30 @@ impl Session for RecordSession {
     async fn submit(
         &self,
         batch: &dyn BatchSource,
-        _handles: &dyn Handles,
+        handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
+        match self.goes_by_job(batch)? {
+            Some(verb) => self.by_jobs(verb, batch, handles).await,
+            None => self.by_collections(batch).await.map(Submitted::Done),
+        }
+    }
+
+    async fn settle(
+        &self,
+        handle: &RemoteHandle,
+        batch: &dyn BatchSource,
+    ) -> Result<Receipt, ConnectorError> {
+        self.resume(handle, batch).await
+    }
+
+    async fn finish(&self) -> Result<(), ConnectorError> {
+        self.end_left().await
+    }
+}
+
+impl RecordSession {
+    /// Sends a batch by collections.
+    pub(super) async fn by_collections(&self, batch: &dyn BatchSource) -> Result<Receipt, ConnectorError> {
         let ids = self.ids(batch).await?;
         let mut ids = ids.into_iter();
         let shape = Shape { object: &self.options.object, key: &self.key, columns: &self.columns };
@@ -70,13 +98,11 @@ impl Session for RecordSession {
             self.locked(encoded.verb, &encoded.items, places).await.map(Reply::Each)
         });
         let sent = sent.await?;
-        Ok(Submitted::Done(encoded.receipt(sent)))
+        Ok(encoded.receipt(sent))
     }
-}
 
-impl RecordSession {
     /// The ids of the records that a batch of updates or deletes is for, one list for each change.
-    async fn ids(&self, batch: &dyn BatchSource) -> Result<Vec<Vec<String>>, ConnectorError> {
+    pub(super) async fn ids(&self, batch: &dyn BatchSource) -> Result<Vec<Vec<String>>, ConnectorError> {
         let (mut ids, mut asked, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         batch.each(&mut |change: ChangeRef<'_>| {
             if matches!(change.verb, Verb::Update | Verb::Delete) {

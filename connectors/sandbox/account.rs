@@ -10,9 +10,6 @@ use super::limits::Window;
 use super::state::State;
 use super::vendor::{self, Answer, Exhausted, Request, Usage, Vendor};
 
-/// Larger bodies are refused. No vendor states its limit for all paths, so this is the sandbox's own.
-pub(super) const MAX_BODY: usize = 16 << 20;
-
 /// One emulated account.
 pub(super) struct Account {
     pub(super) vendor: Box<dyn Vendor>,
@@ -59,7 +56,8 @@ impl Account {
         effects: &rusqlite::Connection,
     ) -> rusqlite::Result<Answer> {
         if !request.whole {
-            let message = format!("The request's body broke off, or is longer than {MAX_BODY} bytes");
+            let most = self.vendor.longest_body();
+            let message = format!("The request's body broke off, or is longer than {most} bytes");
             return Ok(self.vendor.error(StatusCode::BAD_REQUEST, &message));
         }
         self.vendor.answer(request, usage, &State::new(effects, self.vendor.name()))

@@ -1,5 +1,6 @@
 //! The HTTP server: from a request to an account, past its limits and faults, to the emulator and back.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,8 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Query, State as Shared};
 use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, Response, StatusCode, header};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::stream;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -14,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::account::{Account, MAX_BODY};
+use super::account::Account;
 use super::config::SandboxConfig;
 use super::connection::{Cut, Sockets};
 use super::faults::FaultKind;
@@ -23,7 +26,7 @@ use super::show;
 use super::state::State;
 use super::stats::{Counted, Stats};
 use super::store::{Storage, Store};
-use super::vendor::{self, Answer, Exhausted, Request, Usage};
+use super::vendor::{self, Answer, Content, Exhausted, Request, Usage};
 use crate::contract::{ConnectorError, Kind};
 
 struct Server {
@@ -156,7 +159,8 @@ impl Server {
         let writes = vendor.writes(request.method(), &path);
         let _in_flight = self.stats.in_flight(writes);
         let counted = if writes { Counted::Write } else { Counted::Read };
-        let request = read(path, request).await;
+        let request = read(path, request, vendor.longest_body()).await;
+        let compressed = takes_gzip(&request);
         let usage = match self.admit(&account, &request.path).await {
             Ok(usage) => usage,
             Err(limit) => {
@@ -188,6 +192,9 @@ impl Server {
         }
         let mut answer = self.answer(account.clone(), request, usage, counted).await;
         vendor.finish(&mut answer, &usage);
+        if compressed {
+            compress(&mut answer);
+        }
         match fault {
             // Within an answer that has no body there is no place to cut.
             Some(FaultKind::LostAck | FaultKind::Truncate)
@@ -285,10 +292,10 @@ impl Server {
     }
 }
 
-async fn read(path: String, request: HttpRequest<Body>) -> Request {
+async fn read(path: String, request: HttpRequest<Body>, most: usize) -> Request {
     let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).map(|query| query.0);
     let (parts, body) = request.into_parts();
-    let body = collect(body).await;
+    let body = collect(body, most).await;
     Request {
         method: parts.method,
         path: if path.is_empty() { "/".to_owned() } else { path },
@@ -300,28 +307,47 @@ async fn read(path: String, request: HttpRequest<Body>) -> Request {
 }
 
 /// The body, or `None` if it breaks off or is too long. It is read to its end in any case, so that the answer arrives.
-async fn collect(body: Body) -> Option<Bytes> {
+async fn collect(body: Body, most: usize) -> Option<Bytes> {
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     let mut length = 0;
     while let Some(part) = stream::StreamExt::next(&mut stream).await {
         let part = part.ok()?;
         length += part.len();
-        if length <= MAX_BODY {
+        if length <= most {
             bytes.extend_from_slice(&part);
         }
     }
-    (length <= MAX_BODY).then(|| bytes.into())
+    (length <= most).then(|| bytes.into())
+}
+
+fn takes_gzip(request: &Request) -> bool {
+    let accepted = request.headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("gzip"))
+}
+
+/// Compresses a long text.
+fn compress(answer: &mut Answer) {
+    let Some(Content::Text(_, text)) = &mut answer.body else { return };
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    if gzip.write_all(text).is_ok()
+        && let Ok(bytes) = gzip.finish()
+    {
+        *text = bytes;
+        answer.headers.push(("content-encoding", "gzip".to_owned()));
+    }
 }
 
 fn respond(answer: Answer) -> Response<Body> {
-    let body = answer.body.as_ref().map(Json::to_string);
-    let has_body = body.is_some();
-    let mut response = Response::new(Body::from(body.unwrap_or_default()));
+    let (media, body) = match answer.body {
+        None => (None, Vec::new()),
+        Some(Content::Json(json)) => (Some("application/json;charset=utf-8"), json.to_string().into_bytes()),
+        Some(Content::Text(media, text)) => (Some(media), text),
+    };
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = answer.status;
-    if has_body {
-        let json = HeaderValue::from_static("application/json;charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if let Some(media) = media {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     }
     for (name, value) in answer.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {

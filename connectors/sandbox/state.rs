@@ -65,6 +65,12 @@ impl<'a> State<'a> {
         self.connection.prepare_cached(sql)?.execute(values).map(drop)
     }
 
+    /// Takes an object away for good.
+    pub fn purge(&self, object: &str, id: &str) -> rusqlite::Result<()> {
+        let sql = "DELETE FROM objects WHERE vendor = ?1 AND object = ?2 AND id = ?3";
+        self.connection.prepare_cached(sql)?.execute(params![self.vendor, object, id]).map(drop)
+    }
+
     /// The id of the object that holds this unique value.
     pub fn holder(&self, object: &str, property: &str, value: &str) -> rusqlite::Result<Option<String>> {
         let sql = "SELECT id FROM unique_values

@@ -34,12 +34,25 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: Vec<(&'static str, String)>,
     /// Absent for a 204.
-    pub body: Option<Json>,
+    pub body: Option<Content>,
+}
+
+/// What an answer says.
+#[derive(Debug, Clone)]
+pub enum Content {
+    Json(Json),
+    /// A text of this media type, which is compressed for who takes it so.
+    Text(&'static str, Vec<u8>),
 }
 
 impl Answer {
     pub fn new(status: StatusCode, body: Json) -> Self {
-        Answer { status, headers: Vec::new(), body: Some(body) }
+        Answer { status, headers: Vec::new(), body: Some(Content::Json(body)) }
+    }
+
+    pub fn csv(text: Vec<u8>) -> Self {
+        let body = Some(Content::Text("text/csv", text));
+        Answer { status: StatusCode::OK, headers: Vec::new(), body }
     }
 
     pub fn empty(status: StatusCode) -> Self {
@@ -78,6 +91,11 @@ pub trait Vendor: Send + Sync {
     /// A window that only some paths have, in addition.
     fn narrow_window(&self) -> Option<(RateLimit, fn(&str) -> bool)> {
         None
+    }
+
+    /// Larger bodies are refused, in bytes. Few vendors state a limit for all paths, so this one is the sandbox's own.
+    fn longest_body(&self) -> usize {
+        16 << 20
     }
 
     /// Whether such a request changes objects.

@@ -6,6 +6,7 @@ mod audience;
 mod backfill;
 mod backfill_stops;
 mod bad_source;
+mod bulk;
 mod changed;
 #[cfg(all(debug_assertions, target_os = "linux"))]
 mod clocks;

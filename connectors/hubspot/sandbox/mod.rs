@@ -29,7 +29,7 @@ use serde_json::{Map, Value as Json, json};
 
 use self::properties::{Catalogue, ObjectType};
 use crate::contract::RateLimit;
-use crate::sandbox::vendor::{Answer, Emulator, Exhausted, Request, Usage, Vendor};
+use crate::sandbox::vendor::{Answer, Content, Emulator, Exhausted, Request, Usage, Vendor};
 use crate::sandbox::{Object, State, VendorConfig};
 
 /// The account id of HubSpot's own examples.
@@ -196,7 +196,7 @@ impl Vendor for HubSpot {
             let remaining = secondly.min(u64::from(usage.remaining));
             headers.push(("x-hubspot-ratelimit-secondly-remaining", remaining.to_string()));
         }
-        if let Some(Json::Object(body)) = &mut answer.body
+        if let Some(Content::Json(Json::Object(body))) = &mut answer.body
             && answer.status.as_u16() >= 400
         {
             body.insert("correlationId".into(), id.into());
@@ -290,7 +290,7 @@ fn invalid(message: &str) -> Answer {
 }
 
 fn with(mut answer: Answer, key: &str, value: Json) -> Answer {
-    if let Some(Json::Object(body)) = &mut answer.body {
+    if let Some(Content::Json(Json::Object(body))) = &mut answer.body {
         body.insert(key.into(), value);
     }
     answer

@@ -21,7 +21,7 @@ struct Collection {
 }
 
 /// A record that was saved: its id, and whether it is new.
-type Saved = (String, Option<bool>);
+pub(super) type Saved = (String, Option<bool>);
 
 /// Answers what is below `/composite/sobjects`.
 pub(super) fn answer(
@@ -87,7 +87,7 @@ fn typed<'a>(org: &'a Org, record: &Map<String, Json>) -> Result<&'a str, Refuse
     }
 }
 
-fn create(org: &Org, record: &Map<String, Json>, state: &State<'_>) -> Changed<Saved> {
+pub(super) fn create(org: &Org, record: &Map<String, Json>, state: &State<'_>) -> Changed<Saved> {
     let object = taken!(typed(org, record));
     if record.contains_key("id") || record.contains_key("Id") {
         let message = "cannot specify Id in an insert call";
@@ -96,7 +96,7 @@ fn create(org: &Org, record: &Map<String, Json>, state: &State<'_>) -> Changed<S
     Ok(records::put(org, object, None, record, state)?.map(|id| (id, None)))
 }
 
-fn update(org: &Org, record: &Map<String, Json>, state: &State<'_>) -> Changed<Saved> {
+pub(super) fn update(org: &Org, record: &Map<String, Json>, state: &State<'_>) -> Changed<Saved> {
     let object = taken!(typed(org, record));
     let Some(id) = record.get("id").or_else(|| record.get("Id")).and_then(Json::as_str) else {
         return Ok(Err(Refused::new("MISSING_ARGUMENT", "Id not specified in an update call", &[])));
@@ -105,7 +105,7 @@ fn update(org: &Org, record: &Map<String, Json>, state: &State<'_>) -> Changed<S
     Ok(records::put(org, object, Some(found), record, state)?.map(|id| (id, None)))
 }
 
-fn upsert(
+pub(super) fn upsert(
     org: &Org,
     (object, key): (&str, &str),
     record: &Map<String, Json>,

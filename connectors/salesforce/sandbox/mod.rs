@@ -6,23 +6,28 @@
 //!
 //! The `sandbox` block declares fields as `objects: {Contact: {Score__c: number}}`; a `unique` one is an external id. With
 //! `references: {Invoice__c: {Account__c: Account}}` it declares fields that name a parent, with `session_calls` how many calls a
-//! session lasts, and with `locks` how many records meet a lock once.
+//! session lasts, and with `locks` how many records meet a lock once, or with `locks: 5%` which share of them does each time. Of
+//! jobs, `failing_jobs` says how many end as failed after half of their rows, and `bulk_batches` how many batches a day has.
 
 mod collections;
+mod jobs;
+mod locks;
 mod query;
 mod records;
 mod schema;
+mod table;
 #[cfg(test)]
 mod tests;
 mod token;
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value as Json, json};
 
+use self::jobs::Jobs;
+use self::locks::Locks;
 use self::records::Refused;
 use self::schema::Schema;
 use self::token::Sessions;
@@ -30,8 +35,10 @@ use crate::contract::RateLimit;
 use crate::sandbox::vendor::{Answer, Emulator, Exhausted, Request, Usage, Vendor};
 use crate::sandbox::{State, VendorConfig, unescaped};
 
-pub(crate) const EMULATOR: Emulator =
-    Emulator { keys: &["locks", "references", "session_calls"], make: emulator };
+pub(crate) const EMULATOR: Emulator = Emulator {
+    keys: &["bulk_batches", "failing_jobs", "locks", "references", "session_calls"],
+    make: emulator,
+};
 
 /// The versions that the org speaks.
 const VERSIONS: std::ops::RangeInclusive<u32> = 58..=67;
@@ -47,7 +54,8 @@ fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
         schema: Schema::declared(&config.objects, config.own.get("references"))?,
         sessions: Sessions::new(number("session_calls")?),
         queries: Mutex::default(),
-        locks: AtomicU64::new(number("locks")?.unwrap_or(0)),
+        locks: Locks::read(config.own.get("locks"))?,
+        jobs: Jobs::new(number("bulk_batches")?, number("failing_jobs")?.unwrap_or(0)),
     }))
 }
 
@@ -56,14 +64,23 @@ struct Org {
     sessions: Sessions,
     /// Queries whose rows were more than a page.
     queries: Mutex<Vec<String>>,
-    /// Records that still meet a lock.
-    locks: AtomicU64,
+    locks: Locks,
+    jobs: Jobs,
 }
 
 impl Org {
+    /// `GET /limits`
+    fn limits_told(&self, usage: &Usage) -> Json {
+        let (most, left) = self.jobs.batches();
+        json!({
+            "DailyApiRequests": {"Max": usage.daily, "Remaining": usage.daily_remaining},
+            "DailyBulkApiBatches": {"Max": most, "Remaining": left},
+        })
+    }
+
     /// Whether the next record meets a lock.
     fn is_locked(&self) -> bool {
-        self.locks.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+        self.locks.next()
     }
 }
 
@@ -80,6 +97,11 @@ impl Vendor for Org {
     /// Salesforce has no window; the calls are those of an Enterprise Edition without licences.
     fn limits(&self) -> (RateLimit, u64) {
         (RateLimit { requests: 1_000_000, per: Duration::from_secs(1) }, 100_000)
+    }
+
+    /// Those of an upload are the longest: 150 MB once they are in base64, which the guide advises to reckon as 100 MB.
+    fn longest_body(&self) -> usize {
+        100_000_000
     }
 
     fn writes(&self, method: &Method, path: &str) -> bool {
@@ -102,13 +124,14 @@ impl Vendor for Org {
             return Ok(not_found());
         }
         let media = request.headers.get("content-type").and_then(|value| value.to_str().ok());
-        if !request.body.is_empty() && !media.is_some_and(|media| media.starts_with("application/json")) {
-            return Ok(
-                self.error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json")
-            );
+        let wanted = if request.method == Method::PUT { "text/csv" } else { "application/json" };
+        if !request.body.is_empty() && !media.is_some_and(|media| media.starts_with(wanted)) {
+            let message = format!("Content-Type must be {wanted}");
+            return Ok(self.error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message));
         }
         match (request.method.as_str(), call) {
-            ("GET", ["limits"]) => Ok(Answer::new(StatusCode::OK, limits(usage))),
+            ("GET", ["limits"]) => Ok(Answer::new(StatusCode::OK, self.limits_told(usage))),
+            (_, ["jobs", "ingest", rest @ ..]) => jobs::answer(self, (version, rest), request, state),
             ("GET", ["sobjects"]) => Ok(Answer::new(StatusCode::OK, self.schema.list())),
             ("GET", ["sobjects", object, "describe"]) => Ok(self
                 .schema
@@ -159,13 +182,6 @@ fn versions() -> Json {
                "version": format!("{number}.0")})
     };
     VERSIONS.map(one).collect()
-}
-
-fn limits(usage: &Usage) -> Json {
-    json!({
-        "DailyApiRequests": {"Max": usage.daily, "Remaining": usage.daily_remaining},
-        "DailyBulkApiBatches": {"Max": 15_000, "Remaining": 15_000},
-    })
 }
 
 fn failure(status: StatusCode, code: &str, message: &str) -> Answer {

@@ -20,6 +20,11 @@ impl Refused {
         let fields = fields.iter().map(|&field| field.to_owned()).collect();
         Refused { code, message: message.into(), fields }
     }
+
+    pub(super) fn locked() -> Self {
+        let message = "unable to obtain exclusive access to this record or 1 records: 0014S000007dTS6QAM";
+        Self::new("UNABLE_TO_LOCK_ROW", message, &[])
+    }
 }
 
 /// What a change of a record comes to: its refusal, or what is wanted.
@@ -96,8 +101,7 @@ pub(super) fn put(
     state: &State<'_>,
 ) -> Changed<String> {
     if org.is_locked() {
-        let message = "unable to obtain exclusive access to this record or 1 records: 0014S000007dTS6QAM";
-        return Ok(Err(Refused::new("UNABLE_TO_LOCK_ROW", message, &[])));
+        return Ok(Err(Refused::locked()));
     }
     let fields = org.schema.get(object).map_or(&[][..], |(_, fields)| fields);
     let mut values = Vec::new();

@@ -136,7 +136,7 @@ async fn every_method_gets_a_session_at_the_address_that_its_answer_names() {
         let values = json!({"auth": auth, "login_url": here});
         let settings = Settings { base_url: None, ..support::settings(&values, &here) };
         let salesforce =
-            super::Salesforce::with_policy(&settings, support::policy(PATIENCE), super::PAUSE).unwrap();
+            super::Salesforce::with_policy(&settings, support::policy(PATIENCE), super::TIMES).unwrap();
         assert!(salesforce.account().await.is_ok(), "{}", auth["method"]);
     }
 }

@@ -3,13 +3,16 @@
 mod conformance;
 mod emulator;
 mod grants;
+mod jobs;
 mod recorded;
+mod resume;
 
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::Salesforce;
+use super::course::Patience;
 use crate::conformance::support;
 use crate::contract::{Change, ConnectorError, FieldValue, Outcome, Target, Value, Verb};
 use crate::registry::{Limits, Settings};
@@ -19,6 +22,9 @@ use crate::sandbox::{Sandbox, SandboxConfig, Storage};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// Short pauses, and an end that no job comes to.
+const TIMES: (Duration, Patience) = (PAUSE, Patience { first: PAUSE, longest: PAUSE, whole: PATIENCE });
 
 fn auth(secret: &str) -> Json {
     json!({"auth": {"method": "client_credentials", "client_id": "app", "client_secret": secret}})
@@ -31,7 +37,7 @@ fn connected(values: &Json, base_url: &str, timeout: Duration) -> Salesforce {
 
 fn limited(values: &Json, base_url: &str, timeout: Duration, limits: Limits) -> Salesforce {
     let settings = Settings { limits, sandbox: false, ..support::settings(values, base_url) };
-    Salesforce::with_policy(&settings, support::policy(timeout), PAUSE).unwrap()
+    Salesforce::with_policy(&settings, support::policy(timeout), TIMES).unwrap()
 }
 
 fn text(text: &str) -> Value {
