@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Contacts into the sandbox's Salesforce by jobs of the Bulk API 2.0, and the same rows by simple-salesforce.
 
-  target/bench/venv/bin/python bench/salesforce.py [--binary target/release/outflow] [--contacts 1000000] [--pairs 1]
+  target/bench/venv/bin/python bench/salesforce.py [--binary target/release/outflow] [--contacts 1000000] [--pairs 1] [--flat]
 
 Serves the sandbox as a process of its own. In turn, `outflow sync` brings all contacts over from a SQLite file, each with its
 account by an external id, and a script that reads the same rows of the same file into simple-salesforce's `bulk2`, in jobs
-as large as ours, waits for them and reads their results. Each changes all rows that the one before has left. Prints seconds,
+as large as ours, waits for them and reads their results. Each changes all rows that the one before has left; `--flat` leaves the accounts out. Prints seconds,
 CPU seconds, peak memory and calls; ends with 1 where a row was not delivered, or where a second sync sends anything. Needs
 Python 3.10 and the packages of bench/requirements.txt; a debug build needs ten times as long.
 """
@@ -60,14 +60,14 @@ def touch(path, round):
     db.close()
 
 
-def project(folder, base_url):
+def project(folder, base_url, flat=False):
     (folder / "mappings").mkdir(parents=True)
     auth = {"method": "access_token", "access_token": "00D!bench"}
     crm = {"type": "salesforce", "auth": auth, "base_url": base_url}
     connections = {"warehouse": {"type": "sqlite", "path": "rows.sqlite"}, "crm": crm}
     (folder / "outflow.yml").write_text(json.dumps({"name": "bench", "connections": connections}))
     fields = {"LastName": "last", "FirstName": "first", "Email": "email", "Phone": "phone", "Title": "title", "Score__c": "score",
-              "Account.Number__c": "account"}
+              **({} if flat else {"Account.Number__c": "account"})}
     for table, object, key, mapped in (
         ("accounts", "Account", {"Number__c": "code"}, {"Name": "name"}),
         ("contacts", "Contact", {"Code__c": "code"}, fields),
@@ -105,7 +105,7 @@ sf = Salesforce(instance=address.removeprefix("http://"), session_id="00D!bench"
 bulk = sf.bulk2.Contact
 db = sqlite3.connect(path)
 cursor = db.execute("select code, last, first, email, phone, title, score, account from contacts")
-names = ["Code__c", "LastName", "FirstName", "Email", "Phone", "Title", "Score__c", "Account.Number__c"]
+names = ["Code__c", "LastName", "FirstName", "Email", "Phone", "Title", "Score__c", "Account.Number__c"][:int(sys.argv[4])]
 delivered = 0
 while rows := cursor.fetchmany(size):
     records = [dict(zip(names, row)) for row in rows]
@@ -117,8 +117,8 @@ print(json.dumps({"delivered": delivered}))
 """
 
 
-def rival(folder, base_url, contacts):
-    run = measured([sys.executable, "-c", RIVAL, base_url, folder / "rows.sqlite", JOB])
+def rival(folder, base_url, contacts, flat):
+    run = measured([sys.executable, "-c", RIVAL, base_url, folder / "rows.sqlite", JOB, 7 if flat else 8])
     if run.report["delivered"] != contacts:
         sys.exit(f"simple-salesforce: {run.report}")
     return run
@@ -129,6 +129,7 @@ def main():
     parser.add_argument("--binary", default="target/release/outflow", type=pathlib.Path)
     parser.add_argument("--contacts", default=1_000_000, type=int)
     parser.add_argument("--pairs", default=1, type=int)
+    parser.add_argument("--flat", action="store_true")
     args = parser.parse_args()
     binary, book = args.binary.resolve(), Book()
     with tempfile.TemporaryDirectory(prefix="outflow-salesforce-") as folder:
@@ -136,7 +137,7 @@ def main():
         inside = folder / "project"
         with Sandbox(binary, folder) as sandbox:
             base_url = f"{sandbox.address}/salesforce"
-            project(inside, base_url)
+            project(inside, base_url, args.flat)
             warehouse(inside / "rows.sqlite", args.contacts)
             sync(binary, inside, "accounts", ACCOUNTS)
             before = sandbox.requests()
@@ -150,7 +151,7 @@ def main():
                 before = sandbox.requests()
                 ours.append(sync(binary, inside, "contacts", args.contacts))
                 print(f"      {sandbox.requests() - before:,} calls, every row changed")
-                theirs.append(rival(inside, base_url, args.contacts))
+                theirs.append(rival(inside, base_url, args.contacts, args.flat))
             book.absolute("outflow, every row changed", ours, args.contacts)
             book.absolute("simple-salesforce's bulk2", theirs, args.contacts)
             book.ratio("outflow to simple-salesforce's bulk2", ours, theirs, 0.2, of="cpu")

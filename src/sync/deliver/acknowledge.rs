@@ -108,7 +108,7 @@ impl Keeping {
     }
 
     /// Whether a row's hashes are all that is kept of it: nothing is ever removed, and the match key cannot change.
-    fn keeps_nothing(&self, mapper: &Mapper) -> bool {
+    pub fn keeps_nothing(&self, mapper: &Mapper) -> bool {
         self.keep == Keep::Hashes && !self.removes && mapper.destination_is_key()
     }
 

@@ -95,16 +95,20 @@ impl Work<'_> {
     }
 
     /// The order in which a phase's changes leave, where it is not that of the extract.
-    fn order(&self, delta: &Delta, phase: &Phase) -> Result<Option<Order>> {
+    fn order(&self, (delta, keeping): (&Delta, &Keeping), phase: &Phase) -> Result<Option<Order>> {
         let narrow = match phase.items {
             Items::Bulk => false,
             Items::Narrow => true,
             Items::Listed(_) | Items::Removals => return Ok(None),
         };
-        let together = self.bulk(phase.len).and_then(|bulk| bulk.together.as_deref());
+        let Some(bulk) = self.bulk(phase.len) else { return Ok(None) };
         let fields = &delta.mapper.spec.fields;
-        let at = together.and_then(|name| fields.iter().position(|field| *field.name == *name));
-        at.map(|at| Order::by(delta, at, (narrow, phase.len))).transpose()
+        let is_together = |name: &str| bulk.together.as_deref() == Some(name);
+        match fields.iter().position(|field| is_together(&field.name)) {
+            Some(at) => Order::by_field(delta, at, (narrow, phase.len)).map(Some),
+            None if keeping.keeps_nothing(&delta.mapper) => Ok(None),
+            None => Order::by_key(delta, (narrow, phase.len)).map(Some),
+        }
     }
 
     pub(in crate::sync) async fn deliver(
@@ -142,7 +146,7 @@ impl Work<'_> {
             let before = progress.delivered.clone();
             let is_blocked = |item: &Item| item.after.is_some_and(|key| !before.contains(&key));
             delivery.shape_as(self.shape_of(phase.len));
-            let order = block_in_place(|| self.order(delta, phase))?;
+            let order = block_in_place(|| self.order((delta, &keeping), phase))?;
             let changes = feed.changes(phase).in_order(order);
             let mut queue = Queue::planned(records, Batches::new(changes, &delivery.shape, is_blocked));
             delivery.send_all(&mut queue, progress, &plan.awaited).await;

@@ -1,5 +1,5 @@
-//! Changes that would stand in one another's way, such as children of one parent, are put side by side, so that one batch
-//! holds them.
+//! The order in which the changes of a large delivery leave. Those that would stand in one another's way, such as children of
+//! one parent, are put side by side, so that one batch holds them; else those whose details share a page of the ledger are.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,8 +8,12 @@ use outflow_connectors::contract::ValueRef;
 use crate::error::Result;
 use crate::sync::diff::{Candidate, Delta};
 
-/// Candidates by a field's value: of each the value's group in the upper half, in the lower its position.
-pub struct Order(Vec<u64>);
+/// Candidates in an order: of each what it is ordered by in the upper half, in the lower its position.
+pub struct Order {
+    entries: Vec<u64>,
+    /// The upper halves are groups.
+    is_grouped: bool,
+}
 
 impl Order {
     /// Of the first so many ordinary candidates, by the field at this place of the mapping. Those without a value come first,
@@ -17,23 +21,42 @@ impl Order {
     ///
     /// # Errors
     /// When what the delta spilled cannot be read.
-    pub fn by(delta: &Delta, field: usize, (narrow, most): (bool, u64)) -> Result<Self> {
-        let mut order = Vec::new();
-        for chunk in delta.candidates.chunks() {
-            let mut candidates = chunk?;
-            candidates.retain(|candidate| candidate.bulk && candidate.narrow == narrow);
-            candidates.truncate((most - order.len() as u64) as usize);
+    pub fn by_field(delta: &Delta, field: usize, (narrow, most): (bool, u64)) -> Result<Self> {
+        let mut entries = Vec::new();
+        ordinary(delta, (narrow, most), |candidates| {
             let places = candidates.iter().map(|candidate| candidate.head.place);
             let loaded = delta.spool.load(places)?;
             for (index, candidate) in candidates.iter().enumerate() {
                 let record = loaded.get(index, candidate.head.place);
                 let value = record.and_then(|record| record.fields().nth(field).transpose());
                 let value = value.map_err(|error| delta.spool.damaged(&error))?.flatten();
-                order.push(u64::from(group(value)) << 32 | candidate.seq);
+                entries.push(u64::from(group(value)) << 32 | candidate.seq);
             }
-        }
-        order.sort_unstable();
-        Ok(Order(order))
+            Ok(())
+        })?;
+        Ok(Self::sorted(entries, true))
+    }
+
+    /// Of the first so many ordinary candidates, in the order in which the ledger keeps their details.
+    ///
+    /// # Errors
+    /// When what the delta spilled cannot be read.
+    pub fn by_key(delta: &Delta, (narrow, most): (bool, u64)) -> Result<Self> {
+        let mut entries = Vec::new();
+        ordinary(delta, (narrow, most), |candidates| {
+            let entry = |candidate: &Candidate| {
+                let [a, b, c, d, ..] = candidate.head.key.0;
+                u64::from(u32::from_be_bytes([a, b, c, d])) << 32 | candidate.seq
+            };
+            entries.extend(candidates.iter().map(entry));
+            Ok(())
+        })?;
+        Ok(Self::sorted(entries, false))
+    }
+
+    fn sorted(mut entries: Vec<u64>, is_grouped: bool) -> Self {
+        entries.sort_unstable();
+        Order { entries, is_grouped }
     }
 
     /// Up to `most` candidates from position `from` of the order on, and the group of each.
@@ -41,16 +64,33 @@ impl Order {
     /// # Errors
     /// When what the delta spilled cannot be read.
     pub fn candidates(&self, delta: &Delta, from: u64, most: usize) -> Result<(Vec<Candidate>, Vec<u32>)> {
-        let some = self.0.iter().skip(from as usize).take(most);
+        let some = self.entries.iter().skip(from as usize).take(most);
         let (mut candidates, mut groups) = (Vec::new(), Vec::new());
         for entry in some {
             if let Some(candidate) = delta.candidates.get(entry & u64::from(u32::MAX))? {
                 candidates.push(candidate);
-                groups.push((entry >> 32) as u32);
+                groups.push(if self.is_grouped { (entry >> 32) as u32 } else { 0 });
             }
         }
         Ok((candidates, groups))
     }
+}
+
+/// Shows the first so many ordinary candidates, some at a time.
+fn ordinary(
+    delta: &Delta,
+    (narrow, most): (bool, u64),
+    mut look: impl FnMut(&[Candidate]) -> Result<()>,
+) -> Result<()> {
+    let mut left = most;
+    for chunk in delta.candidates.chunks() {
+        let mut candidates = chunk?;
+        candidates.retain(|candidate| candidate.bulk && candidate.narrow == narrow);
+        candidates.truncate(left as usize);
+        left -= candidates.len() as u64;
+        look(&candidates)?;
+    }
+    Ok(())
 }
 
 /// A group of which two values are in one only by accident; such a group is merely larger.
