@@ -51,12 +51,19 @@ pub(super) async fn exchange(
         Broken::Http(error) if is_before_sending(&error) => unreachable(&host, &error),
         Broken::Http(error) => lost(format!("the answer of `{host}` was cut off: {}", root_cause(&error))),
         Broken::Late => lost(format!("`{host}` gave no answer within {} ms", timeout.as_millis())),
+        Broken::Early => lost(format!("`{host}` answered before it had the whole body")),
         Broken::Own(error) => error,
     })
 }
 
 async fn within<T>(timeout: Duration, step: impl Future<Output = Result<T, Broken>>) -> Result<T, Broken> {
     tokio::time::timeout(timeout, step).await.unwrap_or(Err(Broken::Late))
+}
+
+/// What a body is made of on its way.
+enum Piece {
+    Bytes(Vec<u8>),
+    End,
 }
 
 /// Sends a body piece by piece.
@@ -66,16 +73,26 @@ async fn fed(
     secrets: &Secrets,
     (pieces, sent): (&dyn Pieces, &mut u64),
 ) -> Result<Answer, Broken> {
-    let (ready, leaving) = mpsc::channel::<io::Result<Vec<u8>>>(1);
-    let stream = stream::unfold(leaving, |mut leaving| async { Some((leaving.recv().await?, leaving)) });
+    let (ready, leaving) = mpsc::channel::<Piece>(1);
+    let stream = stream::unfold(leaving, |mut leaving| async {
+        match leaving.recv().await {
+            Some(Piece::Bytes(bytes)) => Some((Ok(bytes), leaving)),
+            Some(Piece::End) => None,
+            // Whoever made it has given up: what was sent must not look whole.
+            None => Some((Err(io::Error::from(io::ErrorKind::BrokenPipe)), leaving)),
+        }
+    });
     *request.body_mut() = Some(reqwest::Body::wrap_stream(stream));
     let mut answer = pin!(whole(client, request, secrets));
     let mut next = 0;
     loop {
         let room = tokio::select! {
             biased;
-            // An answer before the end is a refusal.
-            answered = &mut answer => return answered,
+            // A refusal need not hear the end; what is no refusal has not heard it.
+            answered = &mut answer => return match answered {
+                Ok(answer) if answer.is_success() => Err(Broken::Early),
+                answered => answered,
+            },
             room = tokio::time::timeout(timeout, ready.reserve()) => room.map_err(|_| Broken::Late)?,
         };
         // Nobody takes more of it: the answer says why.
@@ -84,16 +101,15 @@ async fn fed(
             Ok(Some((bytes, after))) => {
                 next = after;
                 *sent += bytes.len() as u64;
-                room.send(Ok(bytes));
+                room.send(Piece::Bytes(bytes));
             }
-            Ok(None) => break,
-            Err(error) => {
-                room.send(Err(io::ErrorKind::Other.into()));
-                return Err(Broken::Own(error));
+            Ok(None) => {
+                room.send(Piece::End);
+                break;
             }
+            Err(error) => return Err(Broken::Own(error)),
         }
     }
-    drop(ready);
     within(timeout, answer).await
 }
 
@@ -133,6 +149,8 @@ enum Broken {
     Http(reqwest::Error),
     TooLarge,
     Late,
+    /// Answered well before all was sent.
+    Early,
     /// Of what the request carries.
     Own(ConnectorError),
 }

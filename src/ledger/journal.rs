@@ -86,6 +86,15 @@ impl Ledger {
         })
     }
 
+    /// The runs of batches with dirty keys and without a handle.
+    pub fn lost_runs(&self) -> Result<Vec<String>> {
+        self.owner.look(|conn| {
+            let mut query = conn.prepare_cached("SELECT DISTINCT run_id FROM intent WHERE handle IS NULL")?;
+            let runs = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            Ok(runs)
+        })
+    }
+
     /// Batches with dirty keys, oldest first.
     pub fn open_intents(&self) -> Result<Vec<OpenIntent>> {
         self.owner.look(|conn| {

@@ -86,7 +86,10 @@ pub async fn recover(
         if let Some(handle) = &intent.handle {
             // A later batch may have overwritten what this job did: such keys stay dirty there.
             let later = intents[index + 1..].iter().flat_map(|i| i.entries.iter().map(|e| e.key)).collect();
-            settle_job(ledger, (target, session), (intent, handle), &later).await?;
+            let unknown = settle_job(ledger, (target, session), (intent, handle), &later).await?;
+            if !intent.verb.is_repeatable() && !capabilities.repeatable_creates {
+                recovered.unclear.extend(unknown);
+            }
         } else if !intent.verb.is_repeatable() && !capabilities.repeatable_creates {
             let unclear = look_for(ledger, target, destination, intent).await?;
             recovered.unclear.extend(unclear);
@@ -97,13 +100,13 @@ pub async fn recover(
     Ok(recovered)
 }
 
-/// Takes the results of a job that outlived its run.
+/// Takes the results of a job that outlived its run; the keys of which they say nothing.
 async fn settle_job(
     ledger: &Ledger,
     (target, session): (&Target, &dyn Session),
     (intent, handle): (&OpenIntent, &str),
     later: &HashSet<KeyHash>,
-) -> Result<()> {
+) -> Result<Vec<KeyHash>> {
     let batch = LostBatch { intent, target };
     let receipt = session.settle(&RemoteHandle(handle.to_owned()), &batch).await;
     let receipt = receipt.map_err(|error| Error::destination(&error))?;
@@ -115,7 +118,9 @@ async fn settle_job(
     });
     let settled: Vec<Settled> = settled.collect();
     point("recover.job");
-    ledger.settle(intent.batch, &settled)
+    ledger.settle(intent.batch, &settled)?;
+    let unknown = settled.iter().filter(|settled| matches!(settled.result, Settlement::Unknown));
+    Ok(unknown.map(|settled| settled.key).collect())
 }
 
 fn settlement(entry: &IntentEntry, outcome: Outcome) -> Settlement {
@@ -189,7 +194,7 @@ pub fn resolve_creates(
 ) -> Result<(usize, Vec<String>)> {
     let (mut resolved, mut others) = (0, Vec::new());
     let open = ledger.open_intents()?.into_iter();
-    for intent in open.filter(|intent| intent.handle.is_none() && !intent.verb.is_repeatable()) {
+    for intent in open.filter(|intent| !intent.verb.is_repeatable()) {
         let mut settled = Vec::new();
         for entry in &intent.entries {
             if !is_meant(&entry.key_text) {

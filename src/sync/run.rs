@@ -241,9 +241,7 @@ impl<'a> Work<'a> {
     /// When runs wrote that left batches of which neither an answer nor a handle is known.
     fn unsettled(&self) -> Result<Option<Window>> {
         let Some(ledger) = &self.state.ledger else { return Ok(None) };
-        let intents = ledger.open_intents()?;
-        let runs = intents.iter().filter(|intent| intent.handle.is_none()).map(|intent| &intent.run_id);
-        let from = runs.filter_map(|run| begun_at(run)).min();
+        let from = ledger.lost_runs()?.iter().filter_map(|run| begun_at(run)).min();
         Ok(from.map(|from| Window { from, to: Timestamp::now() }))
     }
 

@@ -1,6 +1,7 @@
 //! The sender against a small server of its own: what is repeated, what never is, and what an error then says.
 
 mod bodies;
+mod carried;
 mod grants;
 mod load;
 mod narrow;

@@ -34,7 +34,7 @@ pub struct Batch<'a> {
 }
 
 /// Bytes of the spool that are in memory for one batch.
-const KEPT: usize = 4 << 20;
+pub const KEPT: usize = 4 << 20;
 
 impl<'a> Batch<'a> {
     /// # Errors

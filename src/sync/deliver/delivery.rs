@@ -73,8 +73,12 @@ const SETTLE: Duration = Duration::from_secs(30);
 impl Delivery<'_> {
     /// What follows is cut this way, at the same pace.
     pub fn shape_as(&mut self, shape: Shape) {
-        self.gate = self.gate.next(shape.in_flight);
-        self.shape = shape;
+        let next = self.gate.next(shape.in_flight);
+        // What was stopped stays so.
+        if self.gate.is_closed() {
+            next.close();
+        }
+        (self.gate, self.shape) = (next, shape);
     }
 
     /// Sends all batches of the queue. Counts of what was settled come back whatever happened; what the queue still has
@@ -83,7 +87,7 @@ impl Delivery<'_> {
         let mut flying = FuturesUnordered::new();
         let mut in_air = 0;
         let (mut open, mut stopping) = (true, false);
-        let pending = progress.counts.pending;
+        let before = progress.counts;
         let mut settled_by = pin!(tokio::time::sleep(SETTLE));
         loop {
             let more = open && !stopping && !self.watch.has_ended();
@@ -118,8 +122,9 @@ impl Delivery<'_> {
                 () = settled_by.as_mut(), if stopping => break,
             }
         }
-        // A stop that came when all had left already has interrupted nothing.
-        if stopping && (queue.has_more() || progress.counts.pending > pending || in_air > 0) {
+        // A stop that came when all had left already, and was answered, has interrupted nothing.
+        let has_lost = progress.counts.pending > before.pending || progress.counts.unknown > before.unknown;
+        if stopping && (queue.has_more() || has_lost || in_air > 0) {
             self.watch.end(Ended::Interrupted);
         }
         // What is still in the air is cut off; its keys stay dirty.

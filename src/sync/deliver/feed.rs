@@ -220,7 +220,7 @@ impl<'a> Batches<'a> {
 /// Where a batch ends before a change of this group, so that the group is not torn apart; a group that is most of the batch is.
 fn whole_groups(batch: &[Item], group: u32) -> usize {
     let others = batch.iter().rposition(|item| item.group != group).map_or(0, |at| at + 1);
-    if group == 0 || others < batch.len() / 2 { batch.len() } else { others }
+    if group == 0 || others == 0 || others < batch.len() / 2 { batch.len() } else { others }
 }
 
 #[cfg(test)]
@@ -248,6 +248,7 @@ mod tests {
         assert_eq!(kept(&[1, 1, 1, 2, 2], 2), 3, "and takes those of it along that came before");
         assert_eq!(kept(&[1, 2, 2, 2, 2], 2), 5, "but a group that is most of the batch is torn");
         assert_eq!(kept(&[2, 2, 2, 2], 2), 4);
+        assert_eq!(kept(&[2], 2), 1, "no batch is empty");
     }
 
     #[test]

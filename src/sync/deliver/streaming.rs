@@ -10,7 +10,7 @@ use outflow_connectors::contract::{Session, Verb};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::block_in_place;
 
-use super::batch::{Batch, Records};
+use super::batch::{Batch, KEPT, Records};
 use super::journal::Journal;
 use super::queue::Queue;
 use super::sending::Begun;
@@ -208,7 +208,8 @@ impl Work<'_> {
                 min_rows: self.context.sync.guards.min_rows,
                 rows: 0,
                 batch_rows: delivery.shape.batch_rows,
-                batch_bytes: delivery.shape.batch_bytes,
+                // Lots stay in memory until they are sent.
+                batch_bytes: delivery.shape.batch_bytes.min(KEPT),
                 lot: Lot::default(),
                 lots,
             });

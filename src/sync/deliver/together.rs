@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use outflow_connectors::contract::ValueRef;
 
+use super::batch::KEPT;
 use crate::error::Result;
 use crate::sync::diff::{Candidate, Delta};
 
@@ -23,7 +24,7 @@ impl Order {
     /// When what the delta spilled cannot be read.
     pub fn by_field(delta: &Delta, field: usize, (narrow, most): (bool, u64)) -> Result<Self> {
         let mut entries = Vec::new();
-        ordinary(delta, (narrow, most), |candidates| {
+        let mut look = |candidates: &[Candidate]| {
             let places = candidates.iter().map(|candidate| candidate.head.place);
             let loaded = delta.spool.load(places)?;
             for (index, candidate) in candidates.iter().enumerate() {
@@ -33,7 +34,8 @@ impl Order {
                 entries.push(u64::from(group(value)) << 32 | candidate.seq);
             }
             Ok(())
-        })?;
+        };
+        ordinary(delta, (narrow, most), |candidates| by_bytes(candidates).try_for_each(&mut look))?;
         Ok(Self::sorted(entries, true))
     }
 
@@ -74,6 +76,20 @@ impl Order {
         }
         Ok((candidates, groups))
     }
+}
+
+/// The same candidates, some at a time whose records may be in memory together.
+fn by_bytes(mut candidates: &[Candidate]) -> impl Iterator<Item = &[Candidate]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fitting = candidates.iter().take_while(|candidate| {
+            bytes += candidate.head.place.bytes() as usize;
+            bytes <= KEPT
+        });
+        let (some, rest) = candidates.split_at(fitting.count().max(1).min(candidates.len()));
+        candidates = rest;
+        (!some.is_empty()).then_some(some)
+    })
 }
 
 /// Shows the first so many ordinary candidates, some at a time.
