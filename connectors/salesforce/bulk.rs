@@ -130,7 +130,7 @@ impl RecordSession {
         };
         if made.keys.len() == 0 {
             // Nothing of these rows can go by a job.
-            self.give_up(&id, &mut underway.trail).await;
+            self.give_up(&id, (&mut underway.trail, underway.handles)).await;
             self.aside(made.aside, underway);
             return Ok(());
         }
@@ -146,7 +146,7 @@ impl RecordSession {
                 Err(error)
             }
             Err(error) => {
-                self.give_up(&id, &mut underway.trail).await;
+                self.give_up(&id, (&mut underway.trail, underway.handles)).await;
                 underway.left = left;
                 Err(error)
             }
@@ -194,6 +194,7 @@ impl RecordSession {
         {
             underway.left.extend(&places);
             underway.has_effect = underway.trail.steps.len() > 1;
+            self.aside(made.aside, underway);
             return Err(errors::of_job(error));
         }
         let mut locked = false;
@@ -268,7 +269,10 @@ impl RecordSession {
         }
         if !underway.trail.steps.is_empty() {
             underway.trail.by_hand = true;
-            underway.trail.store(underway.handles).await?;
+            if let Err(error) = underway.trail.store(underway.handles).await {
+                underway.left = places;
+                return underway.stopped(error);
+            }
         }
         match self.by_collections(&Part::new(underway.batch, &places)).await {
             Ok(receipt) => {

@@ -43,6 +43,12 @@ impl Columns {
         Columns(columns)
     }
 
+    /// The field of the mapping that sets this reference.
+    fn of_reference(&self, reference: &str) -> Option<&str> {
+        let is_it = |column: &&Column| matches!(&column.to, To::Parent { field, .. } if field == reference);
+        self.0.iter().find(is_it).map(|column| column.name.as_str())
+    }
+
     /// What a change's field is written to.
     pub(super) fn get(&self, name: &str) -> &To {
         self.0.iter().find(|column| column.name == name).map_or(&To::Field, |column| &column.to)
@@ -137,6 +143,11 @@ pub(super) async fn resolve(
             read_only: !(field.createable || field.updateable),
             ..key.property()
         });
+        if let Some(other) = columns.of_reference(&field.name) {
+            let what = format!("`{name}` and `{other}` both say what `{}` refers to", field.name);
+            return Err(ConnectorError::new(Kind::Config, what)
+                .hint("keep one of them; send the rows of the other by a mapping of their own"));
+        }
         let is_several = field.polymorphic || field.reference_to.len() > 1;
         columns.0.push(Column {
             name: name.clone(),

@@ -1,5 +1,6 @@
 //! Salesforce as a destination.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use super::bulk::BYTES as BYTES_OF_JOB;
 use super::client::Client;
 use super::columns::Columns;
 use super::config::{Config, TYPE};
-use super::course::{Jobs, Patience};
+use super::course::{Jobs, Made, Patience};
 use super::encode::long_id;
 use super::options::{Api, ID, Options};
 use super::session::{BATCH, BYTES, RecordSession};
@@ -54,6 +55,7 @@ pub struct Salesforce {
     sandbox: bool,
     pause: Duration,
     patience: Patience,
+    made: Arc<Made>,
 }
 
 impl Salesforce {
@@ -87,7 +89,14 @@ impl Salesforce {
             },
         )?;
         let client = Client::new(http, config.version);
-        Ok(Salesforce { client, limits: settings.limits.clone(), sandbox: settings.sandbox, pause, patience })
+        Ok(Salesforce {
+            client,
+            limits: settings.limits.clone(),
+            sandbox: settings.sandbox,
+            pause,
+            patience,
+            made: Arc::default(),
+        })
     }
 }
 
@@ -244,7 +253,7 @@ impl Destination for Salesforce {
             columns,
             pause: self.pause,
             fields: target.fields.clone(),
-            jobs: Jobs::new(self.patience),
+            jobs: Jobs::new(self.patience, self.made.clone()),
             unsettled: context.unsettled,
         }))
     }

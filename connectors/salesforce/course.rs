@@ -1,7 +1,7 @@
 //! The course of one job: made, given its data, closed, waited for, read.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -31,13 +31,20 @@ pub(super) struct Patience {
 #[derive(Debug)]
 pub(super) struct Jobs {
     pub(super) patience: Patience,
-    /// Those that this session made.
-    pub(super) made: Mutex<OwnJobs>,
+    /// Those that the connection made in this process.
+    pub(super) made: Arc<Made>,
     /// The limits were read.
     pub(super) allowed: OnceCell<()>,
 }
 
-/// Jobs that a session made.
+/// Jobs that a connection made, and the right to make one: whoever looks for lost ones must not find another's that is being
+/// made.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    pub(super) jobs: Mutex<OwnJobs>,
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct OwnJobs {
     pub(super) ids: BTreeSet<String>,
@@ -46,12 +53,12 @@ pub(super) struct OwnJobs {
 }
 
 impl Jobs {
-    pub(super) fn new(patience: Patience) -> Self {
-        Jobs { patience, made: Mutex::default(), allowed: OnceCell::new() }
+    pub(super) fn new(patience: Patience, made: Arc<Made>) -> Self {
+        Jobs { patience, made, allowed: OnceCell::new() }
     }
 
     pub(super) fn note(&self, job: &Job) {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         made.ids.insert(job.id.clone());
         made.like = Some(job.clone());
     }
@@ -80,22 +87,23 @@ impl RecordSession {
             let id = self.created(&wanted).await?;
             trail.begin(&id);
             if let Err(error) = trail.store(handles).await {
-                self.give_up(&id, trail).await;
+                self.give_up(&id, (&mut *trail, handles)).await;
                 return Err(error);
             }
             match self.client.upload(&id, rows).await {
                 Ok(()) => {
                     trail.uploaded();
                     if let Err(error) = trail.store(handles).await {
-                        self.give_up(&id, trail).await;
+                        self.give_up(&id, (&mut *trail, handles)).await;
                         return Err(error);
                     }
                     return Ok(id);
                 }
                 // Nobody knows whether it has its data; it is not closed, so that nothing comes of it.
                 Err(error) => {
-                    self.give_up(&id, trail).await;
-                    let again = matches!(error.kind, Kind::Ambiguous | Kind::Unavailable);
+                    self.give_up(&id, (&mut *trail, handles)).await;
+                    // Refused is also what somebody has ended meanwhile.
+                    let again = matches!(error.kind, Kind::Ambiguous | Kind::Unavailable | Kind::Rejected);
                     if !again || tried == UPLOADS {
                         return Err(without_effect(error));
                     }
@@ -114,11 +122,17 @@ impl RecordSession {
     }
 
     /// Ends a job from which nothing has come, as well as can be.
-    pub(super) async fn give_up(&self, id: &str, trail: &mut Trail) {
+    pub(super) async fn give_up(&self, id: &str, (trail, handles): (&mut Trail, &dyn Handles)) {
         match self.client.abort_job(id).await {
             Ok(()) => trail.drop_last(),
-            // A later run ends it.
-            Err(error) => tracing::info!(job = id, %error, "a job without effect stays open"),
+            // A later run ends it, and does not close it.
+            Err(error) => {
+                tracing::info!(job = id, %error, "a job without effect stays open");
+                trail.not_uploaded();
+            }
+        }
+        if let Err(error) = trail.store(handles).await {
+            tracing::info!(job = id, %error, "that a job is given up could not be noted");
         }
     }
 
@@ -133,8 +147,10 @@ impl RecordSession {
             return Err(error);
         }
         match self.client.job(id).await {
+            // Nobody can have worked on what was never closed.
+            Ok(job) if job.state == State::Aborted && job.processed == 0 => Err(without_effect(error)),
             Ok(job) if job.state != State::Open => Ok(job),
-            Ok(_) if error.kind == Kind::Rejected => Err(error),
+            Ok(_) if error.kind == Kind::Rejected => Err(without_effect(error)),
             _ => Err(ConnectorError { kind: Kind::Ambiguous, ..error }),
         }
     }
@@ -187,6 +203,8 @@ impl RecordSession {
 pub(super) fn without_effect(error: ConnectorError) -> ConnectorError {
     match error.kind {
         Kind::Ambiguous => ConnectorError { kind: Kind::Unavailable, ..error },
+        // It is about the job, and says nothing of its rows.
+        Kind::Rejected => ConnectorError { kind: Kind::Config, ..error },
         _ => error,
     }
 }

@@ -163,6 +163,12 @@ pub(super) fn is_final(message: &str) -> bool {
     )
 }
 
+/// Whether what was asked for is not there (any more), however that is spelled.
+pub(super) fn is_gone(error: &ConnectorError) -> bool {
+    let is_404 = error.context.iter().any(|(name, value)| *name == "status" && value == "404");
+    is_404 || error.code.as_deref().is_some_and(|code| plain(code) == "NOTFOUND")
+}
+
 /// A job that failed before any of its rows was tried.
 pub(super) fn of_job(message: &str) -> ConnectorError {
     let code = message.split(':').next().unwrap_or_default().trim().to_owned();

@@ -141,7 +141,8 @@ impl Client {
     pub(super) async fn close_job(&self, id: &str) -> Result<Job, ConnectorError> {
         let body = json!({"state": "UploadComplete"});
         let answer = self.http.send(&harmless(Method::PATCH, self.job_path(id), &body)).await?;
-        self.job_of(answer.json)
+        // It was done, whatever it is that was said.
+        self.job_of(answer.json).map_err(|error| ConnectorError { kind: Kind::Ambiguous, ..error })
     }
 
     pub(super) async fn abort_job(&self, id: &str) -> Result<(), ConnectorError> {

@@ -39,6 +39,7 @@ impl Ours<'_> {
 impl RecordSession {
     /// Makes a job; where an answer is lost, another, and ends the one that was lost. The job's id.
     pub(super) async fn created(&self, wanted: &Wanted<'_>) -> Result<String, ConnectorError> {
+        let _turn = self.jobs.made.turn.lock().await;
         let (asked, mut lost) = (Instant::now(), 0);
         let job = loop {
             match self.client.create_job(wanted, &self.options.headers).await {
@@ -76,7 +77,8 @@ impl RecordSession {
     }
 
     async fn end_those(&self, ours: &Ours<'_>) -> Result<(), ConnectorError> {
-        let known = |id: &str| self.jobs.made.lock().unwrap_or_else(PoisonError::into_inner).ids.contains(id);
+        let known =
+            |id: &str| self.jobs.made.jobs.lock().unwrap_or_else(PoisonError::into_inner).ids.contains(id);
         for job in self.client.all_jobs().await? {
             if job.state != State::Open || known(&job.id) {
                 continue;
@@ -102,15 +104,17 @@ impl RecordSession {
     /// Ends the jobs that a run left which ended before it could write them down.
     pub(super) async fn end_left(&self) -> Result<(), ConnectorError> {
         let Some(left) = self.unsettled else { return Ok(()) };
-        let known = self.jobs.made.lock().unwrap_or_else(PoisonError::into_inner).like.clone();
+        let known = self.jobs.made.jobs.lock().unwrap_or_else(PoisonError::into_inner).like.clone();
         // Without a job of this run nobody knows who we are.
         let Some(like) = known else { return Ok(()) };
         let ours = Ours {
             user: &like.created_by,
             object: &like.object,
             operation: &like.operation,
-            made: Window { from: left.from - SKEW, to: left.to + SKEW },
+            // What is younger may be another run's, which is filling it.
+            made: Window { from: left.from - SKEW, to: left.to - SKEW },
         };
+        let _turn = self.jobs.made.turn.lock().await;
         // What is only tidying must not make a run fail.
         if let Err(error) = self.end_those(&ours).await {
             tracing::info!(%error, "jobs that an earlier run left stay open for a day, without effect");

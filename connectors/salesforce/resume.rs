@@ -21,6 +21,19 @@ struct Heard {
     is_whole: bool,
 }
 
+impl Heard {
+    /// Something came after the jobs heard so far of which not all is known: what they left undone may be done by now.
+    fn doubt(&mut self) {
+        let is_left = |said: &Said| match said {
+            Said::Untouched => true,
+            Said::Refused(outcome) => errors::is_lock(outcome),
+            Said::Saved(..) | Said::Twice => false,
+        };
+        self.said.retain(|_, said| !is_left(said));
+        self.is_whole = false;
+    }
+}
+
 impl RecordSession {
     /// What became of a batch that went by these jobs.
     ///
@@ -38,6 +51,9 @@ impl RecordSession {
         for step in &trail.steps {
             self.hear(step, (&keys, column), &mut heard).await?;
         }
+        if trail.by_hand {
+            heard.doubt();
+        }
         let mut outcomes = Outcomes::new(batch.len());
         let mut unknown = Vec::new();
         for place in 0..batch.len() {
@@ -50,8 +66,8 @@ impl RecordSession {
                 }
                 Some(Said::Refused(outcome)) => outcomes.set(place, answers::refused(verb, *outcome)),
                 Some(Said::Untouched) => {}
-                // In no job: it was not sent.
-                None if heard.is_whole => {}
+                // In no job: it was not sent. A create is looked for all the same.
+                None if heard.is_whole && verb != Verb::Create => {}
                 Some(Said::Twice) | None => unknown.push(place),
             }
         }
@@ -90,18 +106,22 @@ impl RecordSession {
         heard: &mut Heard,
     ) -> Result<(), ConnectorError> {
         let Some(job) = self.over(step).await? else {
-            heard.is_whole &= !step.uploaded;
+            if step.uploaded {
+                heard.doubt();
+            }
             return Ok(());
         };
         let mut results = Results::new(keys, column);
-        match self.read(&job, usize::MAX, &mut results).await {
-            // Such a job must not hold up every run until it is forgotten.
-            Err(error) if error.code.as_deref() == Some(NOT_RESULTS) => heard.is_whole = false,
-            read => read?,
-        }
         // A job that is not complete does not say how many rows it had.
         let rows = if job.state == State::Complete { job.processed } else { u64::MAX };
-        heard.is_whole &= results.len() as u64 + results.foreign() >= rows;
+        match self.read(&job, usize::MAX, &mut results).await {
+            // Such a job must not hold up every run until it is forgotten.
+            Err(error) if error.code.as_deref() == Some(NOT_RESULTS) => heard.doubt(),
+            Err(error) => return Err(error),
+            // Lines of others may be ours, in words that are not.
+            Ok(()) if results.foreign() > 0 || (results.len() as u64) < rows => heard.doubt(),
+            Ok(()) => {}
+        }
         heard.said.extend(results.into_said());
         Ok(())
     }
@@ -109,7 +129,7 @@ impl RecordSession {
     /// The job at its end; `None` where it had no data, or is not there any more.
     async fn over(&self, step: &Step) -> Result<Option<Job>, ConnectorError> {
         let job = match self.client.job(&step.id).await {
-            Err(error) if error.code.as_deref() == Some("NOT_FOUND") => return Ok(None),
+            Err(error) if errors::is_gone(&error) => return Ok(None),
             job => job?,
         };
         let job = match (job.state, step.uploaded) {

@@ -54,6 +54,13 @@ impl Trail {
         }
     }
 
+    /// The last job is not to be closed by anybody.
+    pub(super) fn not_uploaded(&mut self) {
+        if let Some(step) = self.steps.last_mut() {
+            step.uploaded = false;
+        }
+    }
+
     /// The last job is ended without its data.
     pub(super) fn drop_last(&mut self) {
         self.steps.pop();

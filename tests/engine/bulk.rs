@@ -1,10 +1,11 @@
 //! Salesforce by jobs of the Bulk API 2.0, by the binary, against a sandbox in another process.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -79,6 +80,25 @@ impl Org {
         report["syncs"][0].clone()
     }
 
+    /// A sync that has closed its job, and waits to ask how far it is.
+    fn begin(&self, before: [u64; 3]) -> Child {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_outflow"))
+            .args(["sync", "people", "-q"])
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while self.since(before)[0] < 3 {
+            let is_on = begun.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none();
+            assert!(is_on, "no job was closed");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child
+    }
+
     /// Requests since some count of them.
     fn since(&self, before: [u64; 3]) -> [u64; 2] {
         let [writes, reads, _] = self.served.requests();
@@ -145,22 +165,7 @@ fn a_twentieth_that_is_locked_arrives_in_the_same_run() {
 fn a_kill_between_upload_and_poll_uploads_nothing_twice() {
     let org = Org::start(5_000, "");
     let before = org.served.requests();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_outflow"))
-        .args(["sync", "people", "-q"])
-        .current_dir(org.folder.path())
-        .env_clear()
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    while org.since(before)[0] < 3 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none(),
-            "no job was closed"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let mut child = org.begin(before);
     child.kill().unwrap();
     child.wait().unwrap();
     org.sql("update people set name = 'P 1' where id = 1");
@@ -168,6 +173,19 @@ fn a_kill_between_upload_and_poll_uploads_nothing_twice() {
     assert_eq!((count(&sync, "sent"), count(&sync, "unchanged")), (0, 5_000), "{sync:#}");
     assert_eq!(org.since(before)[0], 3, "made, filled, closed, and nothing else");
     assert_eq!(org.contacts(), [5_000, 5_000]);
+}
+
+/// Its rows are unsettled until the next run asks.
+#[test]
+fn an_interrupt_while_a_job_works_is_one() {
+    let org = Org::start(5_000, "");
+    let before = org.served.requests();
+    let mut child = org.begin(before);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let sync = org.sync(0);
+    assert_eq!((count(&sync, "sent"), count(&sync, "unchanged")), (0, 5_000), "{sync:#}");
+    assert_eq!(org.since(before)[0], 3);
 }
 
 /// At every note of a job, and around each answer.

@@ -138,6 +138,53 @@ impl Handles for Stuck {
     }
 }
 
+/// Ends the first job as soon as it is noted, as somebody else might.
+struct Ends<'a>(&'a Rig, AtomicBool);
+
+#[async_trait]
+impl Handles for Ends<'_> {
+    async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError> {
+        if !self.1.swap(true, Ordering::SeqCst) {
+            let client = &self.0.salesforce.client;
+            let client = client.sending(client.http.permitted_by(Arc::new(Always)));
+            client.abort_job(&handle.0).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_somebody_ends_before_it_has_its_data_is_made_anew() {
+    let rig = Rig::start(json!({})).await;
+    let session = rig.salesforce.open(&by("bulk"), RunContext::alone("run", "sync")).await.unwrap();
+    let Submitted::Done(receipt) =
+        session.submit(&many(300), &Ends(&rig, AtomicBool::new(false))).await.unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(applied(receipt.outcomes()), 300);
+    assert_eq!(jobs(&rig).await, ["Aborted", "Complete"]);
+}
+
+/// What a job left undone was sent once more: a later run must not take it for undone.
+#[tokio::test]
+async fn rows_that_were_sent_again_are_not_what_the_first_job_says_of_them() {
+    for verb in [Verb::Create, Verb::Upsert] {
+        let rig = Rig::start(json!({"locks": 3})).await;
+        let rows: Vec<Change> = many(300).into_iter().map(|row| Change { verb, ..row }).collect();
+        let kept = Kept::default();
+        let session = rig.salesforce.open(&by("auto"), RunContext::alone("run", "sync")).await.unwrap();
+        session.submit(&rows, &kept).await.unwrap();
+        assert_eq!(rig.contacts().await.len(), 300);
+        let handles = kept.0.into_inner().unwrap();
+        assert!(handles[2].ends_with("+ +"), "{handles:?}");
+        let outcomes = settled(&rig, &by("auto"), &handles[2], &rows).await;
+        let unknown = outcomes.iter().filter(|o| matches!(o, Outcome::Unknown { .. })).count();
+        let expected = if verb == Verb::Create { (300, 0) } else { (297, 3) };
+        assert_eq!((applied(&outcomes), unknown), expected, "creates are looked for");
+    }
+}
+
 /// A batch after a crash: keys and verbs, but no fields.
 fn bare(changes: &[Change]) -> Vec<Change> {
     changes.iter().map(|change| Change { fields: Vec::new(), ..change.clone() }).collect()
@@ -260,7 +307,7 @@ async fn a_job_whose_answer_was_lost_is_ended_and_others_are_left() {
         client.create_job(&wanted(operation), &Default::default()).await.unwrap();
     }
     let from = jiff::Timestamp::now() - Duration::from_secs(60);
-    let unsettled = Some(Window { from, to: jiff::Timestamp::now() });
+    let unsettled = Some(Window { from, to: jiff::Timestamp::now() + Duration::from_secs(600) });
     let context = RunContext { unsettled, ..RunContext::alone("run", "sync") };
     let session = rig.salesforce.open(&by("bulk"), context).await.unwrap();
     let rows: Vec<Change> = many(3).into_iter().map(|row| Change { verb: Verb::Create, ..row }).collect();
