@@ -12,12 +12,12 @@ use super::encode::Sent;
 use super::errors;
 use super::members::{self, ListSession};
 use super::options::{EMAIL, Options};
-use super::session::{ContactSession, Patience};
+use super::session::ContactSession;
 use crate::contract::{
     AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Kind, Lookup,
     Normaliser, Property, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb, folded,
 };
-use crate::http::{Policy, Setup, json};
+use crate::http::{Patience, Policy, Setup, json};
 use crate::registry::{Limits, Settings};
 
 /// Calls on contacts in every plan; two larger ones allow 20 and 60 (<https://developers.brevo.com/docs/api-limits>).

@@ -1,7 +1,6 @@
 //! Delivery of contacts.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -15,23 +14,13 @@ use crate::contract::{
     BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Permission, Receipt,
     RemoteHandle, Session, Submitted, Verb,
 };
-use crate::http::json;
+use crate::http::{Patience, json};
 
 /// Upserts of one batch from which on an import is worth its wait: so many single ones take half a minute.
 const MANY: usize = 300;
 
 /// Contacts of one batch on their way at once, where they go one by one.
 const AT_ONCE: usize = 4;
-
-/// How long a session waits for imports.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Before the first question; it doubles with every one.
-    pub(super) first: Duration,
-    pub(super) longest: Duration,
-    /// After so long the contacts of an import are given up, and known to nobody.
-    pub(super) whole: Duration,
-}
 
 pub(super) struct ContactSession {
     pub(super) client: Client,

@@ -9,7 +9,7 @@ use super::bulk::BYTES as BYTES_OF_JOB;
 use super::client::Client;
 use super::columns::Columns;
 use super::config::{Config, TYPE};
-use super::course::{Jobs, Made, Patience};
+use super::course::{Jobs, Made};
 use super::encode::long_id;
 use super::options::{Api, ID, Options};
 use super::session::{BATCH, BYTES, RecordSession};
@@ -19,7 +19,7 @@ use crate::contract::{
     AccountId, Bulk, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldType, FieldValue,
     Kind, Lookup, Normaliser, QuotaOwner, RunContext, Session, Target, Traffic, Value, Verb, folded,
 };
-use crate::http::{Policy, Setup};
+use crate::http::{Patience, Policy, Setup};
 use crate::registry::{Limits, Settings};
 
 const IN_FLIGHT: usize = 4;

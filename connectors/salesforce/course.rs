@@ -13,19 +13,10 @@ use super::session::RecordSession;
 use super::sheet::Sheet;
 use super::trail::Trail;
 use crate::contract::{ConnectorError, Handles, Kind, Retry};
+use crate::http::Patience;
 
 /// How often a job is made anew because its upload broke off.
 const UPLOADS: u32 = 3;
-
-/// How long a session waits for jobs.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Before the first question; it grows by half with every one.
-    pub(super) first: Duration,
-    pub(super) longest: Duration,
-    /// After so long without an end the rows of a job are known to nobody, until a later run asks.
-    pub(super) whole: Duration,
-}
 
 /// What all batches of a session know of jobs.
 #[derive(Debug)]

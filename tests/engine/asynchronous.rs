@@ -162,6 +162,23 @@ fn an_older_jobs_word_does_not_settle_a_row_that_a_newer_job_may_have_changed() 
     assert_eq!(server(folder.path()).objects()["1"].fields["name"], "a");
 }
 
+/// A job of an earlier run that does not say what became of its creates proves nothing of them.
+#[test]
+fn a_create_that_its_job_does_not_name_is_held_and_never_repeated() {
+    let folder = project("upload");
+    let mapping = folder.path().join("mappings/things.yml");
+    let text = std::fs::read_to_string(&mapping).unwrap().replace("mode: mirror", "mode: insert");
+    std::fs::write(&mapping, text).unwrap();
+    sync_and_die(folder.path());
+    set_result(folder.path(), "job-0001", "[\"1\"]");
+    write(folder.path(), "");
+    for _ in 0..2 {
+        let report = sync(folder.path());
+        assert_eq!((report.counts.parked, report.counts.sent), (1, 0), "{report:?}");
+    }
+    assert_eq!(server(folder.path()).jobs(), ["job-0001"], "something was sent blindly");
+}
+
 #[test]
 fn a_create_that_nobody_can_look_up_is_held_and_never_repeated() {
     let folder = project("start");

@@ -12,9 +12,9 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::Salesforce;
-use super::course::Patience;
 use crate::conformance::support;
 use crate::contract::{Change, ConnectorError, FieldValue, Outcome, Target, Value, Verb};
+use crate::http::Patience;
 use crate::registry::{Limits, Settings};
 use crate::sandbox::{Sandbox, SandboxConfig, Storage};
 

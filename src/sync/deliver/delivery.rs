@@ -73,12 +73,7 @@ const SETTLE: Duration = Duration::from_secs(30);
 impl Delivery<'_> {
     /// What follows is cut this way, at the same pace.
     pub fn shape_as(&mut self, shape: Shape) {
-        let next = self.gate.next(shape.in_flight);
-        // What was stopped stays so.
-        if self.gate.is_closed() {
-            next.close();
-        }
-        (self.gate, self.shape) = (next, shape);
+        (self.gate, self.shape) = (self.gate.resized(shape.in_flight), shape);
     }
 
     /// Sends all batches of the queue. Counts of what was settled come back whatever happened; what the queue still has

@@ -33,6 +33,15 @@ impl Gate {
         Gate { places: Semaphore::new(in_flight), pace: self.pace.clone(), closed: AtomicBool::new(false) }
     }
 
+    /// As [`Self::next`], but closed where this one is: what was stopped stays so.
+    pub fn resized(&self, in_flight: usize) -> Self {
+        let next = self.next(in_flight);
+        if self.is_closed() {
+            next.close();
+        }
+        next
+    }
+
     /// Waits for a place and for the turn; `None` once the gate is closed.
     pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
         let place = self.places.acquire().await.ok()?;
@@ -51,7 +60,7 @@ impl Gate {
         self.places.close();
     }
 
-    pub fn is_closed(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
 }
@@ -59,6 +68,15 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_gate_of_another_size_lets_out_what_the_first_would() {
+        let gate = Gate::new(1, None);
+        assert!(gate.resized(3).enter().await.is_some());
+        gate.close();
+        assert!(gate.resized(3).enter().await.is_none(), "a stop holds for the phases after it");
+        assert!(gate.next(3).enter().await.is_some(), "a backfill's next chunk is another matter");
+    }
 
     #[tokio::test]
     async fn a_gate_after_another_keeps_its_pace() {
