@@ -105,13 +105,15 @@ fn refuse(what: &str, hint: &str) -> ConnectorError {
 fn api(asked: Api, target: &Target) -> Result<Api, ConnectorError> {
     let rules = target.options.contains_key("duplicate_rule");
     let assigns = target.options.get("assignment_rule") == Some(&Json::Bool(true));
-    let what = match (rules, assigns) {
+    let (what, hint) = match (rules, assigns) {
         (false, false) => return Ok(asked),
-        (true, _) => "`duplicate_rule` is for collections",
-        (false, true) => "`assignment_rule: true` is for collections",
+        (true, _) => ("`duplicate_rule` is for collections", "take out one of it and `api: bulk`"),
+        (false, true) => {
+            ("`assignment_rule: true` is for collections", "take out `api: bulk`, or name the rule by its id")
+        }
     };
     match asked {
-        Api::Bulk => Err(refuse(what, "take out `api: bulk`; a job takes an assignment rule by its id")),
+        Api::Bulk => Err(refuse(what, hint)),
         Api::Auto | Api::Collections => Ok(Api::Collections),
     }
 }
@@ -273,9 +275,27 @@ mod tests {
     }
 
     #[test]
+    fn what_only_collections_do_keeps_to_them() {
+        let api = |options: Json| read(options, &["Ext__c"]).unwrap().api;
+        assert_eq!((api(json!({})), api(json!({"api": "bulk"}))), (Api::Auto, Api::Bulk));
+        assert_eq!(api(json!({"duplicate_rule": {"allow_save": true}})), Api::Collections);
+        assert_eq!(api(json!({"assignment_rule": true})), Api::Collections);
+        let by_id = read(json!({"assignment_rule": "01Q4S000000abcd"}), &["Ext__c"]).unwrap();
+        assert_eq!((by_id.api, by_id.rule.as_deref()), (Api::Auto, Some("01Q4S000000abcd")));
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_named() {
         for (options, match_on, word) in [
             (json!({"api": "soap"}), vec!["Ext__c"], "destination.api"),
+            (
+                json!({"api": "bulk", "duplicate_rule": {"allow_save": true}}),
+                vec!["Ext__c"],
+                "duplicate_rule",
+            ),
+            (json!({"api": "bulk", "assignment_rule": true}), vec!["Ext__c"], "assignment_rule"),
+            (json!({"api": "collections", "hard_delete": true}), vec!["Ext__c"], "hard_delete"),
+            (json!({"group_by": 7}), vec!["Ext__c"], "group_by"),
             (json!({"update_mru": "yes"}), vec!["Ext__c"], "update_mru"),
             (json!({"assignment_rule": 7}), vec!["Ext__c"], "assignment_rule"),
             (json!({"assignment_rule": ""}), vec!["Ext__c"], "assignment_rule"),
