@@ -1,5 +1,6 @@
 //! Every connector, in one explicit list.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use serde_json::Value as Json;
 use crate::contract::{Capabilities, ConnectorError, Destination, RateLimit, Source};
 use crate::http::QuotaBook;
 use crate::sandbox::Emulator;
+use crate::sql::Dialect;
 
 /// One key of a connection of this type in `outflow.yml`.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,8 @@ pub struct Settings {
     pub sandbox: bool,
     /// The connection's `limits` block.
     pub limits: Limits,
+    /// Those variables of the environment that [`Connector::environment`] names, where they are set.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// The connection's `limits` block, and how they are shared.
@@ -88,12 +92,18 @@ pub struct Connector {
     pub title: &'static str,
     /// One line for `outflow connectors`.
     pub summary: &'static str,
+    /// What of it was built to documents alone, and never tried on the real thing; empty where that is nothing.
+    pub unconfirmed: &'static str,
     /// What a connection of this type takes, beside what all take.
     pub settings: &'static [Setting],
+    /// Variables of the environment that the vendor's own tools read, and so does this connector.
+    pub environment: &'static [&'static str],
     /// Makes the source of a connection; asks nobody.
     pub source: Option<fn(&Settings) -> Result<Arc<dyn Source>, ConnectorError>>,
     /// Its source takes `file`, and no SQL.
     pub reads_files: bool,
+    /// How its source writes names and times in SQL.
+    pub dialect: Dialect,
     /// Makes the destination of a connection; asks nobody.
     pub destination: Option<fn(&Settings) -> Result<Arc<dyn Destination>, ConnectorError>>,
     /// Capabilities of the usual object, for the connector table.
@@ -116,9 +126,12 @@ impl Connector {
         name: "",
         title: "",
         summary: "",
+        unconfirmed: "",
         settings: &[],
+        environment: &[],
         source: None,
         reads_files: false,
+        dialect: Dialect::Ansi,
         destination: None,
         capabilities: None,
         objects: &[],
@@ -145,16 +158,29 @@ impl Registry {
     }
 }
 
+/// Systems that this build leaves out: the `type` of a connection, and the feature of cargo that brings it.
+pub const ABSENT: &[(&str, &str)] = &[
+    #[cfg(not(feature = "duckdb"))]
+    ("duckdb", "duckdb"),
+];
+
 /// The connectors of the released binary, and one more for benchmarks.
 pub const REGISTRY: Registry = Registry(&[
+    crate::bigquery::CONNECTOR,
     crate::brevo::CONNECTOR,
     crate::files::CONNECTOR,
     #[cfg(feature = "bench")]
     crate::files::DISCARD,
     crate::json_api::CONNECTOR,
     crate::customerio::CONNECTOR,
+    #[cfg(feature = "duckdb")]
+    crate::duckdb::CONNECTOR,
     crate::hubspot::CONNECTOR,
+    crate::mysql::CONNECTOR,
+    crate::postgres::CONNECTOR,
+    crate::postgres::REDSHIFT,
     crate::salesforce::CONNECTOR,
+    crate::snowflake::CONNECTOR,
     crate::sqlite::CONNECTOR,
     #[cfg(test)]
     crate::template::CONNECTOR,

@@ -1,5 +1,7 @@
 //! Reading a connection's settings, with errors that name the connection and the fix.
 
+use std::time::Duration;
+
 use serde_json::Value as Json;
 
 use crate::contract::{ConnectorError, Kind};
@@ -66,7 +68,41 @@ pub fn text<'a>(name: &str, value: Option<&'a Json>) -> Result<&'a str, String> 
     }
 }
 
-/// A size in bytes, written as `512kB`, `1MB` or a number of bytes; `kB` is 1,000, `KiB` is 1,024. `None` for anything else, and for zero.
+/// A length of time, written as `90s`, `10m`, `1h30m`, or a number of seconds. `None` for anything else.
+pub fn duration(value: &Json) -> Option<Duration> {
+    match value {
+        Json::Number(seconds) => seconds.as_u64().map(Duration::from_secs),
+        Json::String(text) => duration_of(text),
+        _ => None,
+    }
+}
+
+/// `90s`, `10m`, `1h30m`, `500ms`, `7d`.
+pub fn duration_of(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut total = Duration::ZERO;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
+        let amount: u64 = rest[..digits].parse().ok()?;
+        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
+        let millis: u64 = match &rest[digits..unit_end] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        total = total.checked_add(Duration::from_millis(amount.checked_mul(millis)?))?;
+        rest = &rest[unit_end..];
+    }
+    Some(total)
+}
+
+/// A size in bytes, written as `512kB`, `1MB`, `10GB`, `2TB` or a number of bytes; `kB` is 1,000, `KiB` is 1,024. `None` for anything else, and for zero.
 pub fn size(value: &Json) -> Option<usize> {
     let text = match value {
         Json::String(text) => text.trim().to_ascii_lowercase(),
@@ -78,8 +114,12 @@ pub fn size(value: &Json) -> Option<usize> {
         "b" => 1,
         "kb" => 1_000,
         "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
         "kib" => 1 << 10,
         "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
         _ => return None,
     };
     text[..digits].parse::<usize>().ok()?.checked_mul(factor).filter(|bytes| *bytes > 0)
@@ -100,6 +140,7 @@ mod tests {
             base_url: None,
             sandbox: false,
             limits: Limits::default(),
+            environment: Default::default(),
         }
     }
 
@@ -126,6 +167,17 @@ mod tests {
     }
 
     #[test]
+    fn a_length_of_time_has_units_or_is_in_seconds() {
+        let seconds = |value| duration(&value).map(|d| d.as_secs_f64());
+        assert_eq!(seconds(json!("10m")), Some(600.0));
+        assert_eq!(seconds(json!("1h30m")), Some(5400.0));
+        assert_eq!(seconds(json!(90)), Some(90.0));
+        for wrong in [json!("90"), json!(""), json!("-1s"), json!(1.5), json!(null)] {
+            assert_eq!(duration(&wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_size_has_a_unit_or_is_in_bytes() {
         for (value, bytes) in [
             (json!("512kB"), Some(512_000)),
@@ -136,7 +188,9 @@ mod tests {
             (json!(-7), None),
             (json!(1.5), None),
             (json!("8"), None),
-            (json!("8TB"), None),
+            (json!("8PB"), None),
+            (json!("10GB"), Some(10_000_000_000)),
+            (json!("8 TiB"), Some(8 << 40)),
             (json!("99999999999999999999MB"), None),
             (json!(null), None),
         ] {

@@ -66,6 +66,7 @@ mod tests {
             base_url: None,
             sandbox: false,
             limits: Limits::default(),
+            environment: Default::default(),
         })
     }
 

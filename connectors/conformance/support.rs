@@ -30,6 +30,7 @@ pub fn settings(values: &Json, base_url: &str) -> Settings {
         base_url: Some(base_url.to_owned()),
         sandbox: true,
         limits: Limits::default(),
+        environment: Default::default(),
     }
 }
 

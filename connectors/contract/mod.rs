@@ -139,6 +139,6 @@ pub use error::{ConnectorError, Kind, Retry};
 pub use permission::Permission;
 pub use receipt::{Outcome, Outcomes, Receipt};
 pub use row::{Block, Column, MAX_CELL, Raw, Row, RowBatch, RowBatchBuilder, Schema};
-pub use source::{Extract, FileQuery, Query, RowSink, Source};
+pub use source::{Estimate, Extract, FileQuery, Query, QueryHandles, ReadContext, RowSink, Source};
 pub use value::{Cell, Number, NumberError, Value};
 pub use value_ref::{ValueRef, write_text};

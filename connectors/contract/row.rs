@@ -68,6 +68,10 @@ enum Span {
 
 const EPOCH: civil::DateTime = civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
+/// Seconds from 1970-01-01 00:00 to the beginning of the year -9999, and to the last second of 9999.
+const FIRST_SECOND: i64 = -377_705_116_800;
+const LAST_SECOND: i64 = 253_402_300_799;
+
 fn wall(seconds: i64, nanoseconds: i32) -> civil::DateTime {
     let since = SignedDuration::new(seconds, nanoseconds);
     EPOCH.checked_add(since).unwrap_or(EPOCH) // the builder took it from the calendar, or checked its range
@@ -144,12 +148,12 @@ impl RowBatch {
 
     #[inline]
     fn wall_slot(&mut self, seconds: i64, nanoseconds: u32) -> Slot {
-        match Timestamp::new(seconds, 0) {
-            Ok(_) if seconds < 0 && nanoseconds > 0 => {
-                Slot::Wall { seconds: seconds + 1, nanoseconds: nanoseconds as i32 - 1_000_000_000 }
-            }
-            Ok(_) => Slot::Wall { seconds, nanoseconds: nanoseconds as i32 },
-            Err(_) => self.store(Span::Malformed, b"a time outside the years -9999 to 9999"),
+        if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) {
+            return self.store(Span::Malformed, b"a time outside the years -9999 to 9999");
+        }
+        match seconds < 0 && nanoseconds > 0 {
+            true => Slot::Wall { seconds: seconds + 1, nanoseconds: nanoseconds as i32 - 1_000_000_000 },
+            false => Slot::Wall { seconds, nanoseconds: nanoseconds as i32 },
         }
     }
 
@@ -332,6 +336,10 @@ mod tests {
         }
         builder.push_wall(-1, 500_000_000);
         builder.push_wall(i64::MAX, 0);
+        builder.push_wall(LAST_SECOND, 999_999_999);
+        builder.push_wall(FIRST_SECOND, 0);
+        builder.push_wall(LAST_SECOND + 1, 0);
+        builder.push_wall(FIRST_SECOND - 1, 999_999_999);
         let batch = builder.take();
         let cells: Vec<Cell<'_>> = batch.rows().map(|row| row.cell(0)).collect();
         for (cell, time) in cells.iter().zip(times) {
@@ -339,6 +347,11 @@ mod tests {
         }
         assert_eq!(cells[6], Cell::DateTime(times[1]));
         assert!(matches!(cells[7], Cell::Malformed(_)));
+        assert_eq!(
+            (cells[8], cells[9]),
+            (Cell::DateTime(civil::DateTime::MAX), Cell::DateTime(civil::DateTime::MIN))
+        );
+        assert!(matches!((cells[10], cells[11]), (Cell::Malformed(_), Cell::Malformed(_))));
         let raw = batch.rows().nth(1).map(|row| row.raw(0));
         assert!(matches!(raw, Some(Raw::Wall { seconds: 0, nanoseconds: -500_000_000 })), "{raw:?}");
     }

@@ -71,6 +71,54 @@ impl Query {
     }
 }
 
+/// Whose an extract is, and where it writes down what it starts at the service.
+#[derive(Clone)]
+pub struct ReadContext {
+    /// The sync, or the model that is tried: for labels, tags and the names of sessions.
+    pub sync: String,
+    /// The run; `None` in a preview.
+    pub run_id: Option<String>,
+    /// What an earlier extract of this sync stored and never ended: still running at the service, perhaps.
+    pub left: Option<String>,
+    /// Where handles are kept for the next process.
+    pub handles: Arc<dyn QueryHandles>,
+}
+
+impl ReadContext {
+    /// Of an extract that leaves nothing for a next process, such as a preview's.
+    pub fn fleeting(sync: &str) -> Self {
+        ReadContext { sync: sync.to_owned(), run_id: None, left: None, handles: Arc::new(Fleeting) }
+    }
+}
+
+/// Keeps the handle of the query that runs: a text of the connector's own making by which a later process finds it.
+#[async_trait]
+pub trait QueryHandles: Send + Sync {
+    /// Returns once the handle is durable; it takes the place of an earlier one.
+    ///
+    /// # Errors
+    /// When it cannot be written; the query must then not start, or be cancelled.
+    async fn store(&self, handle: &str) -> Result<(), ConnectorError>;
+}
+
+struct Fleeting;
+
+#[async_trait]
+impl QueryHandles for Fleeting {
+    async fn store(&self, _handle: &str) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+}
+
+/// What a query would cost, as the service estimates it before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// Bytes that the service would read, and bill.
+    pub bytes: u64,
+    /// Most bytes that the connection lets it bill.
+    pub most: Option<u64>,
+}
+
 /// How an extract ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extract {
@@ -102,5 +150,26 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Self::shape`]; an error after some rows means that the extract is not clean.
-    async fn extract(&self, query: &Query, sink: &mut dyn RowSink) -> Result<Extract, ConnectorError>;
+    async fn extract(
+        &self,
+        query: &Query,
+        context: &ReadContext,
+        sink: &mut dyn RowSink,
+    ) -> Result<Extract, ConnectorError>;
+
+    /// Ends what an extract that was given up left running at the service; does nothing where nothing runs.
+    ///
+    /// # Errors
+    /// When the service could not be told.
+    async fn cancel(&self) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
+    /// What the query would cost; `None` where reading costs nothing, or nobody says.
+    ///
+    /// # Errors
+    /// As [`Self::shape`].
+    async fn estimate(&self, _query: &Query) -> Result<Option<Estimate>, ConnectorError> {
+        Ok(None)
+    }
 }

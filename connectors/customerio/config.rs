@@ -114,6 +114,7 @@ mod tests {
             base_url: None,
             sandbox: false,
             limits: Limits::default(),
+            environment: Default::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::config::Config;
 use super::locate::{self, Format, Input, Opened};
 use super::{csv, errors, jsonl, parquet};
 use crate::contract::{
-    Column, ConnectorError, Extract, FileQuery, Kind, Query, RowBatch, RowSink, Schema, Source,
+    Column, ConnectorError, Extract, FileQuery, Kind, Query, ReadContext, RowBatch, RowSink, Schema, Source,
 };
 
 /// Batches that may wait for the engine.
@@ -36,7 +36,12 @@ impl Source for FilesSource {
         spawn_blocking(move || Ok(Plan::new(&config, &query)?.schema)).await.unwrap_or_else(|e| Err(died(e)))
     }
 
-    async fn extract(&self, query: &Query, sink: &mut dyn RowSink) -> Result<Extract, ConnectorError> {
+    async fn extract(
+        &self,
+        query: &Query,
+        _: &ReadContext,
+        sink: &mut dyn RowSink,
+    ) -> Result<Extract, ConnectorError> {
         let (config, query) = (self.config.clone(), query.files()?.clone());
         let (sender, mut batches) = mpsc::channel(AHEAD);
         let reading = spawn_blocking(move || Plan::new(&config, &query)?.read(&query, &Outlet(sender)));

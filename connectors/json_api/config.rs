@@ -189,6 +189,7 @@ mod tests {
             base_url: Some("https://api.example.com".to_owned()),
             sandbox: false,
             limits: Limits::default(),
+            environment: Default::default(),
         })
     }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, Statement};
 
 use super::errors;
-use crate::contract::{Column, ConnectorError, Kind, Schema};
+use crate::contract::{Column, ConnectorError, Schema};
+use crate::sql::{self, ONLY_READS, first_word, place, refused};
 
 /// Prepares one reading statement.
 ///
@@ -45,52 +46,15 @@ pub(super) fn prepare<'c>(
     Ok(statement)
 }
 
-const ONLY_READS: &str =
-    "a source takes one `select`, `with ... select` or `values`; the warehouse is only read";
-
 /// The columns of a statement's result.
 ///
 /// # Errors
 /// [`Kind::Config`] where two have the same name.
 pub(super) fn schema(statement: &Statement<'_>) -> Result<Arc<Schema>, ConnectorError> {
-    let mut columns: Vec<Column> = Vec::with_capacity(statement.column_count());
-    for column in statement.columns() {
-        if columns.iter().any(|c| c.name == column.name()) {
-            let message = format!("the query returns two columns named `{}`", column.name());
-            return Err(refused(message)
-                .hint("name one of them differently with `as`, and avoid `select *` in joins"));
-        }
-        columns.push(Column {
-            name: column.name().to_owned(),
-            declared: column.decl_type().unwrap_or_default().to_owned(),
-        });
-    }
-    Ok(Arc::new(Schema { columns }))
-}
-
-fn refused(message: impl Into<String>) -> ConnectorError {
-    ConnectorError::new(Kind::Config, message)
-}
-
-/// The first word after white space, comments and opening brackets.
-fn first_word(sql: &str) -> &str {
-    let mut rest = sql;
-    loop {
-        rest = rest
-            .trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '(' || c == ';' || c == '\u{feff}');
-        if let Some(comment) = rest.strip_prefix("--") {
-            rest = comment.split_once('\n').map_or("", |(_, after)| after);
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            rest = comment.split_once("*/").map_or("", |(_, after)| after);
-        } else {
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-            return if end == 0 {
-                &rest[..rest.chars().next().map_or(0, char::len_utf8)]
-            } else {
-                &rest[..end]
-            };
-        }
-    }
+    sql::schema(statement.columns().map(|column| Column {
+        name: column.name().to_owned(),
+        declared: column.decl_type().unwrap_or_default().to_owned(),
+    }))
 }
 
 /// `SQLITE_ERROR`: the SQL itself is wrong; other codes are about the file.
@@ -101,7 +65,9 @@ fn is_sql_error(error: &rusqlite::Error) -> bool {
 fn wrong_sql(error: rusqlite::Error, connection: &Connection) -> ConnectorError {
     let words = errors::words(&error);
     let place = match &error {
-        rusqlite::Error::SqlInputError { sql, offset, .. } => place(sql, *offset),
+        rusqlite::Error::SqlInputError { sql, offset, .. } => {
+            usize::try_from(*offset).map_or_else(|_| String::new(), |bytes| place(sql, bytes))
+        }
         _ => String::new(),
     };
     let hint = if let Some(name) = words.strip_prefix("no such table: ") {
@@ -118,16 +84,6 @@ fn wrong_sql(error: rusqlite::Error, connection: &Connection) -> ConnectorError 
         Some(hint) => refusal.hint(hint),
         None => refusal,
     }
-}
-
-/// ` in line 3, column 8` of the query.
-fn place(sql: &str, offset: i32) -> String {
-    let before = usize::try_from(offset).ok().and_then(|end| sql.get(..end));
-    before.map_or_else(String::new, |before| {
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!(" in line {line}, column {column}")
-    })
 }
 
 /// `did you mean ...`, or the names there are.

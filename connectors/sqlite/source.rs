@@ -14,7 +14,7 @@ use super::connection::{self, Database};
 use super::value::{self, Hint};
 use super::{errors, query};
 use crate::contract::{
-    ConnectorError, Extract, Kind, Query, RowBatch, RowBatchBuilder, RowSink, Schema, Source,
+    ConnectorError, Extract, Kind, Query, ReadContext, RowBatch, RowBatchBuilder, RowSink, Schema, Source,
 };
 
 /// Batches that may wait for the engine: one being filled, one ready.
@@ -49,7 +49,12 @@ impl Source for SqliteSource {
         prepared.await.unwrap_or_else(|e| Err(died(e)))
     }
 
-    async fn extract(&self, query: &Query, sink: &mut dyn RowSink) -> Result<Extract, ConnectorError> {
+    async fn extract(
+        &self,
+        query: &Query,
+        _: &ReadContext,
+        sink: &mut dyn RowSink,
+    ) -> Result<Extract, ConnectorError> {
         let database = self.open().await?;
         let stop = Stop::new(database.connection.get_interrupt_handle());
         let (sender, mut batches) = mpsc::channel(AHEAD);

@@ -1,9 +1,8 @@
 //! One SQLite value to one cell, without loss.
 
-use rusqlite::types::ValueRef;
-use serde::de::IgnoredAny;
-
 use crate::contract::{Cell, RowBatchBuilder};
+use crate::sql::json;
+use rusqlite::types::ValueRef;
 
 /// What a column's declared type says beyond the value's own storage class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +42,5 @@ pub(super) fn push(builder: &mut RowBatchBuilder, hint: Hint, value: ValueRef<'_
                 builder.push(Cell::Malformed(&format!("invalid UTF-8 at byte {}", error.valid_up_to())));
             }
         },
-    }
-}
-
-fn json(text: &str) -> Cell<'_> {
-    match serde_json::from_str::<IgnoredAny>(text) {
-        Ok(_) if text.trim_start().starts_with('[') => Cell::List(text),
-        Ok(_) => Cell::Json(text),
-        Err(_) => Cell::Text(text),
     }
 }

@@ -65,6 +65,7 @@ mod tests {
             base_url: None,
             sandbox: false,
             limits: Limits::default(),
+            environment: Default::default(),
         })
     }
 

@@ -9,16 +9,11 @@ use crate::transform::fault;
 use crate::{ledger, project, sync};
 
 /// Codes of the command line.
-const OWN: [ErrorEntry; 7] = [
+const OWN: [ErrorEntry; 6] = [
     entry(
         "OF-CLI-001",
         "The command line could not be understood.",
         "Read the line above the usage; `outflow COMMAND --help` has examples.",
-    ),
-    entry(
-        "OF-CLI-002",
-        "The command exists in outflow, but not in this version.",
-        "Update outflow, or use one of the commands that `outflow help` lists.",
     ),
     entry(
         "OF-CLI-004",

@@ -1,12 +1,13 @@
 //! The command line: one thin file per command.
 
-mod absent;
 mod allow;
 mod backfill;
 mod check;
 mod codes;
+mod compile;
 mod completions;
 mod connectors;
+mod dbt;
 mod diff;
 mod errors;
 mod explain;
@@ -20,6 +21,7 @@ mod history;
 mod init;
 mod ledger;
 mod man;
+mod query;
 mod resolve;
 mod retry;
 mod running;
@@ -76,6 +78,9 @@ enum Command {
     Explain(explain::Explain),
     Sandbox(sandbox::Sandbox),
     Ledger(ledger::Ledger),
+    Compile(compile::Compile),
+    Query(query::Query),
+    Dbt(dbt::Dbt),
     Connectors(connectors::Connectors),
     Fields(fields::Fields),
     Schema(schema::Schema),
@@ -84,12 +89,6 @@ enum Command {
     #[cfg(feature = "bench")]
     #[command(hide = true, name = "bench-floor")]
     Floor(floor::Floor),
-    #[command(hide = true)]
-    Compile(absent::Absent),
-    #[command(hide = true)]
-    Query(absent::Absent),
-    #[command(hide = true)]
-    Dbt(absent::Absent),
 }
 
 /// The whole program: arguments in, exit code out.
@@ -202,6 +201,8 @@ impl Command {
             Command::Explain(command) => command.run(given),
             Command::Sandbox(command) => command.run(given),
             Command::Ledger(command) => command.run(given),
+            Command::Compile(command) => command.run(given),
+            Command::Query(command) => command.run(given),
             Command::Connectors(command) => command.run(given),
             Command::Fields(command) => command.run(given),
             Command::Schema(command) => command.run(given),
@@ -209,7 +210,7 @@ impl Command {
             Command::Man(command) => command.run(given),
             #[cfg(feature = "bench")]
             Command::Floor(command) => command.run(given),
-            _ => Err(absent::refusal(self.name()).into()),
+            Command::Dbt(command) => command.run(given),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::ledger::{Ledger, State};
 use crate::project::Project;
 use crate::report::format::plural;
 use crate::report::{Answer, Failure};
+use crate::sync::cursor;
 
 /// Has the next run try all rejected rows of a sync again, parked ones too
 #[derive(Debug, Args)]
@@ -41,6 +42,10 @@ impl Retry {
         let lease = State::open(&project.state)?.acquire(&self.sync)?;
         let ledger = Ledger::open(&path, &lease)?;
         let released = ledger.release_refusals()?;
+        if released > 0 {
+            // A row that did not move since is read again.
+            cursor::forget(&ledger)?;
+        }
         ledger.close()?;
         lease.release()?;
         Ok(released)

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use outflow_connectors::nearest::did_you_mean;
-use outflow_connectors::registry::{Connector, DailyCalls, Limits, Registry, Settings};
+use outflow_connectors::registry::{ABSENT, Connector, DailyCalls, Limits, Registry, Settings};
 use outflow_connectors::sandbox::SandboxConfig;
 use serde_json::Value as Json;
 
 use super::check::{File, join};
 use super::diagnostic::Diagnostic;
+use super::secrets::Environment;
 use super::shape::CONNECTION_KEYS;
 use super::spec::Connection;
 use super::yaml::{Data, Key, Node};
@@ -20,8 +21,13 @@ use super::{codes, units};
 pub(super) type Connections = BTreeMap<String, Option<Connection>>;
 
 /// Resolves every entry of the `connections` block.
-pub(super) fn read(block: &Node, registry: Registry, root: &Path, file: &File<'_>) -> Connections {
-    let reader = Reader { registry, root, file };
+pub(super) fn read(
+    block: &Node,
+    (registry, environment): (Registry, &Environment),
+    root: &Path,
+    file: &File<'_>,
+) -> Connections {
+    let reader = Reader { registry, root, environment, file };
     let mut accounts = SandboxConfig::default();
     let mut connections = Connections::new();
     for (key, node) in block.entries() {
@@ -40,6 +46,7 @@ const SECRET_WORDS: [&str; 6] = ["token", "secret", "password", "passphrase", "p
 struct Reader<'a> {
     registry: Registry,
     root: &'a Path,
+    environment: &'a Environment,
     file: &'a File<'a>,
 }
 
@@ -63,6 +70,7 @@ impl Reader<'_> {
                 base_url,
                 sandbox,
                 limits: self.limits(node.get("limits")),
+                environment: self.variables(connector),
             },
             sandbox: node.get("sandbox").map(Node::json),
             location: self.file.location(key.pos),
@@ -88,10 +96,21 @@ impl Reader<'_> {
         }
     }
 
+    /// What the environment says of what the connector asks it for.
+    fn variables(&self, connector: &Connector) -> BTreeMap<String, String> {
+        let set = |name: &&str| (self.environment)(name).map(|value| ((*name).to_owned(), value));
+        connector.environment.iter().filter_map(set).collect()
+    }
+
     fn connector(&self, kind: &Node) -> Option<&'static Connector> {
         let name = kind.text()?;
         let found = self.registry.get(name);
-        if found.is_none() {
+        let absent = ABSENT.iter().find(|(known, _)| *known == name);
+        if let (None, Some((_, feature))) = (found, absent) {
+            let message = format!("`{name}` is not part of this build of outflow");
+            let hint = format!("build it with `--features {feature}`");
+            self.file.report(kind.pos, Diagnostic::error(codes::UNKNOWN_TYPE, message).hint(hint));
+        } else if found.is_none() {
             let known = || self.registry.0.iter().map(|c| c.name);
             let message = format!("this version of outflow knows no system {}", kind.describe());
             let hint = did_you_mean(name, known())
@@ -170,7 +189,11 @@ impl Reader<'_> {
     fn json(&self, name: &str, value: &Node) -> Json {
         match (&value.data, value.text()) {
             (Data::Map(entries), _) => {
-                let inside = |(key, inner): &(Key, Node)| (key.name.clone(), self.json(&key.name, inner));
+                let inside = |(key, inner): &(Key, Node)| {
+                    // Names that the user gives to files.
+                    let kind = if name == "attach" { "path" } else { &key.name };
+                    (key.name.clone(), self.json(kind, inner))
+                };
                 Json::Object(entries.iter().map(inside).collect())
             }
             (_, Some(text)) if is_path(name, text) => {
@@ -227,14 +250,29 @@ impl Reader<'_> {
     }
 }
 
-/// A setting that names a file or folder of this machine; `url` does so where it has no scheme.
+/// A setting that names a file or folder of this machine; `url` does so where it has no scheme, `credentials` where it is
+/// no word of its own.
 fn is_path(name: &str, text: &str) -> bool {
-    name == "path" || name.ends_with(FILE) || (name == "url" && !text.contains("://"))
+    match name {
+        "path" => text != ":memory:",
+        "extensions" => true,
+        "url" => !text.contains("://"),
+        "credentials" => !matches!(text, "adc" | "none"),
+        name => name.ends_with(FILE),
+    }
 }
 
 /// A secret written out.
 fn is_plain(value: &Node) -> bool {
-    value.text().is_some_and(|t| !t.is_empty()) && !value.filled
+    value.text().is_some_and(|t| !t.is_empty() && !is_harmless_url(t)) && !value.filled
+}
+
+/// `postgresql://ann@db/wh`: an address in which no password stands.
+fn is_harmless_url(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    !user.contains(':') && !rest.contains("password=")
 }
 
 /// Whether a URL may be used: `https`, or `http` to this machine.
@@ -274,7 +312,7 @@ fn daily_calls(node: &Node) -> Option<DailyCalls> {
 
 #[cfg(test)]
 mod tests {
-    use super::judge_url;
+    use super::{is_harmless_url, is_path, judge_url};
 
     #[test]
     fn plain_http_only_to_this_machine() {
@@ -302,6 +340,32 @@ mod tests {
             "",
         ] {
             assert!(judge_url(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_secret_where_a_password_stands_in_it() {
+        assert!(is_harmless_url("postgresql://ann@db:5432/wh?sslmode=require"));
+        for url in ["postgresql://ann:x@db/wh", "postgresql://db/wh?password=x", "secret"] {
+            assert!(!is_harmless_url(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_names_a_file_is_relative_to_the_project() {
+        for (name, text) in
+            [("path", "a.db"), ("ca_file", "ca.pem"), ("url", "data"), ("credentials", "key.json")]
+        {
+            assert!(is_path(name, text), "{name}: {text}");
+        }
+        for (name, text) in [
+            ("credentials", "adc"),
+            ("credentials", "none"),
+            ("url", "s3://a"),
+            ("path", ":memory:"),
+            ("token", "x"),
+        ] {
+            assert!(!is_path(name, text), "{name}: {text}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minijinja::Value;
 use outflow_connectors::nearest::did_you_mean;
@@ -9,6 +10,7 @@ use outflow_connectors::registry::Registry;
 
 use super::check::File;
 use super::connections::{self, Connections};
+use super::dbt::{self, Dbt};
 use super::diagnostic::{Diagnostic, Diagnostics, Problems, Severity};
 use super::files::{self, PROJECT_FILE};
 use super::mapping::{self, Mapping, Surroundings};
@@ -90,7 +92,9 @@ struct Main {
     spool_max: Option<usize>,
     spool_memory: Option<usize>,
     connections: Option<Connections>,
-    models: Option<Models>,
+    models: Option<Arc<Models>>,
+    dbt: Option<Dbt>,
+    dbt_folder: PathBuf,
 }
 
 impl<'a> Loader<'a> {
@@ -116,6 +120,8 @@ impl<'a> Loader<'a> {
         let syncs = order::arrange(mappings, &incomplete, self.problems);
         let connections = main.connections?;
         Some(Project {
+            models: main.models?,
+            dbt_folder: main.dbt_folder,
             root: self.root.to_owned(),
             name: main.name,
             state: self.root.join(main.state),
@@ -165,19 +171,28 @@ impl<'a> Loader<'a> {
         self.apply_target(&mut node, targets.as_ref(), &file);
         self.fill(&mut node, &file);
         file.check(&node, shape::PROJECT, "");
-        let connections = node
-            .get("connections")
-            .map(|block| connections::read(block, self.options.registry, self.root, &file));
+        let connections = node.get("connections").map(|block| {
+            connections::read(block, (self.options.registry, &self.options.environment), self.root, &file)
+        });
         let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
         let size = |key: &str| node.get(key).and_then(Node::text).and_then(units::size);
+        let manifest = node.get("dbt").and_then(|dbt| dbt.get("manifest")?.text());
         Main {
             name: text("name").unwrap_or_default(),
             state: text("state").unwrap_or_else(|| ".outflow".to_owned()).into(),
             spool_max: size("spool_max"),
             spool_memory: size("spool_memory"),
             connections: Some(connections.unwrap_or_default()),
-            models: Some(Models::new(self.root, self.vars(&node), filled_texts(node.get("vars")))),
+            models: Some(Arc::new(self.models(&node))),
+            dbt: Some(Dbt::new(self.root, manifest)),
+            dbt_folder: dbt::folder(self.root, manifest),
         }
+    }
+
+    fn models(&self, node: &Node) -> Models {
+        let (environment, dotenv) = (self.options.environment.clone(), self.variables.dotenv.clone());
+        let lookup = move |name: &str| environment(name).or_else(|| dotenv.get(name).cloned());
+        Models::new(self.root, self.vars(node), filled_texts(node.get("vars")), Box::new(lookup))
     }
 
     fn fill(&self, node: &mut Node, file: &File<'_>) {
@@ -218,7 +233,9 @@ impl<'a> Loader<'a> {
 
     /// The mappings that could be read, and the names of those that could not.
     fn mappings(&self, main: &Main) -> (Vec<Mapping>, BTreeSet<String>) {
-        let around = Surroundings { connections: main.connections.as_ref(), models: main.models.as_ref() };
+        let dbt = main.dbt.as_ref();
+        let around =
+            Surroundings { dbt, connections: main.connections.as_ref(), models: main.models.as_deref() };
         let mut mappings = Vec::new();
         let mut incomplete = BTreeSet::new();
         for path in files::list(self.root, "mappings", &["yml", "yaml"], self.problems) {

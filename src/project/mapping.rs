@@ -10,17 +10,18 @@ use outflow_connectors::nearest::did_you_mean;
 
 use super::check::File;
 use super::connections::Connections;
+use super::dbt::Dbt;
 use super::diagnostic::Diagnostic;
 use super::models::Models;
-use super::queries::{self, Read};
 use super::shape::{self, DESTINATION_KEYS, DESTINATION_OPTIONS};
 use super::spec::*;
 use super::yaml::{Data, Node, Pos, shorten};
-use super::{associations, check, codes, delivery, fields, units};
+use super::{associations, check, codes, delivery, fields, source, units};
 use crate::error::Location;
 
 /// What a mapping can refer to; `None` where `outflow.yml` could not be read.
 pub(super) struct Surroundings<'a> {
+    pub dbt: Option<&'a Dbt>,
     pub connections: Option<&'a Connections>,
     pub models: Option<&'a Models>,
 }
@@ -50,7 +51,8 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
     file.check(root, shape::MAPPING, "");
     let mode = word(root.get("mode")).unwrap_or(Mode::Upsert);
     contradictions(root, mode, file);
-    let source = source(root.get("source"), file, around);
+    source::contradictions(root, file);
+    let read = source::read(root.get("source"), file, around);
     let destination = destination(root.get("destination"), mode, file, around);
     let mut fields = fields::read(root.get("fields"), destination.as_ref(), file);
     fields.extend(associations::read(root.get("associations"), mode, file));
@@ -70,12 +72,17 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
         .iter()
         .filter_map(|n| Some(Dependency { name: n.text()?.to_owned(), shown: n.describe(), pos: n.pos }))
         .collect();
+    let source::Sourced { source, owner, freshness } = read?;
+    let mut tests = tests(root.get("tests"), file);
+    if !tests.iter().any(|test| matches!(test, DataTest::Freshness { .. })) {
+        tests.extend(freshness);
+    }
     let sync = Sync {
         name,
         file: file.path.to_owned(),
-        owner: root.get("owner").and_then(Node::text).map(str::to_owned),
+        owner: root.get("owner").and_then(Node::text).map(str::to_owned).or(owner),
         tags: texts(root.get("tags")).into_iter().map(|(tag, _)| tag).collect(),
-        source: source?,
+        source,
         destination: destination?,
         mode,
         on_delete: on_delete(root, mode),
@@ -85,7 +92,7 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
         max_attempts: number(root.get("max_attempts")).unwrap_or(10),
         keep: word(root.get("ledger").and_then(|l| l.get("keep"))).unwrap_or(Keep::Fields),
         fields,
-        tests: tests(root.get("tests"), file),
+        tests,
         guards: guards(root.get("guards")),
         delivery: delivery::read(root.get("delivery"), file),
         depends_on: depends_on.iter().map(|d| d.name.clone()).collect(),
@@ -121,7 +128,7 @@ pub(super) fn bound(node: Option<&Node>) -> Option<Bound> {
 }
 
 /// The texts of a list or of a single text, with their places.
-fn texts(node: Option<&Node>) -> Vec<(String, Pos)> {
+pub(super) fn texts(node: Option<&Node>) -> Vec<(String, Pos)> {
     let items = node.map(Node::items).unwrap_or_default();
     items.iter().filter_map(|item| Some((item.text()?.to_owned(), item.pos))).collect()
 }
@@ -179,27 +186,13 @@ fn audience(root: &Node, file: &File<'_>) {
     }
 }
 
-fn source(node: Option<&Node>, file: &File<'_>, around: &Surroundings<'_>) -> Option<SourceSpec> {
-    let node = node.filter(|n| matches!(n.data, Data::Map(_)))?;
-    let connection = connection(node, "source", file, around);
-    let Read { label, query, location } = queries::read(node, file, around)?;
-    let primary_key = texts(node.get("primary_key"));
-    let columns = primary_key
-        .into_iter()
-        .map(|(column, pos)| ColumnRef { column, location: file.location(pos) })
-        .collect();
-    Some(SourceSpec {
-        connection: connection?,
-        label,
-        query,
-        location,
-        primary_key: columns,
-        timezone: node.get("timezone").and_then(Node::text).map(str::to_owned),
-    })
-}
-
 /// The connection a block names, if it exists and can do what the block asks of it.
-fn connection(node: &Node, block: &str, file: &File<'_>, around: &Surroundings<'_>) -> Option<String> {
+pub(super) fn connection(
+    node: &Node,
+    block: &str,
+    file: &File<'_>,
+    around: &Surroundings<'_>,
+) -> Option<String> {
     let value = node.get("connection")?;
     let name = value.text()?;
     let connections = around.connections?;

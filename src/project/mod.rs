@@ -3,7 +3,10 @@
 mod associations;
 mod check;
 pub mod codes;
+mod compile;
 mod connections;
+mod cte;
+mod dbt;
 mod delivery;
 mod diagnostic;
 mod fields;
@@ -19,12 +22,15 @@ pub mod schema;
 mod secrets;
 mod select;
 mod shape;
+mod source;
 mod spec;
 #[cfg(test)]
 mod tests;
 pub mod units;
 mod yaml;
 
+pub use compile::Compiled;
+pub use dbt::exposures;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use files::{PROJECT_FILE, find_root};
 pub use load::{LoadOptions, Loaded};

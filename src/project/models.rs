@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minijinja::value::{Rest, Value};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
@@ -10,6 +11,7 @@ use outflow_connectors::nearest::did_you_mean;
 
 use super::check::File;
 use super::codes;
+use super::cte::{self, Part};
 use super::diagnostic::{Diagnostic, Problems};
 use super::files::{self, SEPARATOR};
 use super::yaml::{Node, Pos};
@@ -21,16 +23,21 @@ const FUEL: u64 = 1_000_000;
 /// Folder of the models, below the project's root.
 pub(super) const FOLDER: &str = "models";
 
+/// Looks up a variable of the environment, or of `.env`.
+pub(super) type Lookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// Renders the models of one project.
 pub(super) struct Models {
     root: PathBuf,
     environment: Environment<'static>,
+    /// Names that `ref` was called with since the last rendering began.
+    named: Arc<Mutex<Vec<String>>>,
     /// Texts that never appear in a message.
-    hidden: Vec<String>,
+    hidden: Arc<Mutex<Vec<String>>>,
 }
 
 impl Models {
-    pub fn new(root: &Path, vars: BTreeMap<String, Value>, hidden: Vec<String>) -> Self {
+    pub fn new(root: &Path, vars: BTreeMap<String, Value>, hidden: Vec<String>, lookup: Lookup) -> Self {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
@@ -40,13 +47,42 @@ impl Models {
         environment.add_function("var", move |name: &str, default: Rest<Value>| {
             let value = vars.get(name).cloned().or_else(|| default.first().cloned());
             value.ok_or_else(|| {
-                let message = format!(
+                undefined(format!(
                     "the variable `{name}` is not set; set it under `vars` or with `--vars {name}=...`"
-                );
-                minijinja::Error::new(ErrorKind::UndefinedError, message)
+                ))
             })
         });
-        Models { root: root.to_owned(), environment, hidden }
+        let hidden = Arc::new(Mutex::new(hidden));
+        let filled = hidden.clone();
+        let lookup = Arc::new(lookup);
+        for function in ["env", "env_var"] {
+            let (filled, lookup) = (filled.clone(), lookup.clone());
+            environment.add_function(function, move |name: &str, default: Rest<Value>| match lookup(name) {
+                Some(value) => {
+                    locked(&filled).push(value.clone());
+                    Ok(Value::from(value))
+                }
+                None => default.first().cloned().ok_or_else(|| {
+                    undefined(format!("`{name}` is set neither in the environment nor in `.env`"))
+                }),
+            });
+        }
+        let named = Arc::new(Mutex::new(Vec::new()));
+        let (names, folder) = (named.clone(), root.to_owned());
+        environment.add_function("ref", move |name: &str| {
+            let known = safe(name).is_some_and(|name| folder.join(file_of(name)).is_file());
+            match known {
+                true => {
+                    locked(&names).push(name.to_owned());
+                    Ok(cte::name(name))
+                }
+                false => Err(undefined(format!(
+                    "there is no model `{name}` to refer to{}",
+                    nearest_model(&folder, name)
+                ))),
+            }
+        });
+        Models { root: root.to_owned(), environment, named, hidden }
     }
 
     /// The SQL of `models/NAME.sql` and its place; reports at `mapping` when there is no such model.
@@ -60,24 +96,69 @@ impl Models {
             );
             return None;
         };
-        let path = Path::new(FOLDER).join(format!("{relative}.sql"));
-        if !self.root.join(&path).is_file() {
+        if !self.has(relative) {
             if model.filled {
                 mapping.error(pos, codes::MODEL_MISSING, "there is no such model as the variable names");
             } else {
-                self.missing(name, &path, mapping, pos);
+                self.missing(name, &file_of(relative), mapping, pos);
             }
             return None;
         }
-        let text = files::read(&self.root, &path, mapping.problems)?;
-        let file = File { path: &path, problems: mapping.problems };
-        let sql = self.evaluate(&text, &format!("{relative}.sql"), mapping.problems)?;
-        let sql = sql.trim_end().trim_end_matches(';').trim_end();
+        self.compile(relative, mapping.problems)
+    }
+
+    /// Whether there is a model of this name.
+    pub fn has(&self, name: &str) -> bool {
+        safe(name).is_some_and(|name| self.root.join(file_of(name)).is_file())
+    }
+
+    /// The finished SQL of a model that is there, with those that it refers to, and its place.
+    pub fn compile(&self, name: &str, problems: &Problems) -> Option<(String, Location)> {
+        let mut parts = Vec::new();
+        let sql = self.part(name, (&mut parts, &mut Vec::new()), problems)?;
+        let path = file_of(name);
+        Some((cte::assemble(&parts, &sql), File { path: &path, problems }.location(Pos::START)))
+    }
+
+    /// The SQL of one model; those that it refers to come to the parts before it.
+    fn part(
+        &self,
+        name: &str,
+        (parts, above): (&mut Vec<Part>, &mut Vec<String>),
+        problems: &Problems,
+    ) -> Option<String> {
+        let path = file_of(name);
+        let file = File { path: &path, problems };
+        let text = files::read(&self.root, &path, problems)?;
+        locked(&self.named).clear();
+        let sql = self.evaluate(&text, &format!("{name}.sql"), problems)?;
+        let sql = cte::unended(&sql).to_owned();
         if sql.trim().is_empty() {
             file.error(Pos::START, codes::MODEL_TEMPLATE, "this model comes out empty");
             return None;
         }
-        Some((sql.to_owned(), file.location(Pos::START)))
+        let named = std::mem::take(&mut *locked(&self.named));
+        above.push(name.to_owned());
+        for inner in named {
+            if let Some(begin) = above.iter().position(|model| *model == inner) {
+                let circle: Vec<&str> = above[begin..].iter().map(String::as_str).chain([&*inner]).collect();
+                let message = format!("models refer to each other in a circle: {}", circle.join(" → "));
+                file.error(line_of(&text, &inner), codes::MODEL_TEMPLATE, message);
+                return None;
+            }
+            if parts.iter().any(|part| part.model == inner) {
+                continue;
+            }
+            if let Some(other) = parts.iter().find(|part| cte::name(&part.model) == cte::name(&inner)) {
+                let message = format!("`{inner}` and `{}` would have one name in SQL", other.model);
+                file.error(line_of(&text, &inner), codes::MODEL_TEMPLATE, message);
+                return None;
+            }
+            let sql = self.part(&inner, (&mut *parts, &mut *above), problems)?;
+            parts.push(Part { model: inner, sql });
+        }
+        above.pop();
+        Some(sql)
     }
 
     fn evaluate(&self, text: &str, name: &str, problems: &Problems) -> Option<String> {
@@ -89,7 +170,9 @@ impl Models {
                 let file = File { path: &place, problems };
                 let pos = Pos { line: error.line().unwrap_or(1).max(1), column: 1 };
                 let hide = |text: String, hidden: &String| text.replace(hidden, "•••");
-                file.error(pos, codes::MODEL_TEMPLATE, self.hidden.iter().fold(sentence(&error), hide));
+                let hidden = locked(&self.hidden);
+                let hidden = hidden.iter().filter(|text| !text.is_empty());
+                file.error(pos, codes::MODEL_TEMPLATE, hidden.fold(sentence(&error), hide));
                 None
             }
         }
@@ -102,6 +185,37 @@ impl Models {
         let hint = did_you_mean(name, names.iter().map(String::as_str));
         mapping.report(pos, Diagnostic::error(codes::MODEL_MISSING, message).maybe_hint(hint));
     }
+
+    /// Names of all models.
+    pub fn names(&self) -> Vec<String> {
+        let known = files::list(&self.root, FOLDER, &["sql"], &Problems::default());
+        known.iter().filter_map(|path| model_name(path)).collect()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn undefined(message: String) -> minijinja::Error {
+    minijinja::Error::new(ErrorKind::UndefinedError, message)
+}
+
+fn file_of(name: &str) -> PathBuf {
+    Path::new(FOLDER).join(format!("{name}.sql"))
+}
+
+/// `; did you mean ...?`
+fn nearest_model(root: &Path, name: &str) -> String {
+    let known = files::list(root, FOLDER, &["sql"], &Problems::default());
+    let names: Vec<String> = known.iter().filter_map(|path| model_name(path)).collect();
+    did_you_mean(name, names.iter().map(String::as_str)).map_or_else(String::new, |hint| format!("; {hint}"))
+}
+
+/// Where a model's text names another one.
+fn line_of(text: &str, name: &str) -> Pos {
+    let line = text.lines().position(|line| line.contains("ref(") && line.contains(name));
+    Pos { line: line.map_or(1, |line| line + 1), column: 1 }
 }
 
 /// `models/marts/customers.sql` as a mapping names it: `marts/customers`.
@@ -140,16 +254,6 @@ pub(super) fn sentence(error: &minijinja::Error) -> String {
         kind if detail.is_empty() => kind.to_string(),
         kind => format!("{kind}: {detail}"),
     }
-}
-
-/// `schema.table` as a quoted query.
-pub(super) fn table_query(table: &str) -> Option<String> {
-    let parts: Vec<&str> = table.split('.').map(str::trim).collect();
-    if parts.len() > 3 || parts.iter().any(|p| p.is_empty() || p.contains('\0')) {
-        return None;
-    }
-    let quoted: Vec<String> = parts.iter().map(|p| format!("\"{}\"", p.replace('"', "\"\""))).collect();
-    Some(format!("select * from {}", quoted.join(".")))
 }
 
 /// A value of `vars` as templates see it.

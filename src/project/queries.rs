@@ -1,12 +1,14 @@
 //! What a mapping reads: a model, SQL, a table, or files.
 
 use outflow_connectors::contract::{FileQuery, Query};
+use outflow_connectors::sql::Dialect;
 
 use super::check::File;
 use super::diagnostic::Diagnostic;
 use super::mapping::Surroundings;
+use super::spec::{DataTest, DbtSource};
 use super::yaml::Node;
-use super::{codes, models, units};
+use super::{codes, cte, dbt, units};
 use crate::error::Location;
 
 /// Keys of `source` that say how files are read.
@@ -17,6 +19,16 @@ pub(super) struct Read {
     pub label: String,
     pub query: Query,
     pub location: Location,
+    /// Where it is of dbt: what, who answers for it, and when it is stale.
+    pub dbt: Option<DbtSource>,
+    pub owner: Option<String>,
+    pub freshness: Option<DataTest>,
+}
+
+impl Read {
+    fn of(label: &str, query: Query, location: Location) -> Self {
+        Read { label: label.to_owned(), query, location, dbt: None, owner: None, freshness: None }
+    }
 }
 
 /// Reads the `source` block; `None` if something is wrong, which has then been reported.
@@ -27,17 +39,15 @@ pub(super) fn read(node: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
     let value = node.get(kind)?;
     fits(node, kind, file, around)?;
     let text = value.text().filter(|t| !t.trim().is_empty())?;
-    let sql = |label: &str, sql: String, location| {
-        Some(Read { label: label.to_owned(), query: Query::Sql(sql), location })
-    };
+    let sql = |label: &str, sql: String, location| Some(Read::of(label, Query::Sql(sql), location));
     match kind {
         "model" => {
             let (rendered, location) = around.models?.render(value, file)?;
             sql(text, rendered, location)
         }
-        "query" => sql("query", text.trim_end().trim_end_matches(';').to_owned(), file.location(value.pos)),
-        "table" => match models::table_query(text) {
-            Some(rendered) => sql(text, rendered, file.location(value.pos)),
+        "query" => sql("query", cte::unended(text).to_owned(), file.location(value.pos)),
+        "table" => match dialect(node, around).table(text) {
+            Some(table) => sql(text, format!("select * from {table}"), file.location(value.pos)),
             None => {
                 let message =
                     format!("`source.table` must be `table` or `schema.table`, not {}", value.describe());
@@ -45,12 +55,25 @@ pub(super) fn read(node: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
                 None
             }
         },
+        "dbt" => {
+            let dbt::Taken { sql, source, owner, freshness } =
+                around.dbt?.take(value, &super::mapping::texts(node.get("primary_key")), file)?;
+            let taken = Read::of(text, Query::Sql(sql), file.location(value.pos));
+            Some(Read { dbt: Some(source), owner, freshness, ..taken })
+        }
         "file" => {
             let query = Query::Files(files(node, text));
-            Some(Read { label: text.to_owned(), query, location: file.location(value.pos) })
+            Some(Read::of(text, query, file.location(value.pos)))
         }
         _ => None,
     }
+}
+
+/// How the connection's system writes names; that of most where the connection is wrong itself.
+fn dialect(node: &Node, around: &Surroundings<'_>) -> Dialect {
+    let name = node.get("connection").and_then(Node::text);
+    let connection = name.and_then(|name| around.connections?.get(name)?.as_ref());
+    connection.map_or(Dialect::Ansi, |connection| connection.connector.dialect)
 }
 
 fn files(node: &Node, pattern: &str) -> FileQuery {

@@ -58,11 +58,11 @@ pub(super) struct Key {
     pub help: &'static str,
 }
 
-const fn key(name: &'static str, shape: Shape, help: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, shape: Shape, help: &'static str) -> Key {
     Key { name, shape, required: false, help }
 }
 
-const fn required(name: &'static str, shape: Shape, help: &'static str) -> Key {
+pub(super) const fn required(name: &'static str, shape: Shape, help: &'static str) -> Key {
     Key { name, shape, required: true, help }
 }
 
@@ -90,6 +90,15 @@ pub(super) const PROJECT: Shape = Shape::Block(&[
         "Memory for each list of a run before it goes on on disk; `32MB` unless set.",
     ),
     key("vars", VARS, "Values for the models: `{{ var('country') }}`. `--vars country=JP` goes before them."),
+    key(
+        "dbt",
+        Shape::Block(&[key(
+            "manifest",
+            Shape::Text,
+            "dbt's manifest, relative to this file; `target/manifest.json` unless set.",
+        )]),
+        "The dbt project whose models `source.dbt` names.",
+    ),
     required(
         "connections",
         Shape::Map(&Shape::Connection),
@@ -137,7 +146,7 @@ pub(super) const MAPPING: Shape = Shape::Block(&[
     key("sync", Shape::Name, "The sync's name; the file's stem unless set."),
     key("owner", Shape::Text, "Who answers for it."),
     key("tags", Shape::OneOrMore(&Shape::Text), "For `--select tag:NAME`."),
-    required("source", SOURCE, "What to read."),
+    required("source", super::source::SHAPE, "What to read."),
     required("destination", Shape::Destination, "Where to write."),
     key("mode", Shape::Word(MODES), "What happens to rows; `upsert` unless set. `mirror` also deletes."),
     key(
@@ -185,43 +194,6 @@ pub(super) const MAPPING: Shape = Shape::Block(&[
     later("window"),
     later("priority"),
 ]);
-
-const SOURCE: Shape = Shape::Choice(
-    &[
-        required("connection", Shape::Text, "A connection of `outflow.yml`."),
-        key("model", Shape::Text, "`models/NAME.sql`."),
-        key("query", Shape::Text, "SQL."),
-        key("table", Shape::Text, "`table` or `schema.table`."),
-        key(
-            "file",
-            Shape::Text,
-            "A file of a `files` connection, or a glob like `customers/*.parquet`. Text that is cut off at the end of a row, or of CSV \
-             within its last field, looks whole: have it written under another name and renamed, or compressed.",
-        ),
-        key(
-            "format",
-            Shape::Word(&["parquet", "csv", "jsonl"]),
-            "Of `file`; unless set its ending tells: `.parquet`, `.csv`, `.tsv`, `.jsonl`, `.ndjson`. CSV and JSON Lines may be \
-             compressed, as `.gz` or `.zst`.",
-        ),
-        key(
-            "delimiter",
-            Shape::Delimiter,
-            "Between the fields of CSV, one ASCII character or `tab`; unless set a comma, and a tab for `.tsv`.",
-        ),
-        key(
-            "null_text",
-            Shape::Text,
-            "The field of CSV that means null, such as `\"\\N\"`, quoted there or not; unless set an empty field is null, and \
-             `\"\"` with its quotes an empty text.",
-        ),
-        required("primary_key", Shape::OneOrMore(&Shape::Text), "The column or columns that identify a row."),
-        key("timezone", Shape::TimeZone, "The zone of times without one; UTC unless set."),
-        later("dbt"),
-        later("cursor"),
-    ],
-    &["model", "query", "table", "dbt", "file"],
-);
 
 pub(super) const DESTINATION_KEYS: &[Key] = &[
     required("connection", Shape::Text, "A connection of `outflow.yml`."),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use outflow_connectors::contract::{Association, ConnectorError, FieldType, Query};
@@ -9,6 +10,7 @@ use outflow_connectors::registry::{Connector, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::models::Models;
 use crate::error::Location;
 
 /// `outflow.yml` with everything under `mappings/`, one target applied, variables filled in.
@@ -26,6 +28,10 @@ pub struct Project {
     /// The `--target` in force.
     pub target: Option<String>,
     pub connections: BTreeMap<String, Connection>,
+    /// The folder of the dbt project whose manifest is read, there or not.
+    pub dbt_folder: PathBuf,
+    /// The files under `models/`.
+    pub(super) models: Arc<Models>,
     /// Sorted so that a sync comes after those it depends on, else by name.
     pub syncs: Vec<Sync>,
 }
@@ -77,8 +83,45 @@ pub struct SourceSpec {
     /// Where the query stands: the model's file, or the mapping's line.
     pub location: Location,
     pub primary_key: Vec<ColumnRef>,
+    /// Only rows that moved are read.
+    pub cursor: Option<Cursor>,
+    /// What of dbt it is, where it is that.
+    pub dbt: Option<DbtSource>,
     /// IANA name; times without a zone are in it. `None` is UTC.
     pub timezone: Option<String>,
+}
+
+/// A relation that dbt makes or knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DbtSource {
+    /// `model.PACKAGE.NAME`.
+    pub unique_id: String,
+    pub package: String,
+    pub name: String,
+    /// Of a model that has several, as SQL of dbt writes it: `1`, or `'beta'`.
+    pub version: Option<String>,
+    /// Of a dbt source: the source's name.
+    pub source: Option<String>,
+}
+
+/// `source.cursor`.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    /// Grows with every change of a row.
+    pub column: String,
+    /// So far before the mark rows are read once more: for those that became visible late.
+    pub lag: Lag,
+    /// How often all rows are read, which finds those that are gone.
+    pub full_every: Duration,
+    pub location: Location,
+}
+
+/// How far before a cursor's mark reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    Nothing,
+    Time(Duration),
+    Number(u64),
 }
 
 /// A column named in a mapping, and where.

@@ -8,27 +8,7 @@ use super::spec::Bound;
 
 /// `500ms`, `10s`, `15m`, `24h`, `7d`, or a sum like `1h30m`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut total = Duration::ZERO;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
-        let amount: u64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
-        let millis: u64 = match &rest[digits..unit_end] {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
-        total = total.checked_add(Duration::from_millis(amount.checked_mul(millis)?))?;
-        rest = &rest[unit_end..];
-    }
-    Some(total)
+    outflow_connectors::settings::duration_of(text)
 }
 
 /// `190/10s`, `15/s`, `1000/m`: requests in any window of that length.

@@ -33,6 +33,9 @@ pub fn markdown(registry: &Registry) -> String {
 pub fn one(connector: &Connector) -> Answer {
     let mut text = format!("{}   {}\n", paint(STRONG, connector.title), connector.summary);
     let _ = writeln!(text, "\ntype: {}   {}\n", connector.name, role(connector));
+    if !connector.unconfirmed.is_empty() {
+        let _ = writeln!(text, "unconfirmed: {}\n", connector.unconfirmed);
+    }
     let rows = connector.settings.iter().map(|setting| {
         let needed = if setting.required { "required" } else { "" };
         let secret = if setting.secret { "secret" } else { "" };
@@ -140,6 +143,7 @@ fn object(connector: &Connector) -> Json {
     });
     json!({
         "type": connector.name,
+        "unconfirmed": (!connector.unconfirmed.is_empty()).then_some(connector.unconfirmed),
         "title": connector.title,
         "summary": connector.summary,
         "source": connector.source.is_some(),

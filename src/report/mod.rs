@@ -17,6 +17,7 @@ pub mod playbook;
 mod preview;
 pub mod progress;
 pub mod refused;
+pub mod rows;
 #[cfg(test)]
 pub(crate) mod samples;
 mod screen;

@@ -179,6 +179,16 @@ pub fn out(text: &str) -> io::Result<()> {
     }
 }
 
+/// Writes a part of a result as it is, which has no style.
+///
+/// # Errors
+/// Where stdout can't be written, also because its reader went away.
+#[allow(clippy::disallowed_methods)]
+pub fn bytes(part: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(part).and_then(|()| stdout.flush())
+}
+
 /// Writes to stderr; there is nobody to tell if that fails.
 #[allow(clippy::disallowed_methods)]
 pub fn message(text: &str) {

@@ -45,6 +45,16 @@ pub const CODES: &[ErrorEntry] = &[
         "Split it into several syncs, each with a part of the keys.",
     ),
     entry(
+        "OF-RUN-017",
+        "The `lag` of a cursor is of another kind than the values of its column.",
+        "Write a length of time, as in `lag: 1h`, for a column of times, and a number for a column of numbers.",
+    ),
+    entry(
+        "OF-RUN-016",
+        "The column of a cursor holds values that have no order to read by.",
+        "Take a column of times, of whole numbers, or of texts that sort as times do; or cast it in the query.",
+    ),
+    entry(
         "OF-RUN-015",
         "The match key was the primary key and is another column now; with `ledger: {keep: hashes}` nothing tells which objects the rows had.",
         "Change the match key back, start over with `outflow ledger forget`, or go on with `--accept-new-destination`.",
@@ -245,6 +255,11 @@ pub const CODES: &[ErrorEntry] = &[
         "OF-SRC-004",
         "The warehouse announced another number of rows than it gave; nothing was sent.",
         "Run it again; report it to the warehouse's operators if it stays.",
+    ),
+    entry(
+        "OF-SRC-005",
+        "What reading the query costs at the warehouse, as it estimates it.",
+        "Name only the columns that are mapped, filter by the partition, or set `maximum_bytes_billed` on the connection.",
     ),
     entry(
         "OF-STA-020",

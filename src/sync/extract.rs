@@ -6,11 +6,14 @@ use std::thread::available_parallelism;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use outflow_connectors::contract::{ConnectorError, Extract, Kind, Query, RowBatch, RowSink, Schema, Source};
+use outflow_connectors::contract::{
+    ConnectorError, Extract, Kind, Query, ReadContext, RowBatch, RowSink, Schema, Source,
+};
 use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
 use super::cancel::{Cancel, interrupted};
 use super::check::DataTests;
+use super::cursor::Track;
 use super::diff::{Compared, Delta, Differ};
 use super::event::{Event, Observer};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,8 +23,12 @@ use crate::project::Sync;
 /// Takes the rows of one extract.
 pub struct Intake<'a> {
     pub sync: &'a Sync,
+    /// As this run reads it.
+    pub query: Query,
     pub differ: Differ,
     pub tests: DataTests,
+    /// The values of the cursor column, where there is one.
+    pub track: Option<Track>,
     pub observer: &'a dyn Observer,
     pub cancel: &'a Cancel,
     /// Positions of the columns that anything looks at, sorted.
@@ -72,7 +79,8 @@ impl Intake<'_> {
     /// When the ledger or the spool cannot be read.
     pub fn finish(mut self, ledger: Option<&Ledger>) -> Result<(Delta, Option<Error>)> {
         let failures = self.tests.judge(Timestamp::now());
-        let delta = block_in_place(|| self.differ.finish(self.sync.on_duplicate_key, ledger))?;
+        let mut delta = block_in_place(|| self.differ.finish(self.sync.on_duplicate_key, ledger))?;
+        delta.track = self.track;
         Ok((delta, (!failures.is_empty()).then(|| Error::all(failures))))
     }
 
@@ -82,6 +90,9 @@ impl Intake<'_> {
         }
         let taken = block_in_place(|| {
             self.tests.observe(&compared.batch);
+            if let (Some(track), Some(cursor)) = (&mut self.track, &self.sync.source.cursor) {
+                track.observe(&compared, cursor)?;
+            }
             self.differ.accept(compared)
         });
         self.observer.observe(&Event::Extracted { sync: self.sync.name.clone(), rows: self.differ.rows() });
@@ -111,13 +122,18 @@ impl<S: RowSink> RowSink for SameColumns<'_, S> {
 ///
 /// # Errors
 /// The source's, at the place of the SQL; an extract that gave other than the announced number of rows is not clean.
-pub async fn extract(source: &Arc<dyn Source>, intake: &mut Intake<'_>, schema: &Schema) -> Result<()> {
-    let mut query = intake.sync.source.query.clone();
+pub async fn extract(
+    source: &Arc<dyn Source>,
+    context: &ReadContext,
+    intake: &mut Intake<'_>,
+    schema: &Schema,
+) -> Result<()> {
+    let mut query = intake.query.clone();
     if let Query::Files(files) = &mut query {
         files.needed = Some(intake.needed.clone());
     }
     let place = intake.sync.source.location.clone();
-    let result = source.extract(&query, &mut SameColumns { expected: schema, inner: intake }).await;
+    let result = source.extract(&query, context, &mut SameColumns { expected: schema, inner: intake }).await;
     let result = match result {
         Ok(extract) => intake.settle(0).await.map(|()| extract),
         Err(error) => Err(error),
@@ -130,7 +146,10 @@ pub async fn extract(source: &Arc<dyn Source>, intake: &mut Intake<'_>, schema: 
 }
 
 /// Whether the source gave as many rows as it announced, where it announces them.
-fn all_rows(extract: &Extract) -> Result<()> {
+///
+/// # Errors
+/// With both numbers.
+pub(super) fn all_rows(extract: &Extract) -> Result<()> {
     let Some(announced) = extract.announced.filter(|announced| *announced != extract.rows) else {
         return Ok(());
     };

@@ -1,7 +1,7 @@
 //! What a run cannot be faster than: reading the source, and hashing its rows. For the benchmarks only.
 
 use async_trait::async_trait;
-use outflow_connectors::contract::{ConnectorError, RowBatch, RowSink};
+use outflow_connectors::contract::{ConnectorError, ReadContext, RowBatch, RowSink};
 use std::sync::Arc;
 
 use super::connect::Connections;
@@ -54,7 +54,7 @@ pub async fn floor(connections: &Connections, sync: &Sync, is_hashed: bool) -> R
     let bound = Mapper::bind(resolved.spec, &resolved.schema, catalog, hasher, resolved.normalise);
     let mapper = bound.ok().filter(|_| is_hashed);
     let mut reading = Reading { mapper, scratch: Scratch::default(), floor: Floor::default() };
-    let extract = source.extract(&sync.source.query, &mut reading).await;
+    let extract = source.extract(&sync.source.query, &ReadContext::fleeting(&sync.name), &mut reading).await;
     extract.map_err(|error| Error::source(&error))?;
     Ok(reading.floor)
 }

@@ -78,6 +78,35 @@ pub struct Known {
     pub refused_since: HashSet<KeyHash>,
 }
 
+/// Whether a destination key of a part of the rows is, or was, one that a row outside of the part may hold: only all rows together
+/// tell whose it is.
+///
+/// # Errors
+/// When the ledger, or what was spilled, cannot be read.
+pub fn clashes(delta: &Delta, memory: &Memory<'_>) -> Result<bool> {
+    if !memory.details {
+        return Ok(false);
+    }
+    for start in (0..delta.candidates.len()).step_by(CHUNK) {
+        let candidates = delta.candidates.slice(start, CHUNK)?;
+        let details = memory.details_of(&candidates)?;
+        for candidate in candidates.iter().filter(|candidate| candidate.head.destination_hash != 0) {
+            let moved = details.get(&candidate.head.key).is_some_and(|detail| is_moved(candidate, detail));
+            if moved {
+                return Ok(true);
+            }
+        }
+        let new = candidates.iter().filter(|candidate| candidate.class == Class::Add);
+        let new: HashMap<u64, KeyHash> = new.map(|c| (c.head.destination_hash, c.head.key)).collect();
+        let hashes: Vec<u64> = new.keys().copied().filter(|hash| *hash != 0).collect();
+        let holders = memory.holders(&hashes)?;
+        if holders.iter().any(|(hash, holder)| new.get(hash) != Some(holder)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Goes through the changed rows once: which have moved, which need no request by the hashes of their fields, which may have
 /// left an object elsewhere. Names the invalid rows that the ledger knows.
 ///

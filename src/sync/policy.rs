@@ -13,7 +13,7 @@ use super::plan::{Plan, Rules, Volume, judge, with_examples};
 use super::run::Work;
 use super::state::OpenRun;
 use crate::error::{Error, Result};
-use crate::project::{Extent, OnDelete};
+use crate::project::{Extent, Guards, OnDelete};
 
 /// The lower of the mapping's rate and a backfill's.
 fn slower(own: Option<RateLimit>, pace: Option<Pace>) -> Option<RateLimit> {
@@ -116,9 +116,15 @@ impl Work<'_> {
             query_edited: let_through.is_some_and(|hash| hash != bookkeeping::query_hash(self.context.sync)),
             full_refresh: self.full_refresh || self.context.options.backfill.is_some(),
         };
-        judge(&self.context.sync.guards, &volume, &self.context.options.allow)
+        judge(&self.guards(), &volume, &self.context.options.allow)
             .map(|held| with_examples(held, delta, memory))
             .transpose()
+    }
+
+    /// The sync's guards; where only the rows that moved are read, there need be none.
+    pub(super) fn guards(&self) -> Guards {
+        let guards = self.context.sync.guards;
+        Guards { min_rows: if self.pass().is_part() { 0 } else { guards.min_rows }, ..guards }
     }
 
     /// Fields that `on_delete: clear` empties: those sent, without the match key and required ones.

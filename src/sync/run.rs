@@ -1,26 +1,24 @@
 //! One sync, once: the stages in order, each end on record.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use outflow_connectors::contract::{Destination, RunContext, Session, Source, Window};
 use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 
 use super::backfill;
 use super::bookkeeping;
-use super::check::DataTests;
 use super::context::Context;
+use super::cursor::Pass;
 use super::deliver::{Begun, Job};
-use super::diff::{Baseline, Delta, Differ};
+use super::diff::{Baseline, Delta};
 use super::event::{Event, InBulk, Preview, Status, SyncReport};
-use super::extract::{Intake, extract};
 use super::finish;
-use super::known::{Memory, gather};
-use super::map::Mapper;
+use super::known::{Memory, clashes, gather};
 use super::missing;
 use super::permission::RunPermission;
 use super::plan::{Plan, plan};
@@ -30,7 +28,7 @@ use super::resolve::{Resolved, resolve};
 use super::spool::Space;
 use super::state::{Mappings, OpenRun, RunState, mappings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Identity, Ledger, Tags};
+use crate::ledger::{Identity, Ledger};
 use crate::transform::encode::Hasher;
 
 /// Runs the sync, or previews it; every end is a report.
@@ -117,6 +115,10 @@ pub(super) struct Work<'a> {
     pub(super) hasher: Arc<Hasher>,
     /// A `--full-refresh` is asked for, or one goes on: what it has still to send has no known fingerprint.
     pub(super) full_refresh: bool,
+    /// Which rows are to be read, unless it turned out that all are.
+    pub(super) pass: Pass,
+    pub(super) whole: AtomicBool,
+    pub(super) begun: Timestamp,
 }
 
 impl<'a> Work<'a> {
@@ -137,7 +139,21 @@ impl<'a> Work<'a> {
         let pending = ledger.map(|ledger| ledger.note(bookkeeping::FULL_REFRESH)).transpose()?.flatten();
         let hasher = Arc::new(Hasher::new(state.salt.bytes()));
         let full_refresh = context.options.full_refresh || pending.is_some();
-        Ok(Work { context, state, open, source, destination, resolved, mappings, hasher, full_refresh })
+        let (pass, whole, begun) = (Pass::Full, AtomicBool::new(false), Timestamp::now());
+        Ok(Work {
+            context,
+            state,
+            open,
+            source,
+            destination,
+            resolved,
+            mappings,
+            hasher,
+            full_refresh,
+            pass,
+            whole,
+            begun,
+        })
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -156,6 +172,8 @@ impl<'a> Work<'a> {
         self.state.check_identity(&self.identity(), self.context.sync, &self.context.options.allow)?;
         let session = self.context.unless_stopped(self.session()).await?;
         let recovered = self.context.unless_stopped(self.recover(session.as_deref())).await?;
+        self.pass = self.choose(&recovered)?;
+        report.notes.extend(self.same_columns().await?);
         let mut begun = Begun::new(self.shape().max_rejected);
         let result = self.every_stage((session, recovered), &mut begun, report).await;
         // What was sent is counted, whatever came after it.
@@ -175,7 +193,7 @@ impl<'a> Work<'a> {
             Some(sending) => self.stream(sending, (&recovered, &space), begun).await.map(Some),
             None => self.extract(self.baseline(&recovered)?, &space).await,
         };
-        let (mut delta, failed_tests) = match extracted? {
+        let (mut delta, mut failed_tests) = match extracted? {
             Some(read) => read,
             None => {
                 let tracked = Baseline { tracked: true, ..self.baseline(&recovered)? };
@@ -183,6 +201,12 @@ impl<'a> Work<'a> {
             }
         };
         let ledger = self.state.ledger.as_ref();
+        if self.pass().is_part() && block_in_place(|| clashes(&delta, &Memory::new(ledger)?))? {
+            // Rows behind the mark have a say in it.
+            self.read_whole();
+            let whole = Baseline { tracked: true, ..self.baseline(&recovered)? };
+            (delta, failed_tests) = self.extract(whole, &space).await?.ok_or_else(defect)?;
+        }
         point("run.extracted");
         let memory = block_in_place(|| Memory::new(ledger))?;
         self.mappings.check_match_key(&self.resolved.spec, &delta, &memory, &self.context.options.allow)?;
@@ -199,6 +223,7 @@ impl<'a> Work<'a> {
         report.notes.extend(plan.notes.iter().cloned());
         report.notes.extend(self.mappings.retyped(&self.resolved.spec));
         report.notes.extend(self.widened());
+        report.notes.extend(self.pass().said(self.context.sync));
         let guard = block_in_place(|| self.guard(&delta, &plan, &memory))?;
         let held = finish::clash(&delta).or(failed_tests).or(guard);
         match (self.open, session) {
@@ -217,6 +242,7 @@ impl<'a> Work<'a> {
                 let preview = block_in_place(|| self.preview(&delta, &plan, &memory))?;
                 report.notes.extend(preview.creates.iter().map(missing::said));
                 report.notes.extend(self.allowance(preview.in_bulk).await?);
+                report.notes.extend(self.cost().await?);
                 report.preview = Some(Preview { would_hold: held, ..preview });
                 Ok(())
             }
@@ -263,66 +289,6 @@ impl<'a> Work<'a> {
                 "a run without a ledger; this is a defect of outflow",
             )
         })
-    }
-
-    fn mapper(&self, spec: Arc<super::spec::MappingSpec>) -> Option<Mapper> {
-        let catalog = &self.resolved.connected.catalog;
-        let normalise = self.resolved.normalise.clone();
-        Mapper::bind(spec, &self.resolved.schema, catalog, self.hasher.clone(), normalise).ok()
-    }
-
-    fn baseline(&self, recovered: &Recovered) -> Result<Baseline> {
-        self.baseline_of(self.state.ledger.as_ref(), recovered)
-    }
-
-    /// What rows are held against, as this ledger has it.
-    pub(super) fn baseline_of(&self, ledger: Option<&Ledger>, recovered: &Recovered) -> Result<Baseline> {
-        let tags = block_in_place(|| ledger.map(Ledger::tags).transpose())?;
-        Ok(Baseline {
-            tags: tags.unwrap_or_else(Tags::empty),
-            dirty: recovered.dirty.clone(),
-            mode: self.context.sync.mode,
-            full_refresh: self.context.options.full_refresh,
-            backfill: false,
-            tracked: false,
-        })
-    }
-
-    /// Reads the source to its end and holds it against the ledger; the second part is a failed data test. `None` where
-    /// destination keys have to be tracked, and were not.
-    pub(super) async fn extract(
-        &self,
-        baseline: Baseline,
-        space: &Space,
-    ) -> Result<Option<(Delta, Option<Error>)>> {
-        let mut intake = self.intake(baseline, space)?;
-        self.read(&mut intake).await?;
-        if intake.differ.must_track() {
-            return Ok(None);
-        }
-        intake.finish(self.state.ledger.as_ref()).map(Some)
-    }
-
-    /// Takes the rows of an extract, and holds them against the ledger.
-    pub(super) fn intake(&self, baseline: Baseline, space: &Space) -> Result<Intake<'_>> {
-        let Context { sync, cancel, observer, .. } = *self.context;
-        let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
-        let previous: Vec<Mapper> =
-            self.mappings.previous.iter().filter_map(|s| self.mapper(Arc::new(s.clone()))).collect();
-        let schema = &self.resolved.schema;
-        let timezone = sync.source.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
-        let tests = DataTests::bind(&sync.tests, schema, timezone).map_err(Error::all)?;
-        let mappers = previous.iter().chain([&mapper]);
-        let needed = mappers.flat_map(|m| m.columns(schema)).chain(tests.columns()).collect::<BTreeSet<_>>();
-        let needed = needed.into_iter().collect();
-        let differ = Differ::new(baseline, mapper, previous, space)?;
-        let comparing = VecDeque::new();
-        Ok(Intake { sync, differ, tests, observer, cancel, needed, comparing, stopped: None })
-    }
-
-    /// Reads the source to its end.
-    pub(super) async fn read(&self, intake: &mut Intake<'_>) -> Result<()> {
-        self.context.unless_stopped(extract(&self.source, intake, &self.resolved.schema)).await
     }
 
     /// Where changes wait between the extract and the delivery; a preview leaves the state folder alone.

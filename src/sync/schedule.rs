@@ -10,6 +10,7 @@ use super::connect::{Access, Connections};
 use super::context::Context;
 use super::event::{Event, Observer, Status, SyncReport};
 use super::missing;
+use super::query;
 use super::resolve::{resolve, unsupported};
 use super::run::run_one;
 use super::{Backfill, Cancel, Pace, RunOptions};
@@ -79,10 +80,19 @@ pub async fn preflight(connections: &Connections, sync: &Sync) -> Preflight {
         Ok((source, destination)) => {
             let connection = connections.location(&sync.destination.connection);
             match resolve(sync, &source, &destination, connection).await {
-                Ok(resolved) => Preflight {
-                    errors: Vec::new(),
-                    notes: resolved.target.missing.iter().map(|p| missing::noted(sync, p)).collect(),
-                },
+                Ok(resolved) => {
+                    let missing = resolved.target.missing.iter().map(|p| missing::noted(sync, p));
+                    let place = &sync.source.location;
+                    match query::cost(&*source, &sync.source.query).await {
+                        Err(error) => vec![Error::source(&error).at(place.clone())].into(),
+                        Ok(cost) => {
+                            let cost = cost.map(|said| {
+                                Error::new("OF-SRC-005", ErrorKind::Config, said).at(place.clone())
+                            });
+                            Preflight { errors: Vec::new(), notes: missing.chain(cost).collect() }
+                        }
+                    }
+                }
                 Err(errors) => errors.into(),
             }
         }

@@ -61,8 +61,8 @@ fn every_code_of_the_sources_is_explained() {
 #[test]
 fn a_code_is_found_in_any_case_and_a_wrong_one_suggests() {
     let folder = tempfile::tempdir().unwrap();
-    let run = outflow(folder.path(), &["explain", "of-cli-002"]).ends(0);
-    assert!(run.stdout.starts_with("OF-CLI-002\n") && run.stdout.contains("What to do"), "{run:#?}");
+    let run = outflow(folder.path(), &["explain", "of-cli-004"]).ends(0);
+    assert!(run.stdout.starts_with("OF-CLI-004\n") && run.stdout.contains("What to do"), "{run:#?}");
     let run = outflow(folder.path(), &["explain", "key_empty"]).ends(0);
     assert!(
         run.stdout.starts_with("KEY_EMPTY (hubspot)\n") || run.stdout.contains("\nKEY_EMPTY (hubspot)\n"),

@@ -48,11 +48,3 @@ fn every_help_page_begins_with_the_purpose_and_ends_with_examples_and_exit_codes
         }
     }
 }
-
-#[test]
-fn absent_commands_stay_out_of_the_help() {
-    let page = help(&["--help"]);
-    for absent in ["compile", "query", "dbt"] {
-        assert!(!page.lines().any(|line| line.trim_start().starts_with(absent)), "{absent}");
-    }
-}

@@ -5,6 +5,7 @@ mod codes;
 mod commands;
 mod guides;
 mod help;
+mod models;
 mod oauth;
 mod portable;
 mod processes;

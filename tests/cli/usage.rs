@@ -1,26 +1,9 @@
-//! Command lines that are wrong, or ask for what this version lacks.
+//! Command lines that are wrong.
 
 use crate::support::{Run, outflow};
 
 fn run(arguments: &[&str]) -> Run {
     outflow(tempfile::tempdir().unwrap().path(), arguments)
-}
-
-#[test]
-fn commands_of_other_versions_say_so() {
-    for arguments in
-        [&["compile", "customers"][..], &["query", "customers", "--limit", "3"], &["dbt", "exposures"]]
-    {
-        let run = run(arguments).ends(1);
-        let command = format!("`outflow {}", arguments[0]);
-        for expected in [&command, "is not part of this version", "OF-CLI-002"] {
-            assert!(run.stderr.contains(expected), "{run:#?}");
-        }
-        assert_eq!(run.stdout, "");
-    }
-    let json = run(&["compile", "x", "--format", "json"]).ends(1).json();
-    assert_eq!(json["error"]["code"], "OF-CLI-002");
-    assert_eq!(json["exit_code"], 1);
 }
 
 #[test]

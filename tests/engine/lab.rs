@@ -22,6 +22,8 @@ pub struct Lab {
     /// `base_url` of the connection.
     pub base_url: String,
     pub query: String,
+    /// Keys added to the `source:` block, as `cursor: {..}`.
+    pub source: String,
     /// The sandbox's daily quota.
     pub daily: u64,
 }
@@ -41,6 +43,7 @@ impl Lab {
             fields: "{firstname: name, score: score}".into(),
             faults: "[]".into(),
             base_url: "sandbox".into(),
+            source: String::new(),
             query: "select id, email, name, score from people order by id".into(),
             daily: 1_000_000,
         };
@@ -70,6 +73,7 @@ impl Lab {
             faults: self.faults.clone(),
             base_url: self.base_url.clone(),
             query: self.query.clone(),
+            source: self.source.clone(),
             daily: self.daily,
         }
     }
@@ -85,6 +89,7 @@ impl Lab {
     /// Writes the project's files as the fields say now.
     pub fn write(&self) {
         let Lab { project, mapping, fields, faults, base_url, query, daily, .. } = self;
+        let source = if self.source.is_empty() { String::new() } else { format!("  {}\n", self.source) };
         let project = format!(
             "name: lab\n{project}\nconnections:\n  warehouse: {{type: sqlite, path: warehouse.db}}\n  crm:\n    type: hubspot\n    \
              token: pat-SECRET-token\n    base_url: {base_url}\n    limits: {{requests: 10000/10s}}\n    sandbox:\n      \
@@ -92,7 +97,7 @@ impl Lab {
              limits: {{requests: 10000/10s, daily_calls: {daily}}}\n      faults: {faults}\n"
         );
         let sync = format!(
-            "sync: people\nsource:\n  connection: warehouse\n  query: \"{query}\"\n  primary_key: id\ndestination:\n  \
+            "sync: people\nsource:\n  connection: warehouse\n  query: \"{query}\"\n  primary_key: id\n{source}destination:\n  \
              connection: crm\n  object: contacts\n  match_on: {{email: email}}\nfields: {fields}\n{mapping}\n"
         );
         std::fs::write(self.file("outflow.yml"), project).unwrap();

@@ -11,6 +11,7 @@ mod changed;
 #[cfg(all(debug_assertions, target_os = "linux"))]
 mod clocks;
 mod crash;
+mod cursor;
 mod deletes;
 mod delivery;
 mod disk;
@@ -57,3 +58,4 @@ mod streaming;
 #[cfg(debug_assertions)]
 mod suspended;
 mod syncs;
+mod warehouses;

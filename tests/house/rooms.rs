@@ -23,7 +23,7 @@ const OUTSIDE: [&str; 7] =
     ["std::fs", "std::net", "std::process", "std::env", "tokio::", "rusqlite::", "reqwest::"];
 
 /// Parts of the connectors' crate that every system shares; all other folders are systems.
-pub const SHARED: [&str; 4] = ["contract", "http", "conformance", "sandbox"];
+pub const SHARED: [&str; 5] = ["contract", "http", "conformance", "sandbox", "sql"];
 
 /// The two explicit lists of systems.
 const LISTS: [&str; 2] = ["connectors/registry.rs", "connectors/sandbox/vendor.rs"];

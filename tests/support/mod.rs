@@ -6,6 +6,7 @@ mod proxy;
 mod quickstart;
 mod run;
 mod served;
+mod server;
 #[cfg(target_os = "linux")]
 mod small_disk;
 mod tls;
@@ -16,6 +17,7 @@ pub use proxy::{Proxy, Trouble};
 pub use quickstart::quickstart;
 pub use run::{Run, outflow, outflow_with};
 pub use served::Served;
+pub use server::server;
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
 pub use tls::{ConnectProxy, Tls};

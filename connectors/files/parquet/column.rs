@@ -5,11 +5,11 @@ use arrow_array::types::*;
 use arrow_array::{Array, ArrowPrimitiveType, PrimitiveArray};
 use arrow_schema::{DataType, TimeUnit};
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
 
 use super::footer::Form;
 use super::nested;
 use crate::contract::{Block, Cell};
+use crate::sql;
 
 /// Bytes that the texts of a column take, where that is known without looking at each.
 pub(super) fn text_bytes(array: &dyn Array) -> usize {
@@ -114,7 +114,7 @@ fn walls<T: ArrowPrimitiveType<Native = i64>>(
 fn cell<'a>(array: &'a dyn Array, row: usize, form: Form, text: &'a mut String) -> Cell<'a> {
     match array.data_type() {
         DataType::UInt64 => unsigned(array.as_primitive::<UInt64Type>().value(row)),
-        DataType::Float32 => Cell::Float(array.as_primitive::<Float32Type>().value(row).into()),
+        DataType::Float32 => Cell::Float(sql::single(array.as_primitive::<Float32Type>().value(row))),
         DataType::Float16 => Cell::Float(array.as_primitive::<Float16Type>().value(row).into()),
         DataType::Decimal128(_, scale) => decimal(array.as_primitive::<Decimal128Type>().value(row), *scale),
         DataType::Decimal256(_, scale) => match array.as_primitive::<Decimal256Type>().value(row).to_i128() {
@@ -221,19 +221,10 @@ fn json<'a>(bytes: &'a [u8], message: &'a mut String) -> Cell<'a> {
             return Cell::Malformed(message);
         }
     };
-    match serde_json::from_str::<IgnoredAny>(text) {
-        Ok(_) if text.trim_start().starts_with('[') => Cell::List(text),
-        Ok(_) => Cell::Json(text),
-        Err(_) => Cell::Text(text),
-    }
+    sql::json(text)
 }
 
 fn uuid<'a>(bytes: &[u8], text: &'a mut String) -> Cell<'a> {
-    for (position, byte) in bytes.iter().enumerate() {
-        if matches!(position, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        nested::hex(*byte, text);
-    }
+    text.push_str(&sql::uuid(bytes));
     Cell::Text(text)
 }

@@ -9,6 +9,7 @@ use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 use jiff::{Timestamp, civil};
 
 use super::column::split;
+use crate::sql;
 
 /// Why a value cannot be written.
 type Problem = String;
@@ -90,7 +91,7 @@ fn scalar(array: &dyn Array, row: usize, out: &mut String) -> Result<(), Problem
         DataType::BinaryView => quote_bytes(array.as_binary_view().value(row), out),
         DataType::FixedSizeBinary(_) => quote_bytes(array.as_fixed_size_binary().value(row), out),
         DataType::Float64 => float(array.as_primitive::<Float64Type>().value(row), out),
-        DataType::Float32 => float(array.as_primitive::<Float32Type>().value(row).into(), out),
+        DataType::Float32 => float(sql::single(array.as_primitive::<Float32Type>().value(row)), out),
         DataType::Float16 => float(array.as_primitive::<Float16Type>().value(row).into(), out),
         DataType::Decimal128(..) => {
             out.push_str(&array.as_primitive::<Decimal128Type>().value_as_string(row));
@@ -182,16 +183,9 @@ fn timestamp(value: i64, unit: TimeUnit, zoned: bool, out: &mut String) -> Optio
     })
 }
 
-/// `HH:MM:SS`, with as many digits of a second as are not zero.
 fn time_of_day(value: i64, unit: TimeUnit, out: &mut String) -> std::fmt::Result {
     let (seconds, nanoseconds) = split(value, unit);
-    let (minutes, second) = (seconds.div_euclid(60), seconds.rem_euclid(60));
-    write!(out, "{:02}:{:02}:{second:02}", minutes.div_euclid(60), minutes.rem_euclid(60))?;
-    if nanoseconds == 0 {
-        return Ok(());
-    }
-    let digits = format!("{nanoseconds:09}");
-    write!(out, ".{}", digits.trim_end_matches('0'))
+    out.write_str(&sql::time_of_day(seconds, nanoseconds))
 }
 
 /// ISO 8601, each part as it is stored: `P1M2DT3.5S`.
@@ -207,13 +201,7 @@ fn interval(array: &dyn Array, row: usize, unit: IntervalUnit, out: &mut String)
             (value.months, value.days, value.nanoseconds)
         }
     };
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    let (seconds, rest) = split(nanoseconds.saturating_abs(), TimeUnit::Nanosecond);
-    write!(out, "P{months}M{days}DT{sign}{seconds}")?;
-    if rest > 0 {
-        write!(out, ".{}", format!("{rest:09}").trim_end_matches('0'))?;
-    }
-    out.write_char('S')
+    out.write_str(&sql::interval(months, days, nanoseconds))
 }
 
 fn float(value: f64, out: &mut String) {
@@ -224,18 +212,9 @@ fn float(value: f64, out: &mut String) {
 }
 
 fn quote(text: &str, out: &mut String) {
-    out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    out.push_str(&sql::quoted(text));
 }
 
 fn quote_bytes(bytes: &[u8], out: &mut String) {
-    out.push('"');
-    bytes.iter().for_each(|byte| hex(*byte, out));
-    out.push('"');
-}
-
-/// Two lower-case digits.
-pub(super) fn hex(byte: u8, out: &mut String) {
-    for digit in [byte >> 4, byte & 15] {
-        out.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
-    }
+    out.push_str(&sql::quoted(&sql::hex(bytes)));
 }

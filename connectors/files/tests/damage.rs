@@ -68,7 +68,11 @@ fn a_file_that_changes_meanwhile_is_told() {
     // More batches than can wait, so that the reader is still at it when the first arrives.
     write_parquet(&path, vec![("id", Arc::new(Int64Array::from_iter_values(0..50_000)))], 5_000);
     let mut sink = Touch(&path, 0);
-    let result = block_on(source(folder.path()).extract(&Query::Files(files("a.parquet")), &mut sink));
+    let result = block_on(source(folder.path()).extract(
+        &Query::Files(files("a.parquet")),
+        &ReadContext::fleeting("t"),
+        &mut sink,
+    ));
     let error = result.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (Kind::Unavailable, Some("FILE_CHANGED")), "{error}");
 }
@@ -79,7 +83,11 @@ fn a_sink_that_wants_no_more_ends_the_reading() {
     let path = folder.path().join("a.parquet");
     write_parquet(&path, vec![("id", Arc::new(Int64Array::from_iter_values(0..50_000)))], 5_000);
     let mut kept = Keep { batches: Vec::new(), most: 1 };
-    let result = block_on(source(folder.path()).extract(&Query::Files(files("a.parquet")), &mut kept));
+    let result = block_on(source(folder.path()).extract(
+        &Query::Files(files("a.parquet")),
+        &ReadContext::fleeting("t"),
+        &mut kept,
+    ));
     assert_eq!(result.unwrap_err().message, "enough");
     assert_eq!(kept.batches.len(), 1);
 }

@@ -17,7 +17,9 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
 use super::CONNECTOR;
-use crate::contract::{ConnectorError, Extract, FileQuery, Kind, Query, RowBatch, RowSink, Schema, Source};
+use crate::contract::{
+    ConnectorError, Extract, FileQuery, Kind, Query, ReadContext, RowBatch, RowSink, Schema, Source,
+};
 use crate::registry::{Limits, Settings};
 
 fn settings(values: serde_json::Value) -> Settings {
@@ -27,6 +29,7 @@ fn settings(values: serde_json::Value) -> Settings {
         base_url: None,
         sandbox: false,
         limits: Limits::default(),
+        environment: Default::default(),
     }
 }
 
@@ -74,7 +77,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 fn extract_query(folder: &Path, query: FileQuery) -> Result<(Extract, Keep), ConnectorError> {
     let mut kept = Keep::all();
-    let extract = block_on(source(folder).extract(&Query::Files(query), &mut kept))?;
+    let extract =
+        block_on(source(folder).extract(&Query::Files(query), &ReadContext::fleeting("t"), &mut kept))?;
     Ok((extract, kept))
 }
 

@@ -13,8 +13,9 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::CONNECTOR;
-use crate::contract::{ConnectorError, Extract, Kind, Query, RowBatch, RowSink, Schema, Source};
+use crate::contract::{ConnectorError, Extract, Kind, Query, ReadContext, RowBatch, RowSink, Schema, Source};
 use crate::registry::{Limits, Settings};
+use crate::sql::testing::Keep;
 
 /// A database made by `sql`, in a folder of its own.
 fn database(sql: &str) -> (TempDir, PathBuf) {
@@ -31,6 +32,7 @@ fn settings(values: serde_json::Value) -> Settings {
         base_url: None,
         sandbox: false,
         limits: Limits::default(),
+        environment: Default::default(),
     }
 }
 
@@ -43,38 +45,9 @@ fn query(sql: &str) -> Query {
     Query::Sql(sql.to_owned())
 }
 
-/// Keeps every batch; refuses the one after `most`.
-struct Keep {
-    batches: Vec<RowBatch>,
-    most: usize,
-}
-
-impl Keep {
-    fn all() -> Self {
-        Keep { batches: Vec::new(), most: usize::MAX }
-    }
-
-    /// The cells of all rows, as `Debug` prints them.
-    fn rows(&self) -> Vec<Vec<String>> {
-        let rows = self.batches.iter().flat_map(RowBatch::rows);
-        rows.map(|row| row.cells().map(|cell| format!("{cell:?}")).collect()).collect()
-    }
-}
-
-#[async_trait]
-impl RowSink for Keep {
-    async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError> {
-        if self.batches.len() == self.most {
-            return Err(ConnectorError::new(Kind::Internal, "enough"));
-        }
-        self.batches.push(batch);
-        Ok(())
-    }
-}
-
 async fn extract(path: &Path, sql: &str) -> Result<(Extract, Keep), ConnectorError> {
     let mut kept = Keep::all();
-    let extract = source(path).extract(&query(sql), &mut kept).await?;
+    let extract = source(path).extract(&query(sql), &ReadContext::fleeting("t"), &mut kept).await?;
     Ok((extract, kept))
 }
 

@@ -8,7 +8,8 @@ const ENDLESS: &str = "with recursive n(i) as (select 1 union all select i + 1 f
 async fn rows_come_in_bounded_batches_while_the_query_runs() {
     let (_folder, path) = database("create table t (c)");
     let mut sink = Keep { batches: Vec::new(), most: 3 };
-    let error = source(&path).extract(&query(ENDLESS), &mut sink).await.unwrap_err();
+    let error =
+        source(&path).extract(&query(ENDLESS), &ReadContext::fleeting("t"), &mut sink).await.unwrap_err();
     assert_eq!(error.message, "enough");
     assert_eq!(sink.batches.iter().map(RowBatch::len).collect::<Vec<_>>(), [1000; 3]);
     assert_eq!(sink.rows()[2999], ["Integer(3000)"]);
@@ -65,7 +66,10 @@ async fn a_writer_meanwhile_changes_nothing_of_what_is_read() {
          with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) insert into t select i from n",
     );
     let mut sink = Writes { path: &path, rows: 0 };
-    let first = source(&path).extract(&query("select id from t"), &mut sink).await.unwrap();
+    let first = source(&path)
+        .extract(&query("select id from t"), &ReadContext::fleeting("t"), &mut sink)
+        .await
+        .unwrap();
     assert_eq!((first.rows, sink.rows), (20_000, 20_000));
     let (second, _) = extract(&path, "select id from t").await.unwrap();
     assert_eq!(second.rows, 10_001);
@@ -80,7 +84,8 @@ async fn dropping_the_call_interrupts_the_query_and_frees_the_file() {
         let mut sink = Keep::all();
         let source = source(&path);
         let query = query(&sql);
-        let call = source.extract(&query, &mut sink);
+        let context = ReadContext::fleeting("t");
+        let call = source.extract(&query, &context, &mut sink);
         assert!(tokio::time::timeout(Duration::from_millis(patience), call).await.is_err());
         let writer = Connection::open(&path).unwrap();
         writer.busy_timeout(Duration::from_secs(30)).unwrap();

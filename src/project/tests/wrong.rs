@@ -129,7 +129,7 @@ fn keys_and_values_of_the_project() {
             ("nmae: y\n", "outflow.yml:5:1: OF-CFG-004: unknown key `nmae` (did you mean `name`?)"),
             (
                 "zzz: y\n",
-                "outflow.yml:5:1: OF-CFG-004: unknown key `zzz` (known here: name, state, spool_max, spool_memory, vars, connections, targets, notifications, policies)",
+                "outflow.yml:5:1: OF-CFG-004: unknown key `zzz` (known here: name, state, spool_max, spool_memory, vars, dbt, connections, targets, notifications, policies)",
             ),
             (
                 "policies: []\n",
@@ -169,6 +169,13 @@ fn keys_and_values_of_the_project() {
             ),
         ],
     );
+}
+
+#[cfg(not(feature = "duckdb"))]
+#[test]
+fn a_system_that_the_build_leaves_out_names_its_feature() {
+    let told = "outflow.yml:5:16: OF-CFG-010: `duckdb` is not part of this build of outflow (build it with `--features duckdb`)";
+    cases(connection, &[("{type: duckdb, path: a.duckdb}", told)]);
 }
 
 #[test]

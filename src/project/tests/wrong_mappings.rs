@@ -14,7 +14,7 @@ fn mappings() {
             ("- a\n", "mappings/m.yml:1:1: OF-CFG-006: this file must be a block of keys, not a list"),
             (
                 "source: {}\n",
-                "mappings/m.yml:1:1: OF-CFG-005: `destination` is missing in this file\nmappings/m.yml:1:9: OF-CFG-005: `connection` is missing in `source`\nmappings/m.yml:1:9: OF-CFG-005: `primary_key` is missing in `source`\nmappings/m.yml:1:9: OF-CFG-005: `source` needs one of `model`, `query`, `table`, `file`",
+                "mappings/m.yml:1:1: OF-CFG-005: `destination` is missing in this file\nmappings/m.yml:1:9: OF-CFG-005: `connection` is missing in `source`\nmappings/m.yml:1:9: OF-CFG-005: `primary_key` is missing in `source`\nmappings/m.yml:1:9: OF-CFG-005: `source` needs one of `model`, `query`, `table`, `file`, `dbt`",
             ),
             (
                 "source: db\ndestination: {connection: crm, object: contacts}\n",
@@ -33,8 +33,8 @@ fn mappings() {
                 "mappings/m.yml:1:22: OF-CFG-012: HubSpot (connection `crm`) cannot be read from; it is a destination\nmappings/m.yml:1:34: OF-CFG-006: `source.table` must be `table` or `schema.table`, not `a..b`\nmappings/m.yml:1:53: OF-CFG-006: `source.primary_key` must be at least one item, not an empty list\nmappings/m.yml:2:65: OF-CFG-006: `destination.match_on.id` must be a text, not `3`",
             ),
             (
-                "source: {connection: db, dbt: m, cursor: {}, primary_key: id}\ndestination: {connection: crm, object: contacts, match_on: {id: id}, lists: [1], lst: 2}\n",
-                "mappings/m.yml:1:26: OF-CFG-007: `source.dbt` is not supported by this version yet\nmappings/m.yml:1:34: OF-CFG-007: `source.cursor` is not supported by this version yet\nmappings/m.yml:2:70: OF-CFG-007: `destination.lists` is not supported for HubSpot by this version\nmappings/m.yml:2:82: OF-CFG-004: unknown key `lst` in `destination` (did you mean `list`?)",
+                "source: {connection: db, query: q, cursor: {}, primary_key: id}\ndestination: {connection: crm, object: contacts, match_on: {id: id}, lists: [1], lst: 2}\n",
+                "mappings/m.yml:1:44: OF-CFG-005: `column` is missing in `source.cursor`\nmappings/m.yml:2:70: OF-CFG-007: `destination.lists` is not supported for HubSpot by this version\nmappings/m.yml:2:82: OF-CFG-004: unknown key `lst` in `destination` (did you mean `list`?)",
             ),
             (
                 "source: {connection: db, table: t, primary_key: id, timezone: Asia/Tokio}\ndestination: {connection: crm, object: contacts, match_on: {id: id}}\n",

@@ -172,6 +172,7 @@ async fn read(
         mode: work.context.sync.mode,
         full_refresh: false,
         backfill: true,
+        part: false,
         tracked: true,
     };
     let (mut delta, failed_tests) = work.extract(baseline, space).await?.ok_or_else(defect)?;

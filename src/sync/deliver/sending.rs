@@ -162,12 +162,19 @@ impl Work<'_> {
         };
         let complete = matches!(ended, Ended::Done);
         point("run.session_done");
-        block_in_place(|| {
+        let note = block_in_place(|| {
             bookkeeping::invalid_rows(ledger, delta, &open.run_id, false)?;
             point("run.invalid_stored");
             let after = bookkeeping::After { ledger, sync, delta, plan, memory, keeping: &keeping, records };
-            after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)
-        })?;
+            after.settle(complete.then_some(&report.counts), &self.mappings, self.context.options)?;
+            // Rows that wait for their turn were refused before, and are looked for by themselves.
+            let all_answered = complete && report.counts.pending == plan.waiting;
+            match delta.track.as_ref().filter(|_| all_answered) {
+                Some(track) => track.settle(sync, (self.pass(), &self.stand()), (ledger, delta)),
+                None => Ok(None),
+            }
+        });
+        report.notes.extend(note?);
         finish::conclude(report, ended, absent, plan.waiting)
     }
 }

@@ -205,7 +205,7 @@ impl Work<'_> {
             intake.differ.send_early(Chooser {
                 keys: Filter::new(),
                 destinations: tracked.then(Filter::new),
-                min_rows: self.context.sync.guards.min_rows,
+                min_rows: self.guards().min_rows,
                 rows: 0,
                 batch_rows: delivery.shape.batch_rows,
                 // Lots stay in memory until they are sent.

@@ -19,6 +19,8 @@ pub struct Against<'a> {
     pub policy: OnDuplicateKey,
     /// There are no tags, and what is not among the rows is not looked for.
     pub backfill: bool,
+    /// Not all rows were read: one that is not among them did not vanish.
+    pub part: bool,
 }
 
 /// Classifies all candidates of the delta.
@@ -31,6 +33,9 @@ pub fn classify(
     mut sorted: Sorted,
     live: Option<LiveEntries>,
 ) -> Result<()> {
+    if against.part {
+        delta.still_refused = delta.refused_before.iter().copied().collect();
+    }
     let mut unsettled: BTreeSet<KeyHash> = delta.dirty.keys().copied().collect();
     let mut ledger = Entries { live, position: 0, next: None, against };
     ledger.advance()?;
@@ -61,7 +66,7 @@ pub fn classify(
         delta.missing(against, key, position)?;
         ledger.advance()?;
     }
-    if !against.backfill {
+    if !against.backfill && !against.part {
         delta.vanished_dirty = unsettled.into_iter().collect();
     }
     Ok(())
@@ -186,11 +191,16 @@ impl<'a> Group<'a> {
 impl Delta {
     /// An entry that no spooled row has: vanished, unless the stream saw it unchanged.
     fn missing(&mut self, against: &Against<'_>, key: KeyHash, position: usize) -> Result<()> {
-        if against.backfill || against.seen.is_marked(position) {
+        if against.backfill {
+            return Ok(());
+        }
+        if against.seen.is_marked(position) {
+            // It was read, and is as acknowledged: whatever was refused of it is over.
+            self.still_refused.remove(&key);
             return Ok(());
         }
         self.still_refused(key);
-        self.vanished.push(&key)
+        if against.part { Ok(()) } else { self.vanished.push(&key) }
     }
 
     /// Refusals of rows that are still to be dealt with are kept.

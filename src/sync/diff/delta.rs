@@ -8,6 +8,7 @@ use super::differ::Dirty;
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash};
 use crate::project::OnDuplicateKey;
+use crate::sync::cursor::Track;
 use crate::sync::map::{DUPLICATE, Mapper, RowFault};
 use crate::sync::spool::{Spill, Spool};
 
@@ -36,6 +37,8 @@ pub struct Delta {
     pub dropped_unchanged: HashSet<KeyHash>,
     /// Rows that the stream found unchanged, less those dropped or refused since.
     pub(super) seen_unchanged: u64,
+    /// The values of the cursor column, where there is one.
+    pub track: Option<Track>,
     pub(super) faults: Faults,
     pub(super) policy: OnDuplicateKey,
 }

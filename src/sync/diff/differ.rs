@@ -36,6 +36,8 @@ pub struct Baseline {
     pub full_refresh: bool,
     /// A backfill: every row is sent, and none is missed. Needs no tags.
     pub backfill: bool,
+    /// Only some of the rows are read: those that are not among them are no different.
+    pub part: bool,
     /// Watch destination keys although they are the primary keys.
     pub tracked: bool,
 }
@@ -46,6 +48,7 @@ pub struct Differ {
     seen: Marks,
     mode: Mode,
     backfill: bool,
+    part: bool,
     spool: SpoolWriter,
     candidates: Candidates,
     sorter: Sorter,
@@ -74,12 +77,13 @@ impl Differ {
         if tracked {
             mapper.track_destinations();
         }
-        let Baseline { tags, dirty, mode, full_refresh, backfill, .. } = baseline;
+        let Baseline { tags, dirty, mode, full_refresh, backfill, part, .. } = baseline;
         Ok(Differ {
             seen: Marks::none(&tags),
             comparer: Arc::new(Comparer { tags, dirty, mapper, previous, forces: full_refresh || backfill }),
             mode,
             backfill,
+            part,
             tracked,
             kinds: Kinds::default(),
             spool: SpoolWriter::create(space.clone())?,
@@ -254,13 +258,14 @@ impl Differ {
             clashes: 0,
             refused_before: ledger.map(Ledger::refusal_keys).transpose()?.unwrap_or_default(),
             still_refused: HashSet::new(),
+            track: None,
             dropped_unchanged: HashSet::new(),
             seen_unchanged: self.unchanged,
             faults: self.faults,
             policy,
         };
-        let Differ { mode, backfill, seen, .. } = self;
-        let against = Against { tags: &tags, seen: &seen, mode, policy, backfill };
+        let Differ { mode, backfill, part, seen, .. } = self;
+        let against = Against { tags: &tags, seen: &seen, mode, policy, backfill, part };
         let live = ledger.map(Ledger::live_entries).transpose()?;
         classify(&mut delta, &against, self.sorter.sorted(), live)?;
         drop(tags);

@@ -12,7 +12,7 @@ mod differ;
 mod sorter;
 
 pub use candidates::{Candidate, Class, Head};
-pub use compare::Compared;
+pub use compare::{Compared, Verdict};
 pub use delta::{Delta, unnamed};
 pub use differ::{Baseline, Differ, Dirty};
 pub use sorter::{Sighting, Sorter};

@@ -97,6 +97,7 @@ fn world(held: &BTreeMap<u8, Line>, memory: usize) -> World {
 fn diff(world: &World, lines: &[Line], policy: OnDuplicateKey) -> Delta {
     let tags: Tags = world.ledger.tags().unwrap();
     let baseline = Baseline {
+        part: false,
         tags,
         dirty: HashMap::new(),
         mode: Mode::Upsert,

@@ -16,4 +16,4 @@ pub use planned::{
     Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, is_absent, object_of, of_head, record,
     removal,
 };
-pub use planner::plan;
+pub use planner::{HELD, plan};

@@ -378,4 +378,4 @@ impl Planner<'_> {
 }
 
 /// Codes of rows that were not sent because of what this plan found.
-const HELD: [&str; 4] = ["OF-RUN-030", "OF-RUN-031", "OF-RUN-032", "OF-RUN-033"];
+pub const HELD: [&str; 4] = ["OF-RUN-030", "OF-RUN-031", "OF-RUN-032", "OF-RUN-033"];
