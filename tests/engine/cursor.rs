@@ -206,6 +206,15 @@ fn all_rows_are_read_where_those_behind_the_mark_have_a_say() {
 }
 
 #[test]
+fn a_ledger_of_hashes_has_all_rows_read_for_each_change_of_another_match_key() {
+    let lab = lab(FOUR, "{column: updated_at}").mapping("ledger: {keep: hashes}");
+    lab.sync(0);
+    assert_eq!(counts(&lab.sync(0), ["rows_read"]), [1]);
+    lab.sql("insert into people (id, email, name, score, updated_at) values (5, 'p1@x.io', 'Eve', 1, '2026-01-01 05:00:00')");
+    assert_eq!(lab.sync(1)["error"]["code"], "OF-RUN-013");
+}
+
+#[test]
 fn the_mark_waits_for_rows_that_share_a_key() {
     let mut lab = lab(FOUR, "{column: updated_at}").mapping("on_duplicate_key: reject");
     lab.query = "select p.id, p.email, p.name, p.score, p.plan, p.updated_at from people p join (select 1 as n union all select 2) m \

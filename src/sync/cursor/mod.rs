@@ -81,7 +81,8 @@ pub fn origin(sync: &Sync, connection: Option<&Connection>) -> String {
                 (false, _) => parts.push(format!("{}={value}", setting.name)),
                 // Of an address all but who logs in.
                 (true, Some(url)) if url.contains("://") => {
-                    parts.extend(url.rsplit('@').next().map(str::to_owned))
+                    let place = url.split('?').next().unwrap_or_default();
+                    parts.extend(place.rsplit('@').next().map(str::to_owned))
                 }
                 (true, _) => {}
             }
