@@ -12,7 +12,7 @@ use crate::sql::{self, ONLY_READS, first_word, place, refused};
 /// Prepares one reading statement.
 ///
 /// # Errors
-/// [`Kind::Config`] for an empty query, several statements, one that writes or isn't a query, wrong SQL.
+/// [`Config`](crate::contract::Kind::Config) for an empty query, several statements, one that writes or isn't a query, wrong SQL.
 pub(super) fn prepare<'c>(
     connection: &'c Connection,
     sql: &str,
@@ -49,7 +49,7 @@ pub(super) fn prepare<'c>(
 /// The columns of a statement's result.
 ///
 /// # Errors
-/// [`Kind::Config`] where two have the same name.
+/// [`Config`](crate::contract::Kind::Config) where two have the same name.
 pub(super) fn schema(statement: &Statement<'_>) -> Result<Arc<Schema>, ConnectorError> {
     sql::schema(statement.columns().map(|column| Column {
         name: column.name().to_owned(),
