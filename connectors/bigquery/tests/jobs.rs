@@ -42,8 +42,9 @@ fn context(left: Option<&Handle>, handles: Arc<dyn QueryHandles>) -> ReadContext
     ReadContext { sync: "Leute & mehr".to_owned(), run_id: Some("01J9".to_owned()), left, handles }
 }
 
-fn left(sql: &str) -> Handle {
-    let config = super::config(None, json!({})).unwrap();
+/// Of the account and place that [`source`] asks there.
+fn left(fake: &Fake, sql: &str) -> Handle {
+    let config = super::config(Some(&fake.url), json!({"credentials": "none"})).unwrap();
     let mut handle = Handle::new(&config, &ReadContext::fleeting("people"), sql, jiff::Timestamp::now());
     handle.job = "outflow_left".to_owned();
     handle
@@ -171,8 +172,9 @@ async fn a_statement_that_writes_is_never_run() {
 #[tokio::test]
 async fn a_running_job_of_the_same_query_is_taken_up() {
     let fake = Fake::of_rows(&["7"], 1).await;
-    let (read, _) =
-        extract(&fake, json!({}), &context(Some(&left(QUERY)), Arc::new(Kept::default()))).await.unwrap();
+    let (read, _) = extract(&fake, json!({}), &context(Some(&left(&fake, QUERY)), Arc::new(Kept::default())))
+        .await
+        .unwrap();
     assert_eq!(read.rows, 1);
     assert!(fake.inserted().is_empty());
     assert!(fake.lines().iter().any(|line| line == "GET /queries/outflow_left"), "{:?}", fake.lines());
@@ -186,7 +188,7 @@ async fn a_running_job_of_another_query_is_cancelled() {
         _ => (200, job(body, "DONE")),
     })
     .await;
-    let context = context(Some(&left("select other")), Arc::new(Kept::default()));
+    let context = context(Some(&left(&running, "select other")), Arc::new(Kept::default()));
     extract(&running, json!({}), &context).await.unwrap();
     assert!(running.lines().contains(&"POST /jobs/outflow_left/cancel".to_owned()));
     assert_eq!(running.inserted().len(), 1);
