@@ -11,12 +11,16 @@ pub mod brevo;
 pub mod conformance;
 pub mod contract;
 pub mod customerio;
+pub mod delimited;
 #[cfg(feature = "duckdb")]
 pub mod duckdb;
 pub mod files;
+pub mod google;
 pub mod http;
 pub mod hubspot;
 pub mod json_api;
+pub mod klaviyo;
+pub mod mailchimp;
 pub mod mysql;
 pub mod nearest;
 pub mod postgres;
@@ -24,10 +28,14 @@ pub mod registry;
 pub mod rehearsal;
 pub mod salesforce;
 pub mod sandbox;
+pub mod sendgrid;
 pub mod settings;
 pub mod snowflake;
+pub mod split;
 pub mod sql;
 pub mod sqlite;
 /// The smallest whole destination, of no vendor: `cargo xtask new-connector` copies it.
 #[cfg(test)]
 mod template;
+#[cfg(test)]
+mod testing;

@@ -176,10 +176,13 @@ pub const REGISTRY: Registry = Registry(&[
     #[cfg(feature = "duckdb")]
     crate::duckdb::CONNECTOR,
     crate::hubspot::CONNECTOR,
+    crate::klaviyo::CONNECTOR,
+    crate::mailchimp::CONNECTOR,
     crate::mysql::CONNECTOR,
     crate::postgres::CONNECTOR,
     crate::postgres::REDSHIFT,
     crate::salesforce::CONNECTOR,
+    crate::sendgrid::CONNECTOR,
     crate::snowflake::CONNECTOR,
     crate::sqlite::CONNECTOR,
     #[cfg(test)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::SETTINGS;
-use super::login::{KeyFile, Login};
 use crate::contract::{ConnectorError, Kind};
+use crate::google::{KeyFile, Login};
 use crate::http::BaseUrl;
 use crate::registry::Settings;
 use crate::settings::size;

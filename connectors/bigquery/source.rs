@@ -126,11 +126,16 @@ impl BigQuerySource {
         Ok(Finished { handle, table: query.and_then(|query| query.destination_table), columns, rows })
     }
 
-    async fn read(&self, finished: &Finished, sink: &mut dyn RowSink) -> Result<u64, ConnectorError> {
+    async fn read(
+        &self,
+        finished: &Finished,
+        ordered: bool,
+        sink: &mut dyn RowSink,
+    ) -> Result<u64, ConnectorError> {
         let (config, client) = (&self.config, self.client().await?);
         if let (Reading::Storage(url), Some(table)) = (&config.reading, &finished.table) {
             let read = client.read(config, url.as_deref()).await?;
-            if let Some(session) = storage::session(config, read, table).await? {
+            if let Some(session) = storage::session(config, (read, ordered), table).await? {
                 return storage::rows(config, read, session, &finished.columns, sink).await;
             }
             tracing::warn!(
@@ -188,7 +193,7 @@ impl Source for BigQuerySource {
         let (handle, watch) = self.job(query.sql()?, context).await?;
         let finished = self.finished(handle).await?;
         watch.over();
-        let rows = self.read(&finished, sink).await?;
+        let rows = self.read(&finished, context.ordered, sink).await?;
         Ok(Extract { rows, announced: Some(finished.rows) })
     }
 

@@ -42,7 +42,7 @@ type Batches = mpsc::Sender<Result<RowBatch, ConnectorError>>;
 /// When it fails for another reason.
 pub(super) async fn session(
     config: &Config,
-    read: &Read,
+    (read, ordered): (&Read, bool),
     table: &TableReference,
 ) -> Result<Option<ReadSession>, ConnectorError> {
     let TableReference { project_id, dataset_id, table_id, .. } = table;
@@ -55,7 +55,7 @@ pub(super) async fn session(
         .create_read_session()
         .set_parent(format!("projects/{}", config.project))
         .set_read_session(wanted)
-        .set_max_stream_count(STREAMS);
+        .set_max_stream_count(if ordered { 1 } else { STREAMS });
     match request.with_idempotency(true).with_attempt_timeout(ANSWER).send().await {
         Ok(session) => Ok(Some(session)),
         Err(error) if errors::is_denied(&error) => Ok(None),

@@ -57,10 +57,10 @@ pub(super) async fn a_create_is_made_once(subject: &Subject) {
     }
 }
 
-pub(super) async fn a_moment_of_trouble_is_waited_out(subject: &Subject) {
+pub(super) async fn a_moment_of_trouble_is_waited_out(subject: &Subject, sessions: usize) {
     for code in [429, 500, 502, 503] {
         let rig = Rig::start(subject, no_limits(), json!([{"do": "status", "code": code, "times": 1}])).await;
-        let result = rig.make(1).await;
+        let result = rig.make_within(sessions).await;
         assert!(matches!(&result, Ok(outcomes) if is_applied(&outcomes[0])), "{code}: {result:?}");
         assert_eq!(rig.living().await, 1, "{code}");
         rig.stop().await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Forgetful, Never, is_applied};
 use crate::contract::{
-    Change, ConnectorError, Destination, Handles, Kind, Outcome, RemoteHandle, RunContext, Session,
+    Change, ConnectorError, Destination, Handles, Kind, Outcome, RemoteHandle, RunContext, RunEnd, Session,
     Submitted, Target,
 };
 
@@ -29,8 +29,8 @@ pub struct Observed<'a> {
 pub async fn run(subject: &Observed<'_>) {
     nothing_arrives_without_a_stored_handle(subject).await;
     nothing_arrives_without_permission(subject).await;
-    let handle = a_handle_is_stored_before_anything_arrives(subject).await;
-    what_arrived_is_applied_and_what_did_not_is_deferred(subject, handle).await;
+    let handles = a_handle_is_stored_before_anything_arrives(subject).await;
+    what_arrived_is_applied_and_what_did_not_is_deferred(subject, handles).await;
 }
 
 async fn open(subject: &Observed<'_>, run: &str) -> Box<dyn Session> {
@@ -62,7 +62,7 @@ async fn nothing_arrives_without_a_stored_handle(subject: &Observed<'_>) {
     let store = Store { arrived: subject.arrived, full: true, stored: Mutex::default() };
     let error = session.submit(&(subject.changes)(), &store).await.expect_err("the handle was refused");
     assert_eq!(error.message, "the disk is full");
-    session.finish().await.expect("an empty run ends");
+    session.finish(RunEnd::Complete).await.expect("an empty run ends");
     assert_eq!((subject.arrived)(), before);
 }
 
@@ -74,7 +74,8 @@ async fn nothing_arrives_without_permission(subject: &Observed<'_>) {
     assert_eq!((error.kind, (subject.arrived)()), (Kind::Revoked, before), "{error:?}");
 }
 
-async fn a_handle_is_stored_before_anything_arrives(subject: &Observed<'_>) -> RemoteHandle {
+/// The first handle of the batch, and the last.
+async fn a_handle_is_stored_before_anything_arrives(subject: &Observed<'_>) -> [RemoteHandle; 2] {
     let (before, changes) = ((subject.arrived)(), (subject.changes)());
     let session = open(subject, "run-2").await;
     let store = Store { arrived: subject.arrived, full: false, stored: Mutex::default() };
@@ -82,28 +83,31 @@ async fn a_handle_is_stored_before_anything_arrives(subject: &Observed<'_>) -> R
         Submitted::Done(receipt) | Submitted::Stopped(receipt, _) => receipt,
         Submitted::Pending(handle) => session.settle(&handle, &changes).await.expect("settled"),
     };
-    session.finish().await.expect("the run ends");
+    session.finish(RunEnd::Complete).await.expect("the run ends");
     assert!(receipt.outcomes().iter().all(is_applied), "{receipt:?}");
     assert_eq!((receipt.outcomes().len(), (subject.arrived)() - before), (changes.len(), changes.len()));
     let stored = store.stored.into_inner().expect("no panic before");
-    assert_eq!(stored.len(), 1, "one handle for one batch");
-    let (handle, then) = &stored[0];
-    assert_eq!(*then, before, "something had arrived before the handle was stored");
-    handle.clone()
+    for (_, then) in &stored {
+        assert_eq!(*then, before, "something had arrived before the handle was stored");
+    }
+    [&stored[0], &stored[stored.len() - 1]].map(|(handle, _)| handle.clone())
 }
 
-async fn what_arrived_is_applied_and_what_did_not_is_deferred(subject: &Observed<'_>, handle: RemoteHandle) {
+async fn what_arrived_is_applied_and_what_did_not_is_deferred(
+    subject: &Observed<'_>,
+    [first, last]: [RemoteHandle; 2],
+) {
     let before = (subject.arrived)();
     // As after a crash: another session, and changes without fields.
     let bare: Vec<Change> =
         (subject.changes)().into_iter().map(|change| Change { fields: Vec::new(), ..change }).collect();
     let session = open(subject, "run-3").await;
-    let receipt = session.settle(&handle, &bare).await.expect("settled");
+    let receipt = session.settle(&last, &bare).await.expect("settled");
     assert!(
         receipt.outcomes().len() == bare.len() && receipt.outcomes().iter().all(is_applied),
         "{receipt:?}"
     );
-    let never = RemoteHandle(handle.0.replace("run-2", "run-1"));
+    let never = RemoteHandle(first.0.replace("run-2", "run-1"));
     let receipt = session.settle(&never, &bare).await.expect("settled");
     let is_deferred = |outcome: &Outcome| matches!(outcome, Outcome::Deferred { .. });
     assert!(

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::Forgetful;
 use crate::contract::{
-    Change, ConnectorError, Destination, FieldValue, Outcome, RunContext, Submitted, Target, Value,
+    Change, ConnectorError, Destination, FieldValue, Outcome, RunContext, RunEnd, Submitted, Target, Value,
 };
 use crate::http::{Answer, Policy};
 use crate::registry::{Limits, Settings};
@@ -83,7 +83,7 @@ pub async fn submit(
         Submitted::Done(receipt) | Submitted::Stopped(receipt, _) => receipt,
         Submitted::Pending(_) => panic!("a job was opened"),
     };
-    session.finish().await?;
+    session.finish(RunEnd::Complete).await?;
     Ok(receipt.into_outcomes())
 }
 

@@ -53,6 +53,8 @@ pub struct Capabilities {
     /// A create carries an id of ours by which the destination knows a repeat of it, so that one whose answer was lost is
     /// simply sent again.
     pub repeatable_creates: bool,
+    /// Each run is to send all rows, changed or not: what it writes replaces what an earlier one did.
+    pub all_rows: bool,
 }
 
 /// How many changes go at a time where there are many; what is not said here is as for few.
@@ -87,6 +89,7 @@ impl Capabilities {
         associations: false,
         accepts_unseen: false,
         repeatable_creates: false,
+        all_rows: false,
         bulk: None,
     };
 

@@ -227,6 +227,15 @@ pub struct Traffic {
     pub retries: u64,
 }
 
+/// How a run's delivery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// All that there was to send was sent, and answered.
+    Complete,
+    /// It was stopped, or has failed: there is more to send.
+    Stopped,
+}
+
 /// One run's delivery to one target.
 #[async_trait]
 pub trait Session: Send + Sync {
@@ -254,7 +263,7 @@ pub trait Session: Send + Sync {
     }
 
     /// Renames, manifests, done-markers, after the last batch.
-    async fn finish(&self) -> Result<(), ConnectorError> {
+    async fn finish(&self, _end: RunEnd) -> Result<(), ConnectorError> {
         Ok(())
     }
 }

@@ -106,7 +106,7 @@
 //! let target = Target { object: "people".to_owned(), match_on: vec!["id".to_owned()], ..Target::default() };
 //! let session = shelf.open(&target, RunContext::alone("run-1", "people_to_shelf")).await?;
 //! let Submitted::Done(receipt) = session.submit(&batch, &NoHandles).await? else { unreachable!() };
-//! session.finish().await?;
+//! session.finish(RunEnd::Complete).await?;
 //!
 //! assert!(matches!(receipt.outcomes(), [Outcome::Applied { created: Some(true), .. }, Outcome::Rejected { .. }]));
 //! assert_eq!(shelf.0.lock().unwrap()["7"], "Ann");
@@ -133,7 +133,7 @@ pub use catalog::{Catalog, FieldType, Property};
 pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, OneVerb, Verb, beyond};
 pub use destination::{
     AccountId, Connected, Destination, Handles, Lookup, Normaliser, QuotaOwner, RemoteHandle, RunContext,
-    Session, Submitted, Target, Traffic, Window, fold, folded,
+    RunEnd, Session, Submitted, Target, Traffic, Window, fold, folded,
 };
 pub use error::{ConnectorError, Kind, Retry};
 pub use permission::Permission;

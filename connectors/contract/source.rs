@@ -82,12 +82,20 @@ pub struct ReadContext {
     pub left: Option<String>,
     /// Where handles are kept for the next process.
     pub handles: Arc<dyn QueryHandles>,
+    /// The query sorts its rows, and they are to come in that order.
+    pub ordered: bool,
 }
 
 impl ReadContext {
     /// Of an extract that leaves nothing for a next process, such as a preview's.
     pub fn fleeting(sync: &str) -> Self {
-        ReadContext { sync: sync.to_owned(), run_id: None, left: None, handles: Arc::new(Fleeting) }
+        ReadContext {
+            sync: sync.to_owned(),
+            run_id: None,
+            left: None,
+            handles: Arc::new(Fleeting),
+            ordered: false,
+        }
     }
 }
 

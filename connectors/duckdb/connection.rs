@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use duckdb::{AccessMode, Connection};
 
-use super::config::Config;
+use super::config::{Config, MotherDuck};
 use super::errors;
 use crate::contract::{ConnectorError, Kind};
 use crate::sql::Dialect;
@@ -65,6 +65,9 @@ fn opened(config: &Config) -> Result<Connection, ConnectorError> {
         connection
             .execute_batch(&format!("attach '{file}' as {name} (type duckdb, read_only)"))
             .map_err(failed)?;
+    }
+    for statement in config.motherduck.iter().flat_map(MotherDuck::statements) {
+        connection.execute_batch(&statement).map_err(failed)?;
     }
     // A library built without time zones has no such setting, and no times that depend on one.
     let _ = connection.execute_batch("set global timezone = 'UTC'");

@@ -31,7 +31,14 @@ pub const CONNECTOR: Connector = Connector {
             name: "path",
             required: true,
             secret: false,
-            help: "The database file, relative to the project; `:memory:` for queries on local files alone.",
+            help: "The database file, relative to the project; `:memory:` for queries on local files alone; `md:NAME` for a database \
+                   of MotherDuck.",
+        },
+        Setting {
+            name: "token",
+            required: false,
+            secret: true,
+            help: "MotherDuck's access token; `motherduck_token` of the environment unless set.",
         },
         Setting {
             name: "attach",
@@ -48,6 +55,8 @@ pub const CONNECTOR: Connector = Connector {
     ],
     source: Some(open),
     dialect: Dialect::Postgres,
+    environment: config::TOKEN,
+    unconfirmed: "MotherDuck (`path: md:NAME`), which is built to its documentation: no test reaches its extension or its service",
     ..Connector::BLANK
 };
 

@@ -1,43 +1,94 @@
 //! Settings of a connection of type `files`.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::store::{self, KIND, Store};
 use crate::contract::{ConnectorError, Kind};
 use crate::registry::Settings;
 
 /// Where the files are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Config {
-    /// The folder, absolute.
-    pub folder: PathBuf,
+#[derive(Debug, Clone)]
+pub(super) enum Root {
+    /// A folder of this machine, absolute.
+    Folder(PathBuf),
+    Store(Arc<Store>),
 }
 
-impl Config {
-    /// # Errors
-    /// [`Kind::Config`] where `url` is missing, or names a store that cannot be reached yet.
-    pub(super) fn from_settings(settings: &Settings) -> Result<Self, ConnectorError> {
-        let connection = &settings.connection;
-        let wrong = |problem: String, hint: &str| {
-            let message = format!("`url` of connection `{connection}` {problem}");
-            Err(ConnectorError::new(Kind::Config, message).hint(hint))
-        };
-        let url = match settings.values.get("url") {
-            Some(Json::String(url)) if !url.trim().is_empty() => url,
-            Some(_) => return wrong("is not a folder's name".into(), HINT),
-            None => return wrong("is missing".into(), HINT),
-        };
-        match url.split_once("://") {
-            None => Ok(Config { folder: url.into() }),
-            Some(("file", path)) if path.starts_with('/') => Ok(Config { folder: path.into() }),
-            Some((scheme @ ("s3" | "gs" | "az" | "sftp"), _)) => {
-                let hint = "use a local folder, and copy the files with the store's own tool until then";
-                wrong(format!("begins with `{scheme}://`, which is not supported yet"), hint)
-            }
-            Some((scheme, _)) => wrong(format!("begins with the unknown `{scheme}://`"), HINT),
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Root::Folder(folder) => folder.display().fmt(f),
+            Root::Store(store) => f.write_str(store.url()),
         }
     }
 }
 
-const HINT: &str = "write a folder, as in `url: ./exports`";
+impl Root {
+    /// Of a connection; asks nobody.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] where `url` is missing, or a setting cannot be meant.
+    pub(super) fn of(settings: &Settings) -> Result<Self, ConnectorError> {
+        match place(settings)? {
+            Place::Folder(folder) => Ok(Root::Folder(folder)),
+            Place::Store(scheme, rest) => {
+                Store::open(settings, (scheme, rest)).map(|store| Root::Store(Arc::new(store)))
+            }
+        }
+    }
+}
+
+enum Place<'a> {
+    Folder(PathBuf),
+    /// The scheme, and what comes after it.
+    Store(&'a str, &'a str),
+}
+
+fn place(settings: &Settings) -> Result<Place<'_>, ConnectorError> {
+    let url = match settings.values.get("url") {
+        Some(Json::String(url)) if !url.trim().is_empty() => url,
+        Some(_) => return Err(wrong(settings, "is not a folder's name", HINT)),
+        None => return Err(wrong(settings, "is missing", HINT)),
+    };
+    let (scheme, place) = match url.split_once("://") {
+        None => ("", Place::Folder(url.into())),
+        Some(("file", path)) if path.starts_with('/') => ("", Place::Folder(path.into())),
+        Some((scheme @ ("s3" | "gs" | "az"), rest)) => (scheme, Place::Store(scheme, rest)),
+        Some((scheme @ "sftp", _)) => {
+            let hint = "use a local folder, and copy the files with `sftp` until then";
+            return Err(wrong(
+                settings,
+                &format!("begins with `{scheme}://`, which is not supported yet"),
+                hint,
+            ));
+        }
+        Some((scheme, _)) => {
+            return Err(wrong(settings, &format!("begins with the unknown `{scheme}://`"), HINT));
+        }
+    };
+    match store::foreign(settings, scheme) {
+        None => Ok(place),
+        Some(name) => {
+            let problem = match scheme {
+                "" => format!("`{name}` belongs to a store, and `url` is a folder"),
+                _ => format!("`{name}` is no setting of a store at `{scheme}://`"),
+            };
+            Err(settings.refuse(
+                KIND,
+                &problem,
+                "take the setting out; docs/guides/files.md says which store takes which",
+            ))
+        }
+    }
+}
+
+fn wrong(settings: &Settings, problem: &str, hint: &str) -> ConnectorError {
+    let message = format!("`url` of connection `{}` {problem}", settings.connection);
+    ConnectorError::new(Kind::Config, message).hint(hint)
+}
+
+const HINT: &str = "write a folder, as in `url: ./exports`, or a store, as in `url: s3://bucket/prefix`";

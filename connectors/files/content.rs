@@ -6,7 +6,8 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::errors;
-use super::locate::{Compression, Input, Opened};
+use super::locate::{Compression, Input};
+use super::opened::Opened;
 use crate::contract::{ConnectorError, MAX_CELL};
 
 /// Most bytes of one row, so that a file that is no text of rows costs no more memory than that.
@@ -21,9 +22,9 @@ const BUFFER: usize = 1 << 17;
 /// [`Kind::Config`](crate::contract::Kind::Config) where it is empty or not compressed as its name says.
 pub(super) fn open(input: &Input, opened: &Opened) -> Result<Box<dyn BufRead>, ConnectorError> {
     let failed = |error| failed(&input.path, input.compression, error);
-    let file = opened.file.try_clone().map_err(failed)?;
+    let file = opened.reader().map_err(failed)?;
     let mut bytes: Box<dyn Read> = match input.compression {
-        Compression::None => Box::new(file),
+        Compression::None => file,
         Compression::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, file))),
         Compression::Zstd => Box::new(zstd::Decoder::new(file).map_err(failed)?),
     };

@@ -6,7 +6,8 @@ use std::io::{self, BufRead, Read};
 
 use super::content::{self, MAX_ROW};
 use super::errors;
-use super::locate::{Input, Opened};
+use super::locate::Input;
+use super::opened::Opened;
 use super::source::{Outlet, Task};
 use crate::contract::{Cell, Column, ConnectorError, RowBatchBuilder};
 
@@ -133,7 +134,7 @@ impl<'a> Rows<'a> {
 
     /// The line in which the row begins. The parser's own count lags where lines end in two bytes, so they are counted anew.
     fn line(&self) -> u64 {
-        let content = Opened::open(&self.input.path).and_then(|opened| content::open(self.input, &opened));
+        let content = Opened::open(self.input).and_then(|opened| content::open(self.input, &opened));
         let (mut line, mut before) = (1, self.reader.get_ref().row);
         for byte in content.into_iter().flat_map(Read::bytes).map_while(Result::ok) {
             if before == 0 && !matches!(byte, b'\r' | b'\n') {

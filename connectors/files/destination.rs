@@ -1,41 +1,48 @@
-//! The destination: each batch becomes one file of JSON Lines. Its name is durable in the ledger before the file is
-//! begun, and the file gets that name when it is complete, so after a crash the folder itself tells what arrived.
+//! The destination: each batch becomes files that are there all at once. Their hidden names are durable in the ledger before
+//! they are begun, and what they came to before they get their names, so that after a crash it is known what arrived.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::task::block_in_place;
 
-use super::config::Config;
-use super::encode::OPERATION;
+use super::config::Root;
 use super::errors;
-use super::part::{self, Part};
+use super::write::{Desk, Ending, Folder, Layout, Manifests, Run, Staged, stage};
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Handles, Kind,
-    Outcome, Permission, QuotaOwner, Receipt, RemoteHandle, RunContext, Session, Submitted, Target, Traffic,
-    Verb,
+    Outcome, Permission, QuotaOwner, Receipt, RemoteHandle, RunContext, RunEnd, Session, Submitted, Target,
+    Traffic, Verb,
 };
 
-const ENDING: &str = ".jsonl";
+/// Changes of a batch, and so of a file, where nothing else is asked for; and at most.
+const USUAL_ROWS: u64 = 100_000;
+const MOST_ROWS: u64 = 1_000_000;
 
-/// What a folder takes; a batch is a file, so batches are large.
+/// Bytes of a batch in the spool, likewise.
+const USUAL_BYTES: u64 = 64 << 20;
+const MOST_BYTES: u64 = 1 << 30;
+
+/// What a folder takes.
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         verbs: &[Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete],
-        batch_rows: 10_000,
-        batch_bytes: Some(4 << 20),
+        batch_rows: USUAL_ROWS as usize,
+        batch_bytes: Some(USUAL_BYTES as usize),
         in_flight: 2,
         deletes: DeleteKind::Hard,
+        partial_answers: true,
         ..Capabilities::BLANK
     }
 }
 
-/// A folder.
+/// A folder; a store can be read only, and refuses to be more.
 pub(super) struct FilesDestination {
-    folder: PathBuf,
+    root: Root,
     counts: Arc<Counts>,
 }
 
@@ -46,34 +53,64 @@ struct Counts {
 }
 
 impl FilesDestination {
-    pub(super) fn new(config: Config) -> Self {
-        FilesDestination { folder: config.folder, counts: Arc::default() }
+    pub(super) fn new(root: Root) -> Self {
+        FilesDestination { root, counts: Arc::default() }
+    }
+
+    fn folder(&self) -> Result<&Path, ConnectorError> {
+        match &self.root {
+            Root::Folder(folder) => Ok(folder),
+            Root::Store(store) => {
+                let message =
+                    format!("`{}` can only be read: writing to a store is not supported yet", store.url());
+                Err(ConnectorError::new(Kind::Config, message)
+                    .hint("write to a local folder, and copy the files with the store's own tool until then"))
+            }
+        }
     }
 }
 
 #[async_trait]
 impl Destination for FilesDestination {
     fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError> {
-        file_stem(&target.object)?;
-        if target.fields.iter().chain(&target.match_on).any(|field| field == OPERATION) {
-            let message = format!("a field cannot be named `{OPERATION}`: it tells what each line means");
-            return Err(ConnectorError::new(Kind::Config, message).hint("give the field another name"));
-        }
-        Ok(capabilities())
+        self.folder()?;
+        let layout = Layout::read(target)?;
+        let whole = |asked: u64, usual: u64, most: u64| {
+            if asked == u64::MAX { usual } else { asked.clamp(usual, most) }
+        };
+        let rows = match layout.limits.bytes {
+            // So that a batch fills its files.
+            bytes if bytes != u64::MAX && bytes > USUAL_BYTES => {
+                whole(layout.limits.rows.min(MOST_ROWS), USUAL_ROWS, MOST_ROWS)
+            }
+            _ => whole(layout.limits.rows, USUAL_ROWS, MOST_ROWS),
+        };
+        Ok(Capabilities {
+            verbs: match (layout.all_rows, &layout.operation) {
+                (true, _) => &[Verb::Upsert],
+                (false, None) => &[Verb::Create, Verb::Upsert, Verb::Update],
+                (false, Some(_)) => capabilities().verbs,
+            },
+            batch_rows: rows as usize,
+            batch_bytes: Some(whole(layout.limits.bytes, USUAL_BYTES, MOST_BYTES) as usize),
+            all_rows: layout.all_rows,
+            ..capabilities()
+        })
     }
 
     fn quota(&self) -> QuotaOwner {
-        QuotaOwner(format!("files:{}", self.folder.display()))
+        QuotaOwner(format!("files:{}", self.root))
     }
 
     async fn account(&self) -> Result<AccountId, ConnectorError> {
-        if self.folder.exists() && !self.folder.is_dir() {
-            let message = format!("`{}` is not a folder", self.folder.display());
+        let folder = self.folder()?;
+        if folder.exists() && !folder.is_dir() {
+            let message = format!("`{}` is not a folder", folder.display());
             return Err(ConnectorError::new(Kind::Config, message)
                 .code(errors::UNREADABLE)
                 .hint("name a folder in the connection's `url`; it is made when it is missing"));
         }
-        Ok(AccountId(format!("files:{}", plain(&self.folder).display())))
+        Ok(AccountId(format!("files:{}", plain(folder).display())))
     }
 
     async fn catalog(&self, _target: &Target) -> Result<Catalog, ConnectorError> {
@@ -81,15 +118,23 @@ impl Destination for FilesDestination {
     }
 
     async fn open(&self, target: &Target, context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {
-        let stem = file_stem(&target.object)?.to_owned();
-        let folder = self.folder.clone();
-        block_in_place(|| make_folder(&folder))?;
-        let counts = self.counts.clone();
-        Ok(Box::new(Parts {
+        let layout = Layout::read(target)?;
+        let folder = Folder::new(self.folder()?.to_owned());
+        block_in_place(|| folder.make())?;
+        Ok(Box::new(Files {
+            columns: layout.columns(target),
+            run: Run {
+                sync: context.sync,
+                object: target.object.clone(),
+                run_id: context.run_id,
+                timezone: layout.timezone.clone(),
+            },
+            layout,
             folder,
-            prefix: format!("{stem}-{}", context.run_id),
+            batches: AtomicU64::new(1),
             next: AtomicU64::new(1),
-            counts,
+            published: Mutex::default(),
+            counts: self.counts.clone(),
             permission: context.permission,
         }))
     }
@@ -116,53 +161,69 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// The object as the beginning of file names.
-fn file_stem(object: &str) -> Result<&str, ConnectorError> {
-    let stem = object.strip_suffix(ENDING).unwrap_or(object);
-    let is_plain = |c: char| !matches!(c, '/' | '\\') && !c.is_control();
-    if !stem.is_empty() && stem.len() <= 100 && !stem.starts_with('.') && stem.chars().all(is_plain) {
-        return Ok(stem);
-    }
-    let message = format!("`object: {object}` cannot be the name of a file");
-    Err(ConnectorError::new(Kind::Config, message).code(errors::OBJECT).hint(
-        "write a plain name without folders, such as `customers`; `url` of the connection names the folder",
-    ))
-}
-
-/// Makes the folder where it is missing, durably.
-fn make_folder(folder: &Path) -> Result<(), ConnectorError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(folder).map_err(|error| errors::io("made", folder, error))?;
-    folder.ancestors().skip(1).take(2).try_for_each(part::sync_folder)
-}
-
 /// One run's files.
-struct Parts {
-    folder: PathBuf,
-    prefix: String,
+struct Files {
+    layout: Layout,
+    columns: Vec<String>,
+    run: Run,
+    folder: Folder,
+    /// The numbers of the next batch, and of the next file.
+    batches: AtomicU64,
     next: AtomicU64,
+    /// Batches of this run whose files have their names.
+    published: Mutex<BTreeSet<String>>,
     counts: Arc<Counts>,
     permission: Arc<dyn Permission>,
 }
 
+/// A batch, as the ledger keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Batch {
+    run_id: String,
+    /// What its hidden names begin with.
+    name: String,
+    /// Set when all of it is staged: from then on it is published, by whatever run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    staged: Option<Staged>,
+}
+
+impl Batch {
+    fn handle(&self) -> RemoteHandle {
+        RemoteHandle(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
 #[async_trait]
-impl Session for Parts {
+impl Session for Files {
     async fn submit(
         &self,
         batch: &dyn BatchSource,
         handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}-{number:04}{ENDING}", self.prefix);
-        let part = Part::new(&self.folder, &name);
-        handles.store(&RemoteHandle(name)).await?;
+        let number = self.batches.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}{number:04}", self.run.batches());
+        let mut own = Batch { run_id: self.run.run_id.clone(), name, staged: None };
+        handles.store(&own.handle()).await?;
         self.permission.check()?;
-        self.counts.files.fetch_add(1, Ordering::Relaxed);
-        let bytes = block_in_place(|| part.write(batch))?;
-        self.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Submitted::Done(applied(batch)))
+        let desk = Desk {
+            layout: &self.layout,
+            columns: &self.columns,
+            run: &self.run,
+            folder: &self.folder,
+            next: &self.next,
+        };
+        let staged = block_in_place(|| stage(desk, &own.name, batch))?;
+        let outcomes = outcomes(batch.len(), &staged);
+        own.staged = Some(staged);
+        if let Err(error) = self.permission.check() {
+            block_in_place(|| self.folder.discard(&own.name))?;
+            return Err(error);
+        }
+        block_in_place(|| self.folder.settle())?;
+        // From here on it is published, by the next run if need be: nothing that is staged is removed.
+        handles.store(&own.handle()).await.map_err(unclear)?;
+        block_in_place(|| self.publish(&own, false))?;
+        Ok(Submitted::Done(outcomes))
     }
 
     async fn settle(
@@ -170,17 +231,72 @@ impl Session for Parts {
         handle: &RemoteHandle,
         batch: &dyn BatchSource,
     ) -> Result<Receipt, ConnectorError> {
-        let part = Part::new(&self.folder, &handle.0);
-        match block_in_place(|| part.is_there())? {
-            true => Ok(applied(batch)),
-            false => {
-                let reason = format!("`{}` was never completed", handle.0);
+        let Ok(own) = serde_json::from_str::<Batch>(&handle.0) else {
+            let message = format!("`{}` is no batch of files", handle.0);
+            return Err(ConnectorError::new(Kind::Internal, message));
+        };
+        match &own.staged {
+            Some(staged) => {
+                self.permission.check()?;
+                block_in_place(|| self.publish(&own, true))?;
+                Ok(outcomes(batch.len(), staged))
+            }
+            None => {
+                block_in_place(|| self.folder.discard(&own.name))?;
+                let reason = "its files were never completed".to_owned();
                 Ok(Receipt::uniform(batch.len(), Outcome::Deferred { reason }))
             }
         }
     }
+
+    async fn finish(&self, end: RunEnd) -> Result<(), ConnectorError> {
+        // Another run may have taken over; what is to be told, it tells.
+        if self.permission.check().is_err() {
+            return Ok(());
+        }
+        let ending = match end {
+            RunEnd::Complete => Ending::Complete,
+            RunEnd::Stopped => Ending::Stopped,
+        };
+        let published = self.published.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        block_in_place(|| self.manifests().write(ending, &published))
+    }
 }
 
-fn applied(batch: &dyn BatchSource) -> Receipt {
-    Receipt::uniform(batch.len(), Outcome::Applied { remote_id: None, created: None })
+impl Files {
+    fn manifests(&self) -> Manifests<'_> {
+        Manifests { layout: &self.layout, run: &self.run, folder: &self.folder }
+    }
+
+    fn publish(&self, own: &Batch, is_again: bool) -> Result<(), ConnectorError> {
+        let Some(staged) = &own.staged else { return Ok(()) };
+        self.manifests().keep(&own.name, &own.run_id, staged).map_err(unclear)?;
+        let named = self.folder.publish(&staged.parts, is_again)?;
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).insert(own.name.clone());
+        self.counts.files.fetch_add(named.len() as u64, Ordering::Relaxed);
+        self.counts.bytes.fetch_add(named.iter().map(|part| part.bytes).sum(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Part of it may have been done.
+fn unclear(mut error: ConnectorError) -> ConnectorError {
+    error.kind = Kind::Ambiguous;
+    error
+}
+
+/// What a batch of so many changes came to.
+fn outcomes(changes: usize, staged: &Staged) -> Receipt {
+    let mut outcomes = vec![Outcome::Applied { remote_id: None, created: None }; changes];
+    for refused in &staged.refused {
+        if let Some(outcome) = outcomes.get_mut(refused.place) {
+            *outcome = Outcome::Rejected {
+                code: refused.code.clone(),
+                field: refused.field.clone(),
+                message: refused.message.clone(),
+            };
+        }
+    }
+    Receipt::new(changes, outcomes)
+        .unwrap_or_else(|error| Receipt::uniform(changes, Outcome::Unknown { reason: error.message }))
 }

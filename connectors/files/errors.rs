@@ -31,14 +31,47 @@ codes! {
         "A file is empty, cut off, or damaged: its content, or the line that is named, is not what its format prescribes."
         "Check `format` and `delimiter`, and write the file again. Let its writer use another name until it is complete, and rename it then."
     CHANGED "FILE_CHANGED"
-        "A file was changed or replaced while it was being read, so its rows may be of two versions."
+        "A file was changed, replaced or removed while it was being read, so its rows may be of two versions."
         "Run again when its writer has finished. Nothing was sent."
     COLUMNS "FILE_COLUMNS"
         "The columns of a file cannot be used: a name is repeated or empty, or the files of one glob have other columns."
         "Give each column one name, and the same names in every file; their order does not matter."
+    STORE_MISSING "FILE_STORE_MISSING"
+        "The bucket or container that the connection's `url` names does not exist in its store."
+        "Correct `url`; check that the account, the region and the address are those of the bucket."
+    STORE_LOGIN "FILE_STORE_LOGIN"
+        "The store does not accept the credentials, they are expired, or none were found."
+        "Set the credentials of the connection anew, or those of the environment where it names none; docs/guides/files.md lists both."
+    STORE_DENIED "FILE_STORE_DENIED"
+        "The store knows the account, and does not let it list the bucket or read the object."
+        "Allow it to list the bucket and to read the objects below the prefix."
+    STORE_REGION "FILE_STORE_REGION"
+        "The bucket is in another region than the one that was asked."
+        "Set `region` of the connection to the bucket's region."
+    STORE_UNREACHABLE "FILE_STORE_UNREACHABLE"
+        "The store did not answer, or could not be reached at all, several times in a row."
+        "Check the network, a proxy, and the address: `base_url`, `endpoint`, `region` or `account`."
+    STORE_FAILED "FILE_STORE_FAILED"
+        "The store refused a request for a reason of its own, or broke an answer off, several times in a row."
+        "Run again later; the message has the store's own words. Nothing was sent."
     OBJECT "FILE_OBJECT"
-        "`object` of a destination cannot be the name of a file."
+        "`object` or `name` of a destination cannot be the name of a file."
         "Write a plain name without folders, such as `object: customers`."
+    EXISTS "FILE_EXISTS"
+        "A file that a run is to write is there already. What was delivered is never written over."
+        "Move the file away, or let `name` tell runs apart, with `{{ run }}` or `{{ time }}`."
+    TOO_LARGE "FILE_RECORD_TOO_LARGE"
+        "A record with the header takes more bytes than `max_bytes` lets a file have. Compression is not counted on."
+        "Raise `max_bytes`, or shorten the fields of the record; the other rows are not affected."
+    ENCODING "FILE_ENCODING"
+        "A row has a character that the file's `encoding` does not have."
+        "Replace it in the query, or choose an encoding that has it, such as `utf-8`."
+    NULL_TEXT "FILE_NULL_TEXT"
+        "A row has a text that means null in the file, by `null_text`; whoever reads it would take it for one."
+        "Choose another `null_text`, or change the text in the query."
+    UNQUOTED "FILE_UNQUOTED"
+        "A cell would have to stand in quotes, and `quoting: never` forbids them."
+        "Use `quoting: needed`, another `delimiter`, or take the delimiter, quotes and line ends out of the text in the query."
 }
 
 /// An error of the operating system about this path.
@@ -58,6 +91,14 @@ pub(super) fn io(what: &str, path: &Path, error: std::io::Error) -> ConnectorErr
         .retry(Retry::Never)
         .hint(hint)
         .source(error)
+}
+
+/// A file that is not the one any more that was opened.
+pub(super) fn changed(path: &Path) -> ConnectorError {
+    let message = format!("`{}` was changed while it was read", path.display());
+    ConnectorError::new(Kind::Unavailable, message)
+        .code(CHANGED)
+        .hint("run again when its writer has finished")
 }
 
 /// A file whose content is not what its format prescribes.

@@ -1,4 +1,4 @@
-//! Files of a local folder: Parquet, CSV and JSON Lines are read, JSON Lines are written.
+//! Files of a local folder or an object store: Parquet, CSV and JSON Lines are read; CSV and JSON Lines are written to a folder.
 //!
 //! A file is read in its order by a thread that hands batches over; what is wrong with one cell stays with that cell, and
 //! what is wrong with the file's form ends the extract.
@@ -9,13 +9,15 @@ mod csv;
 mod destination;
 #[cfg(feature = "bench")]
 mod discard;
-mod encode;
 mod errors;
 mod jsonl;
 mod locate;
+mod opened;
 mod parquet;
-mod part;
+mod pattern;
 mod source;
+mod store;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -26,32 +28,32 @@ use std::sync::Arc;
 pub use discard::DISCARD;
 
 use crate::contract::{ConnectorError, Destination, Source};
-use crate::registry::{Connector, Setting, Settings};
+use crate::registry::{Connector, Settings};
 
 /// The registry's entry.
 pub const CONNECTOR: Connector = Connector {
     name: "files",
     title: "Files",
-    summary: "Reads Parquet, CSV and JSON Lines files of a local folder, and writes changes to one as JSON Lines.",
-    settings: &[Setting {
-        name: "url",
-        required: true,
-        secret: false,
-        help: "The folder; a relative path is relative to the project.",
-    }],
+    summary: "Reads Parquet, CSV and JSON Lines files of a folder or an object store, and writes changes to a folder as CSV or JSON Lines.",
+    unconfirmed: "the real S3, Google Cloud Storage and Azure Blob Storage, and their ways of logging in but by a fixed key; tried on \
+                  emulators",
+    settings: &store::SETTINGS,
+    environment: store::ENVIRONMENT,
     source: Some(open_source),
     reads_files: true,
     destination: Some(open_destination),
     capabilities: Some(destination::capabilities),
     objects: &["a file name"],
+    options: write::OPTIONS,
+    option_schema: Some(write::schema),
     errors: errors::CODES,
     ..Connector::BLANK
 };
 
 fn open_source(settings: &Settings) -> Result<Arc<dyn Source>, ConnectorError> {
-    Ok(Arc::new(source::FilesSource::new(config::Config::from_settings(settings)?)))
+    Ok(Arc::new(source::FilesSource::new(config::Root::of(settings)?)))
 }
 
 fn open_destination(settings: &Settings) -> Result<Arc<dyn Destination>, ConnectorError> {
-    Ok(Arc::new(destination::FilesDestination::new(config::Config::from_settings(settings)?)))
+    Ok(Arc::new(destination::FilesDestination::new(config::Root::of(settings)?)))
 }

@@ -1,14 +1,18 @@
 //! The source: a thread reads file after file, a short channel hands batches over, dropping the call stops the thread.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::config::Config;
-use super::locate::{self, Format, Input, Opened};
+use super::config::Root;
+use super::locate::{self, Format, Input};
+use super::opened::Opened;
 use super::{csv, errors, jsonl, parquet};
 use crate::contract::{
     Column, ConnectorError, Extract, FileQuery, Kind, Query, ReadContext, RowBatch, RowSink, Schema, Source,
@@ -16,24 +20,26 @@ use crate::contract::{
 
 /// Batches that may wait for the engine.
 const AHEAD: usize = 2;
+/// Files of a store whose columns are looked up at once.
+const READERS: usize = 8;
 
-/// A folder of files.
+/// Files below a folder, or below a prefix of a store.
 #[derive(Debug)]
 pub(super) struct FilesSource {
-    config: Config,
+    root: Root,
 }
 
 impl FilesSource {
-    pub(super) fn new(config: Config) -> Self {
-        FilesSource { config }
+    pub(super) fn new(root: Root) -> Self {
+        FilesSource { root }
     }
 }
 
 #[async_trait]
 impl Source for FilesSource {
     async fn shape(&self, query: &Query) -> Result<Arc<Schema>, ConnectorError> {
-        let (config, query) = (self.config.clone(), query.files()?.clone());
-        spawn_blocking(move || Ok(Plan::new(&config, &query)?.schema)).await.unwrap_or_else(|e| Err(died(e)))
+        let (root, query) = (self.root.clone(), query.files()?.clone());
+        spawn_blocking(move || Ok(Plan::new(&root, &query)?.schema)).await.unwrap_or_else(|e| Err(died(e)))
     }
 
     async fn extract(
@@ -42,9 +48,9 @@ impl Source for FilesSource {
         _: &ReadContext,
         sink: &mut dyn RowSink,
     ) -> Result<Extract, ConnectorError> {
-        let (config, query) = (self.config.clone(), query.files()?.clone());
+        let (root, query) = (self.root.clone(), query.files()?.clone());
         let (sender, mut batches) = mpsc::channel(AHEAD);
-        let reading = spawn_blocking(move || Plan::new(&config, &query)?.read(&query, &Outlet(sender)));
+        let reading = spawn_blocking(move || Plan::new(&root, &query)?.read(&query, &Outlet(sender)));
         let mut rows = 0;
         while let Some(batch) = batches.recv().await {
             let batch: RowBatch = batch;
@@ -82,11 +88,13 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(config: &Config, query: &FileQuery) -> Result<Self, ConnectorError> {
+    fn new(root: &Root, query: &FileQuery) -> Result<Self, ConnectorError> {
         let mut inputs = Vec::new();
         let mut schema: Option<Schema> = None;
-        for input in locate::find(&config.folder, query)? {
-            let columns = columns(&input)?;
+        let found = locate::find(root, query)?;
+        let mut known = headers(root, &found).into_iter();
+        for input in found {
+            let columns = known.next().unwrap_or_else(|| columns(&input))?;
             let names = columns.iter().map(|column| column.name.clone()).collect();
             match &mut schema {
                 None => schema = Some(Schema { columns }),
@@ -106,15 +114,15 @@ impl Plan {
     fn read(&self, query: &FileQuery, outlet: &Outlet) -> Result<Option<u64>, ConnectorError> {
         let mut announced = Some(0);
         for (input, names) in &self.inputs {
-            let opened = Opened::open(&input.path)?;
+            let opened = Opened::open(input)?;
             let (schema, places) = (&self.schema, self.places(names, query));
             let task = Task { input, opened: &opened, schema, places, needed: query.needed.as_deref() };
-            let rows = match input.format {
-                Format::Parquet => parquet::read(&task, outlet)?,
-                Format::Csv => csv::read(&task, outlet).map(|()| None)?,
-                Format::JsonLines => jsonl::read(&task, outlet).map(|()| None)?,
+            let read = match input.format {
+                Format::Parquet => parquet::read(&task, outlet),
+                Format::Csv => csv::read(&task, outlet).map(|()| None),
+                Format::JsonLines => jsonl::read(&task, outlet).map(|()| None),
             };
-            opened.held_still(&input.path)?;
+            let rows = opened.whole(&input.path, read)?;
             announced = announced.zip(rows).map(|(all, rows)| all + rows);
         }
         Ok(announced)
@@ -143,13 +151,45 @@ pub(super) struct Task<'a> {
 }
 
 fn columns(input: &Input) -> Result<Vec<Column>, ConnectorError> {
-    let opened = Opened::open(&input.path)?;
+    let opened = Opened::open(input)?;
     let columns = match input.format {
-        Format::Parquet => parquet::columns(input, &opened)?,
-        Format::Csv => csv::columns(input, &opened)?,
-        Format::JsonLines => return jsonl::columns(input, &opened),
+        Format::Parquet => parquet::columns(input, &opened),
+        Format::Csv => csv::columns(input, &opened),
+        Format::JsonLines => jsonl::columns(input, &opened),
     };
-    usable(input, &columns).map(|()| columns)
+    let columns = opened.known(columns)?;
+    match input.format {
+        Format::JsonLines => Ok(columns),
+        Format::Parquet | Format::Csv => usable(input, &columns).map(|()| columns),
+    }
+}
+
+/// The columns of the first files up to the first error, of a store, whose answers take their time, by several threads; of a
+/// folder none.
+fn headers(root: &Root, inputs: &[Input]) -> Vec<Result<Vec<Column>, ConnectorError>> {
+    let Root::Store(_) = root else { return Vec::new() };
+    let (next, runtime) = (AtomicUsize::new(0), Handle::current());
+    let known: Vec<OnceLock<_>> = inputs.iter().map(|_| OnceLock::new()).collect();
+    let work = || {
+        let _runtime = runtime.enter();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some((input, known)) = inputs.get(place).zip(known.get(place)) else { return };
+            let columns = columns(input);
+            if columns.is_err() {
+                next.store(inputs.len(), Ordering::Relaxed); // nobody looks at those behind it
+            }
+            let _ = known.set(columns); // this thread alone has its place
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..READERS.min(inputs.len()) {
+            let helper = thread::Builder::new().name("outflow-files".into()).spawn_scoped(scope, work);
+            drop(helper); // without one this thread does it all
+        }
+        work();
+    });
+    known.into_iter().map_while(OnceLock::into_inner).collect()
 }
 
 /// # Errors

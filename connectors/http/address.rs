@@ -82,11 +82,12 @@ impl BaseUrl {
     }
 
     /// It is this machine, which no proxy stands before.
-    pub(super) fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.loopback
     }
 
-    pub(super) fn is_encrypted(&self) -> bool {
+    /// It is spoken to by TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
         self.encrypted
     }
 }

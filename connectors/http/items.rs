@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::contract::{BatchSource, ChangeRef, ConnectorError, OneVerb, Outcome, Outcomes, Receipt, Verb};
+use crate::split::{Limits, cut};
 
 /// Encoded changes with a comma behind each, in one buffer.
 ///
@@ -78,19 +79,10 @@ impl Items {
     /// The items in runs that one request each may hold: at most so many of them, and at most so many bytes together with
     /// the `frame` around them. An item that is too long by itself has a run of its own; refuse it before it is sent.
     pub fn cut(&self, most_items: usize, most_bytes: usize, frame: usize) -> Vec<Range<usize>> {
-        let mut runs: Vec<Range<usize>> = Vec::new();
-        for (place, end) in self.ends.iter().enumerate() {
-            match runs.last_mut() {
-                // The last item's comma is not sent.
-                Some(run)
-                    if run.len() < most_items && end - 1 - self.start(run.start) + frame <= most_bytes =>
-                {
-                    run.end = place + 1;
-                }
-                _ => runs.push(place..place + 1),
-            }
-        }
-        runs
+        // The last item's comma is not sent.
+        let limits = Limits { rows: most_items as u64, bytes: most_bytes as u64 + 1 };
+        let lengths = self.ends.iter().enumerate().map(|(place, end)| end - self.start(place));
+        cut(lengths, limits, frame)
     }
 
     fn start(&self, place: usize) -> usize {

@@ -36,7 +36,7 @@ pub struct Request {
     pub path: String,
     /// What logs say in place of a path that holds a row's values.
     pub label: Option<String>,
-    /// Beside the credentials; a body without a `Content-Type` is JSON.
+    /// Beside the credentials; a body without a `Content-Type` is JSON, unless the address is signed: that gets no other headers.
     pub headers: HeaderMap,
     /// The body as it is sent; `None` sends none.
     pub body: Option<Vec<u8>>,
@@ -46,6 +46,8 @@ pub struct Request {
     pub narrow: Option<Narrow>,
     /// Doing it twice ends as doing it once, so it may be sent again when its answer was lost.
     pub repeatable: bool,
+    /// Its path is a credential by itself, as a signed address is: no record keeps what stands in it.
+    pub signed: bool,
 }
 
 impl Request {
@@ -74,7 +76,14 @@ impl Request {
             access,
             narrow: None,
             repeatable: true,
+            signed: false,
         }
+    }
+
+    /// To an address that is signed.
+    #[must_use]
+    pub fn signed(self) -> Self {
+        Request { signed: true, ..self }
     }
 
     /// By another method than `POST`.
@@ -99,6 +108,14 @@ impl Request {
     /// The path as it may be logged.
     pub(super) fn shown(&self) -> &str {
         self.label.as_deref().unwrap_or(&self.path)
+    }
+
+    /// The path as a record keeps it.
+    pub(super) fn recorded(&self) -> &str {
+        match self.signed {
+            true => self.path.split('?').next().unwrap_or_default(),
+            false => &self.path,
+        }
     }
 
     pub(super) fn is_write(&self) -> bool {

@@ -111,7 +111,7 @@ impl HttpClient {
         let (left, opened) = (Instant::now(), self.inner.opened.load(Relaxed));
         self.inner.counts.count(request, round.tried > 1);
         let method = request.method.as_str();
-        let record = Record::begin(setup.vendor.title, method, &request.path, request.body.as_deref());
+        let record = Record::begin(setup.vendor.title, method, request.recorded(), request.body.as_deref());
         let answered =
             exchange((client, wire), setup.policy.timeout, &self.inner.secrets, &mut *carried).await;
         self.inner.counts.carried(carried.sent());
@@ -182,8 +182,11 @@ impl HttpClient {
         let url = format!("{base}{}", request.path);
         let mut builder = client.request(request.method.clone(), url).header(ACCEPT, "application/json");
         if let Some(body) = &request.body {
-            let json = HeaderValue::from_static("application/json");
-            builder = builder.header(CONTENT_TYPE, json).body(body.clone());
+            // Whoever signed an address has said which headers it takes.
+            if !request.signed {
+                builder = builder.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            }
+            builder = builder.body(body.clone());
         }
         // Credentials come last: no request of its own may speak as somebody else.
         builder = builder.headers(request.headers.clone()).headers(headers.clone());

@@ -1,9 +1,10 @@
 //! Logging in, and the transaction that everything is read in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_postgres::config::{ChannelBinding, SslMode as ClientSslMode};
 use tokio_postgres::{CancelToken, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -19,23 +20,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A session, and the task that carries its messages.
 pub(super) struct Session {
     pub client: Client,
-    carrier: Carrier,
+    carrier: JoinHandle<()>,
+    socket: Arc<Socket>,
     tls: MakeRustlsConnect,
 }
 
-struct Carrier(JoinHandle<()>);
+/// The connection, open for as long as somebody holds this.
+struct Socket(AbortHandle);
 
-impl Drop for Carrier {
-    /// Closes the socket at once: without it the carrier would read a long result to its end.
+impl Drop for Socket {
+    /// Closes it at once: without it the carrier would read a long result to its end.
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-/// Ends the query of a session from another connection.
+/// Ends the query of a session from another connection. Until then the session's own stays open: the server is told why,
+/// before it notices that its client has gone.
 pub(super) struct Cancel {
     token: CancelToken,
     tls: MakeRustlsConnect,
+    _socket: Arc<Socket>,
 }
 
 impl Cancel {
@@ -73,23 +78,24 @@ impl Session {
             Ok(connected) => connected.map_err(|error| errors::connecting(login, error))?,
             Err(_) => return Err(errors::silent(login)),
         };
-        let carrier = Carrier(tokio::spawn(async move {
+        let carrier = tokio::spawn(async move {
             // Its error reaches whoever waits for an answer.
             let _ = connection.await;
-        }));
-        Ok(Session { client, carrier, tls })
+        });
+        let socket = Arc::new(Socket(carrier.abort_handle()));
+        Ok(Session { client, carrier, socket, tls })
     }
 
     /// Says goodbye, so that the server's log has no word of a client that it lost.
     pub(super) async fn close(self) {
-        let Session { client, mut carrier, .. } = self;
+        let Session { client, carrier, socket: _open, .. } = self;
         drop(client);
         // One that does not answer is left alone.
-        let _ = tokio::time::timeout(Duration::from_secs(1), &mut carrier.0).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), carrier).await;
     }
 
     pub(super) fn cancel(&self) -> Cancel {
-        Cancel { token: self.client.cancel_token(), tls: self.tls.clone() }
+        Cancel { token: self.client.cancel_token(), tls: self.tls.clone(), _socket: Arc::clone(&self.socket) }
     }
 
     /// Begins the transaction: one snapshot, nothing can be written in it, bounded in time.

@@ -16,7 +16,7 @@ use super::options::{ID, Options};
 use super::{answers, lookup};
 use crate::contract::{
     BatchSource, ChangeRef, ConnectorError, Handles, Kind, Outcome, Permission, Receipt, RemoteHandle,
-    Session, Submitted, Value, Verb, Window,
+    RunEnd, Session, Submitted, Value, Verb, Window,
 };
 use crate::http::{Encoded, Items, Reply, in_parts};
 
@@ -70,7 +70,7 @@ impl Session for RecordSession {
         self.resume(handle, batch).await
     }
 
-    async fn finish(&self) -> Result<(), ConnectorError> {
+    async fn finish(&self, _: RunEnd) -> Result<(), ConnectorError> {
         self.end_left().await
     }
 }

@@ -5,6 +5,7 @@ use super::columns::{Columns, To};
 use super::encode::{self, Shape};
 use super::options::ID;
 use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, Verb};
+use crate::delimited::push_cell;
 
 /// What a cell says to clear its field; a text that says so itself cannot be written.
 pub(super) const NULL: &str = "#N/A";
@@ -140,7 +141,7 @@ impl Sheet {
             if cell.is_key(&self.key) {
                 key.extend_from_slice(&text);
             }
-            quote(&text, out);
+            push_cell(&text, b',', out);
         }
         out.push(b'\n');
         let row = &out[start..];
@@ -226,23 +227,6 @@ fn too_long() -> Outcome {
         field: None,
         message: format!("the record has more than {LONGEST} characters, which no job takes"),
     }
-}
-
-/// RFC 4180; what begins or ends with a space is quoted, so that no reader takes it away.
-fn quote(text: &[u8], out: &mut Vec<u8>) {
-    let is_space = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_whitespace);
-    let is_special = |byte: &u8| matches!(byte, b',' | b'"' | b'\n' | b'\r');
-    if !text.iter().any(is_special) && !is_space(text.first()) && !is_space(text.last()) {
-        return out.extend_from_slice(text);
-    }
-    out.push(b'"');
-    for byte in text {
-        if *byte == b'"' {
-            out.push(b'"');
-        }
-        out.push(*byte);
-    }
-    out.push(b'"');
 }
 
 impl<'a> Plan<'a> {

@@ -1,8 +1,10 @@
 //! One emulated account: its emulator, limits and faults.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::StatusCode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::config::SandboxConfig;
 use super::faults::Faults;
@@ -15,6 +17,7 @@ pub(super) struct Account {
     pub(super) vendor: Box<dyn Vendor>,
     window: Window,
     narrow: Option<(Window, fn(&str) -> bool)>,
+    connections: Option<Arc<Semaphore>>,
     pub(super) daily: u64,
     pub(super) faults: Faults,
 }
@@ -27,10 +30,17 @@ impl Account {
         Ok(Account {
             window: Window::new(config.limits.requests.unwrap_or(usual)),
             narrow: vendor.narrow_window().map(|(limit, applies)| (Window::new(limit), applies)),
+            connections: vendor.connections().map(|most| Arc::new(Semaphore::new(most))),
             daily: config.limits.daily_calls.unwrap_or(daily),
             faults: Faults::new(config.faults),
             vendor,
         })
+    }
+
+    /// A place among the requests under way, until it is dropped; none where they are too many.
+    pub(super) fn connection(&self) -> Result<Option<OwnedSemaphorePermit>, Exhausted> {
+        let place = self.connections.clone().map(Semaphore::try_acquire_owned).transpose();
+        place.map_err(|_| Exhausted::Window)
     }
 
     fn is_narrow(&self, path: &str) -> bool {

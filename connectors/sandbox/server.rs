@@ -161,7 +161,15 @@ impl Server {
         let counted = if writes { Counted::Write } else { Counted::Read };
         let request = read(path, request, vendor.longest_body()).await;
         let compressed = takes_gzip(&request);
-        let usage = match self.admit(&account, &request.path).await {
+        let connection = account.connection();
+        let admitted = match &connection {
+            Ok(_) => self.admit(&account, &request.path).await,
+            Err(limit) => {
+                self.count(vendor.name(), Counted::Refused).await;
+                Err(*limit)
+            }
+        };
+        let usage = match admitted {
             Ok(usage) => usage,
             Err(limit) => {
                 let mut answer = vendor.exhausted(limit);

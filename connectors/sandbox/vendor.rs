@@ -93,6 +93,11 @@ pub trait Vendor: Send + Sync {
         None
     }
 
+    /// Requests that the account may have under way at once; one more runs into [`Exhausted::Window`].
+    fn connections(&self) -> Option<usize> {
+        None
+    }
+
     /// Larger bodies are refused, in bytes. Few vendors state a limit for all paths, so this one is the sandbox's own.
     fn longest_body(&self) -> usize {
         16 << 20

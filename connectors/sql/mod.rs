@@ -5,8 +5,6 @@ mod json;
 mod login;
 mod query;
 mod span;
-#[cfg(test)]
-pub(crate) mod testing;
 mod text;
 
 pub use dialect::Dialect;

@@ -18,6 +18,9 @@ pub struct AllowArgs {
     /// Let most keys change at once
     #[arg(long)]
     allow_key_change: bool,
+    /// Send although the mapping's `window` is closed
+    #[arg(long)]
+    allow_any_time: bool,
     /// Go on with a ledger of another account, object, match key or target
     #[arg(long)]
     accept_new_destination: bool,
@@ -33,6 +36,7 @@ impl From<AllowArgs> for Allow {
             deletes: args.allow_deletes,
             empty: args.allow_empty,
             key_change: args.allow_key_change,
+            any_time: args.allow_any_time,
             new_destination: args.accept_new_destination,
             first_run: args.first_run,
         }

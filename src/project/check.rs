@@ -6,6 +6,7 @@ use outflow_connectors::nearest::did_you_mean;
 
 use super::diagnostic::{Diagnostic, Problems};
 use super::shape::{CONNECTION_KEYS, DESTINATION_KEYS, Key, Shape};
+use super::window::SendWindow;
 use super::yaml::{self, Data, Node, Pos};
 use super::{codes, units};
 use crate::error::Location;
@@ -200,6 +201,10 @@ impl File<'_> {
                 (text().and_then(units::time_of_day).is_some(), "a time of day like `\"08:00\"`")
             }
             Shape::TimeZone => (text().is_some_and(is_zone), "an IANA time zone like `Asia/Tokyo`"),
+            Shape::Window => (
+                text().and_then(SendWindow::parse).is_some(),
+                "two times of day and a time zone like `08:00-21:00 Asia/Tokyo`",
+            ),
             Shape::Delimiter => {
                 (text().and_then(units::delimiter).is_some(), "one ASCII character like `\";\"`, or `tab`")
             }

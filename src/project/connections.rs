@@ -254,7 +254,7 @@ impl Reader<'_> {
 /// no word of its own.
 fn is_path(name: &str, text: &str) -> bool {
     match name {
-        "path" => text != ":memory:",
+        "path" => text != ":memory:" && !text.starts_with("md:"),
         "extensions" => true,
         "url" => !text.contains("://"),
         "credentials" => !matches!(text, "adc" | "none"),

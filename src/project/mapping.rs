@@ -15,6 +15,7 @@ use super::diagnostic::Diagnostic;
 use super::models::Models;
 use super::shape::{self, DESTINATION_KEYS, DESTINATION_OPTIONS};
 use super::spec::*;
+use super::window::SendWindow;
 use super::yaml::{Data, Node, Pos, shorten};
 use super::{associations, check, codes, delivery, fields, source, units};
 use crate::error::Location;
@@ -97,6 +98,9 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
         delivery: delivery::read(root.get("delivery"), file),
         depends_on: depends_on.iter().map(|d| d.name.clone()).collect(),
         sla: root.get("sla").map(sla),
+        window: parsed(root.get("window"), SendWindow::parse),
+        deliver_within: parsed(root.get("deliver_within"), units::duration),
+        priority: root.get("priority").and_then(Node::text).map(|text| text.trim().to_owned()),
     };
     Some(Mapping { sync, name_pos: root.get("sync").map_or(Pos::START, |n| n.pos), depends_on })
 }
@@ -148,6 +152,21 @@ fn on_match_change(mode: Mode) -> OnMatchChange {
 
 fn contradictions(root: &Node, mode: Mode, file: &File<'_>) {
     delivery::contradictions(root, mode, file);
+    let duplicates = root.get("on_duplicate_key").and_then(Node::text);
+    if let Some(node) = root.get("priority").filter(|_| matches!(duplicates, Some("first" | "last"))) {
+        let message = "`priority` sorts the rows anew, and `on_duplicate_key: first` and `last` go by the query's own order";
+        let problem = Diagnostic::error(codes::CONTRADICTION, message);
+        file.report(node.pos, problem.hint("choose one row of each key in the query"));
+    }
+    if let Some(node) =
+        root.get("priority").filter(|_| root.get("source").is_some_and(|s| s.get("file").is_some()))
+    {
+        let problem = Diagnostic::error(
+            codes::CONTRADICTION,
+            "`priority` is asked of a warehouse, and the source is files",
+        );
+        file.report(node.pos, problem.hint("leave it out: rows of files are sent in their order"));
+    }
     if mode == Mode::Audience {
         return audience(root, file);
     }

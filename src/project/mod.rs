@@ -27,6 +27,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 pub mod units;
+mod window;
 mod yaml;
 
 pub use compile::Compiled;
@@ -37,3 +38,4 @@ pub use load::{LoadOptions, Loaded};
 pub use secrets::{Environment, process_environment};
 pub use select::select;
 pub use spec::*;
+pub use window::{Opening, SendWindow};

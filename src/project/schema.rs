@@ -189,6 +189,10 @@ fn scalar(shape: Shape) -> Json {
             text(r"^\s*([0-9]+|(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?)\s*%)\s*$"),
         ]}),
         Shape::TimeOfDay => text(r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"),
+        Shape::Window => {
+            let time = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?";
+            text(&format!(r"^\s*{time}-{time}(\s+\S+)?\s*$"))
+        }
         Shape::Delimiter => text(r#"^(tab|[\x01-\x09\x0b\x0c\x0e-!#-\x7f])$"#),
         _ => json!({"type": "string"}),
     }

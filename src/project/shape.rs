@@ -20,6 +20,8 @@ pub(super) enum Shape {
     Bound,
     TimeOfDay,
     TimeZone,
+    /// From a time of day to another one, with a time zone.
+    Window,
     /// What can stand between the fields of CSV.
     Delimiter,
     /// Anything but nothing.
@@ -190,9 +192,21 @@ pub(super) const MAPPING: Shape = Shape::Block(&[
     key("depends_on", Shape::OneOrMore(&Shape::Text), "Syncs that must have succeeded first."),
     key("sla", SLA, "When data must have arrived."),
     key("associations", Shape::List(&ASSOCIATION), "Links of each object to objects of another type."),
-    later("deliver_within"),
-    later("window"),
-    later("priority"),
+    key(
+        "deliver_within",
+        Shape::Duration,
+        "Within what time of its beginning a run is to have delivered; it says so where it cannot, and when it falls behind.",
+    ),
+    key(
+        "window",
+        Shape::Window,
+        "Hours in which is sent, as in `08:00-21:00 Asia/Tokyo`; outside of them the sync is held.",
+    ),
+    key(
+        "priority",
+        Shape::Text,
+        "A column, or an SQL expression over the query's columns: rows with the highest value are sent first.",
+    ),
 ]);
 
 pub(super) const DESTINATION_KEYS: &[Key] = &[

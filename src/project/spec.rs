@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::models::Models;
+use super::window::SendWindow;
 use crate::error::Location;
 
 /// `outflow.yml` with everything under `mappings/`, one target applied, variables filled in.
@@ -71,6 +72,12 @@ pub struct Sync {
     pub delivery: Delivery,
     pub depends_on: Vec<String>,
     pub sla: Option<Sla>,
+    /// Sends only while it is open.
+    pub window: Option<SendWindow>,
+    /// From the beginning of a run to its last answer.
+    pub deliver_within: Option<Duration>,
+    /// SQL: rows with its highest values are read, and so sent, first.
+    pub priority: Option<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -71,6 +71,8 @@ impl Progress {
                     bar.set_message(format!("bound by {by}"));
                 }
             }
+            // It has a line of its own.
+            Event::Behind { .. } => {}
             Event::Settled { sync, changes } => {
                 if let Some(bar) = bars.get(sync) {
                     bar.set_position(*changes);
@@ -88,6 +90,12 @@ impl Progress {
 impl Observer for Progress {
     fn observe(&self, event: &Event) {
         log(event);
+        if let Event::Behind { sync, late, by } = event {
+            let late = super::format::about(late.as_secs_f64());
+            super::message(&format!(
+                "{sync}: falls behind `deliver_within`: at this pace it ends {late} too late; {by} binds\n"
+            ));
+        }
         if let Some(line) = self.pace.as_ref().and_then(|pace| pace.line(event)) {
             super::message(&line);
         }
@@ -104,6 +112,7 @@ fn log(event: &Event) {
         Event::Waiting { sync, what } => tracing::info!(sync, "waiting for {what}"),
         Event::Planned { sync, changes } => tracing::info!(sync, changes, "delivery starts"),
         Event::Bound { sync, by } => tracing::debug!(sync, by, "bound"),
+        Event::Behind { sync, late, by } => tracing::warn!(sync, late_s = late.as_secs(), by, "falls behind"),
         Event::Settled { sync, changes } => tracing::debug!(sync, changes, "changes settled"),
         Event::SyncFinished(report) => tracing::info!(
             sync = report.sync,

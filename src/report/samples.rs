@@ -79,7 +79,8 @@ pub fn preview() -> SyncReport {
         field: Some("email".into()),
         message: "null, but it is the upsert key".into(),
     };
-    let forecast = Forecast { requests: 2, bytes: 48_211, seconds: 0.9, quota_percent: Some(0.01) };
+    let forecast =
+        Forecast { requests: 2, bytes: 48_211, seconds: 0.9, quota_percent: Some(0.01), binds: "" };
     SyncReport {
         run_id: None,
         status: Status::Ok,

@@ -45,6 +45,11 @@ pub const CODES: &[ErrorEntry] = &[
         "Split it into several syncs, each with a part of the keys.",
     ),
     entry(
+        "OF-RUN-018",
+        "The mapping's `window` is closed, or closed while there was more to send.",
+        "Run it inside of the window; `--allow-any-time` lets one run send at any time.",
+    ),
+    entry(
         "OF-RUN-017",
         "The `lag` of a cursor is of another kind than the values of its column.",
         "Write a length of time, as in `lag: 1h`, for a column of times, and a number for a column of numbers.",

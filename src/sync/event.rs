@@ -1,6 +1,7 @@
 //! What a run says while it goes on, and what it came to. Printing, persisting and alerting are observers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use outflow_connectors::contract::Property;
@@ -129,6 +130,9 @@ pub struct Forecast {
     pub seconds: f64,
     /// Of the daily quota; null where none is known.
     pub quota_percent: Option<f64>,
+    /// What sending cannot be faster for.
+    #[serde(skip)]
+    pub binds: &'static str,
 }
 
 /// Of what is sent in bulk: batches, and the changes in them.
@@ -170,6 +174,12 @@ pub enum Event {
     /// What a backfill could not go faster for.
     Bound {
         sync: String,
+        by: &'static str,
+    },
+    /// At its pace so far the delivery ends so much after the time that it is given.
+    Behind {
+        sync: String,
+        late: Duration,
         by: &'static str,
     },
     /// Changes settled so far, whatever their outcome.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::connect::Connections;
 use super::map::{Mapper, Scratch};
+use super::query::ended;
 use super::resolve::resolve;
 use crate::error::{Error, Result};
 use crate::project::Sync;
@@ -55,6 +56,6 @@ pub async fn floor(connections: &Connections, sync: &Sync, is_hashed: bool) -> R
     let mapper = bound.ok().filter(|_| is_hashed);
     let mut reading = Reading { mapper, scratch: Scratch::default(), floor: Floor::default() };
     let extract = source.extract(&sync.source.query, &ReadContext::fleeting(&sync.name), &mut reading).await;
-    extract.map_err(|error| Error::source(&error))?;
+    ended(&*source, None, extract.map_err(|error| Error::source(&error))).await?;
     Ok(reading.floor)
 }

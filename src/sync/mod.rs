@@ -34,6 +34,7 @@ mod schedule;
 mod spec;
 mod spool;
 mod state;
+pub mod timing;
 mod turns;
 
 pub use backfill::{Backfill, Pace};
@@ -66,6 +67,7 @@ pub struct Allow {
     pub deletes: bool,
     pub empty: bool,
     pub key_change: bool,
+    pub any_time: bool,
     pub new_destination: bool,
     pub first_run: bool,
 }

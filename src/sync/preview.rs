@@ -137,9 +137,14 @@ pub fn forecast(
         seconds += (forecast.requests - before) as f64 * LATENCY / shape.in_flight.max(1) as f64;
     }
     let requests = forecast.requests as f64;
-    for rate in [capabilities.rate, cut(0).0.rate].into_iter().flatten() {
+    forecast.binds = "the time of each answer";
+    let rates = [("the limit of requests", capabilities.rate), ("`delivery.rate`", cut(0).0.rate)];
+    for (name, rate) in rates.into_iter().filter_map(|(name, rate)| Some((name, rate?))) {
         let beyond = forecast.requests.saturating_sub(u64::from(rate.requests)) as f64;
-        seconds = seconds.max(beyond * rate.per.as_secs_f64() / f64::from(rate.requests.max(1)));
+        let paced = beyond * rate.per.as_secs_f64() / f64::from(rate.requests.max(1));
+        if paced > seconds {
+            (seconds, forecast.binds) = (paced, name);
+        }
     }
     forecast.seconds = seconds;
     forecast.quota_percent = daily.filter(|daily| *daily > 0).map(|daily| requests * 100.0 / daily as f64);

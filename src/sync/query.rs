@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::error::Result;
 use crate::ledger::Ledger;
+use crate::project::Sync;
 
 /// The ledger's note of a query that may still run.
 const NOTE: &str = "running_query";
@@ -39,13 +40,17 @@ impl QueryHandles for Handles {
 ///
 /// # Errors
 /// When the ledger cannot be read.
-pub fn context(sync: &str, run: Option<(&str, &Ledger)>) -> Result<ReadContext> {
-    let Some((run_id, ledger)) = run else { return Ok(ReadContext::fleeting(sync)) };
+pub fn context(sync: &Sync, run: Option<(&str, &Ledger)>) -> Result<ReadContext> {
+    let (sync, ordered) = (&sync.name, sync.priority.is_some());
+    let Some((run_id, ledger)) = run else {
+        return Ok(ReadContext { ordered, ..ReadContext::fleeting(sync) });
+    };
     Ok(ReadContext {
         sync: sync.to_owned(),
         run_id: Some(run_id.to_owned()),
         left: block_in_place(|| ledger.note(NOTE))?,
         handles: Arc::new(Handles(ledger.clone())),
+        ordered,
     })
 }
 

@@ -94,7 +94,7 @@ impl Work<'_> {
             tags: tags.unwrap_or_else(Tags::empty),
             dirty: recovered.dirty.clone(),
             mode: self.context.sync.mode,
-            full_refresh: self.context.options.full_refresh,
+            full_refresh: self.context.options.full_refresh || self.resolved.capabilities.all_rows,
             backfill: false,
             part: self.pass().is_part(),
             tracked: false,
@@ -143,7 +143,7 @@ impl Work<'_> {
     /// Reads the source to its end.
     pub(super) async fn read(&self, intake: &mut Intake<'_>) -> Result<()> {
         let run = self.open.map(|open| open.run_id.as_str()).zip(self.state.ledger.as_ref());
-        let context = query::context(&self.context.sync.name, run)?;
+        let context = query::context(self.context.sync, run)?;
         let reading = extract(&self.source, &context, intake, &self.resolved.schema);
         let read = self.context.unless_stopped(reading).await;
         query::ended(&*self.source, run.map(|(_, ledger)| ledger), read).await

@@ -119,7 +119,13 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
         errors.push(match capabilities.supports(Verb::Join) {
             true => at(format!("a list of `{object}` takes members only, not records"))
                 .hint("set `mode: audience`, or leave `destination.list` out"),
-            false => at(format!("`{object}` of this destination cannot {needed} records")),
+            false => {
+                let error = at(format!("`{object}` of this destination cannot {needed} records"));
+                match capabilities.supports(Verb::Upsert) {
+                    true => error.hint("use `mode: upsert`, or `mode: mirror`"),
+                    false => error,
+                }
+            }
         });
     }
     errors.extend(no_updates(sync, capabilities));

@@ -16,7 +16,7 @@ use super::context::Context;
 use super::cursor::Pass;
 use super::deliver::{Begun, Job};
 use super::diff::{Baseline, Delta};
-use super::event::{Event, InBulk, Preview, Status, SyncReport};
+use super::event::{Event, Forecast, InBulk, Preview, Status, SyncReport};
 use super::finish;
 use super::known::{Memory, clashes, gather};
 use super::missing;
@@ -27,6 +27,7 @@ use super::recover::{self, Recovered};
 use super::resolve::{Resolved, resolve};
 use super::spool::Space;
 use super::state::{Mappings, OpenRun, RunState, mappings};
+use super::timing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Identity, Ledger};
 use crate::transform::encode::Hasher;
@@ -34,13 +35,15 @@ use crate::transform::encode::Hasher;
 /// Runs the sync, or previews it; every end is a report.
 pub async fn run_one(context: &Context<'_>) -> SyncReport {
     let clock = Instant::now();
+    let closed = timing::closed(context.sync, Timestamp::now()).filter(|_| !context.options.allow.any_time);
     let sandbox = context.connections.is_sandbox(&context.sync.destination.connection);
     let mut report = SyncReport { sandbox, ..SyncReport::blank(context.project, context.sync) };
     context.observer.observe(&Event::SyncStarted { sync: report.sync.clone() });
-    let result = match (&context.options.backfill, context.options.dry_run) {
-        (Some(asked), _) => backfill::run(context, asked, (&mut report, clock)).await,
-        (None, true) => dry_run(context, &mut report).await,
-        (None, false) => recorded(context, &mut report, clock).await,
+    let result = match (&context.options.backfill, context.options.dry_run, closed) {
+        (Some(_), false, Some(closed)) => Err(closed),
+        (Some(asked), ..) => backfill::run(context, asked, (&mut report, clock)).await,
+        (None, true, closed) => dry_run(context, &mut report, closed).await,
+        (None, false, closed) => recorded(context, &mut report, (clock, closed)).await,
     };
     if let Err(error) = result {
         fail(&mut report, error);
@@ -61,18 +64,29 @@ pub(super) fn fail(report: &mut SyncReport, error: Error) {
     report.error = Some(error);
 }
 
-async fn dry_run(context: &Context<'_>, report: &mut SyncReport) -> Result<()> {
+async fn dry_run(context: &Context<'_>, report: &mut SyncReport, closed: Option<Error>) -> Result<()> {
     let state = block_in_place(|| RunState::read(context.project, context.sync))?;
     let mut work = context.unless_stopped(Work::connect(context, state, None)).await?;
     let result = work.all(report).await;
     report.counts.reads = work.destination.traffic().reads;
+    if let Some(preview) = &mut report.preview {
+        preview.would_hold = preview.would_hold.take().or(closed);
+    }
     result
 }
 
-async fn recorded(context: &Context<'_>, report: &mut SyncReport, clock: Instant) -> Result<()> {
+async fn recorded(
+    context: &Context<'_>,
+    report: &mut SyncReport,
+    (clock, closed): (Instant, Option<Error>),
+) -> Result<()> {
     let open = OpenRun::begin(context, report.started_at).await?;
     report.run_id = Some(open.run_id.clone());
-    if let Err(error) = real_run(context, report, &open).await {
+    let result = match closed {
+        Some(closed) => Err(closed),
+        None => real_run(context, report, &open).await,
+    };
+    if let Err(error) = result {
         fail(report, error);
     }
     report.duration_ms = clock.elapsed().as_millis() as u64;
@@ -119,6 +133,7 @@ pub(super) struct Work<'a> {
     pub(super) pass: Pass,
     pub(super) whole: AtomicBool,
     pub(super) begun: Timestamp,
+    pub(super) clock: Instant,
 }
 
 impl<'a> Work<'a> {
@@ -138,7 +153,8 @@ impl<'a> Work<'a> {
         let mappings = block_in_place(|| mappings(ledger, &resolved.spec))?;
         let pending = ledger.map(|ledger| ledger.note(bookkeeping::FULL_REFRESH)).transpose()?.flatten();
         let hasher = Arc::new(Hasher::new(state.salt.bytes()));
-        let full_refresh = context.options.full_refresh || pending.is_some();
+        let full_refresh =
+            context.options.full_refresh || pending.is_some() || resolved.capabilities.all_rows;
         let (pass, whole, begun) = (Pass::Full, AtomicBool::new(false), Timestamp::now());
         Ok(Work {
             context,
@@ -153,6 +169,7 @@ impl<'a> Work<'a> {
             pass,
             whole,
             begun,
+            clock: Instant::now(),
         })
     }
 
@@ -235,7 +252,15 @@ impl<'a> Work<'a> {
                     report.counts.pending += plan.changes();
                     return Err(begun.told(error));
                 }
-                let job = Job { delta: &delta, plan: &plan, memory: &memory, open, session: &*session };
+                let job = Job {
+                    delta: &delta,
+                    plan: &plan,
+                    memory: &memory,
+                    open,
+                    session: &*session,
+                    forecast: self.timed(&delta, &plan)?,
+                };
+                report.notes.extend(job.forecast.as_ref().and_then(|forecast| self.too_long(forecast)));
                 self.deliver(job, begun, report).await
             }
             _ => {
@@ -243,6 +268,7 @@ impl<'a> Work<'a> {
                 report.notes.extend(preview.creates.iter().map(missing::said));
                 report.notes.extend(self.allowance(preview.in_bulk).await?);
                 report.notes.extend(self.cost().await?);
+                report.notes.extend(self.too_long(&preview.forecast));
                 report.preview = Some(Preview { would_hold: held, ..preview });
                 Ok(())
             }
@@ -311,15 +337,28 @@ impl<'a> Work<'a> {
 
     pub(super) fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
         let mut preview = preview::preview(delta, memory)?;
-        let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
         if plan.changes() > 0 {
             preview.creates.clone_from(&self.resolved.target.missing);
         }
+        (preview.forecast, preview.in_bulk) = self.forecast(delta, plan)?;
+        Ok(preview)
+    }
+
+    fn forecast(&self, delta: &Delta, plan: &Plan) -> Result<(Forecast, InBulk)> {
+        let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
         let daily = self.destination.daily_budget();
         let cut = |changes| (self.shape_of(changes), self.bulk(changes).map_or(1, |bulk| bulk.requests));
-        (preview.forecast, preview.in_bulk) =
-            preview::forecast((delta, plan), spec, &cut, capabilities, daily)?;
-        Ok(preview)
+        preview::forecast((delta, plan), spec, &cut, capabilities, daily)
+    }
+
+    /// The forecast, where the run is given a time.
+    fn timed(&self, delta: &Delta, plan: &Plan) -> Result<Option<Forecast>> {
+        let asked = self.context.sync.deliver_within;
+        asked.map(|_| block_in_place(|| self.forecast(delta, plan)).map(|(forecast, _)| forecast)).transpose()
+    }
+
+    fn too_long(&self, forecast: &Forecast) -> Option<String> {
+        timing::too_long(self.context.sync.deliver_within?, self.clock.elapsed(), forecast)
     }
 }
 

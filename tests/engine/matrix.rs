@@ -63,6 +63,7 @@ fn a_run_that_ends_anywhere_is_made_good_by_the_next() {
     struck.extend(super::jobs::accidents());
     struck.extend(super::imports::POINTS.map(str::to_owned));
     struck.extend(super::linked::POINTS.map(str::to_owned));
+    struck.extend(super::uploads::POINTS.map(str::to_owned));
     struck.extend(super::warehouses::POINTS.map(str::to_owned));
     let mut never = super::points::named();
     never.retain(|name| !name.starts_with(super::parts::POINTS) && !struck.contains(name));

@@ -54,8 +54,12 @@ mod same_key;
 mod scenarios;
 #[cfg(debug_assertions)]
 mod slow_source;
+mod stores;
 mod streaming;
 #[cfg(debug_assertions)]
 mod suspended;
 mod syncs;
+mod timing;
+#[cfg(debug_assertions)]
+mod uploads;
 mod warehouses;

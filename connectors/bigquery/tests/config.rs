@@ -6,8 +6,9 @@ use serde_json::{Value as Json, json};
 
 use super::config;
 use crate::bigquery::config::Reading;
-use crate::bigquery::login::{self, Login};
+use crate::bigquery::login;
 use crate::contract::Kind;
+use crate::google::Login;
 
 const EMULATOR: Option<&str> = Some("http://127.0.0.1:9050");
 

@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use super::fake::Fake;
 use super::{source, sql};
 use crate::contract::{Kind, ReadContext, Source};
-use crate::sql::testing::Keep;
+use crate::testing::Keep;
 
 /// A gRPC server that answers every call with this code; it speaks as much HTTP/2 as that takes
 /// (<https://www.rfc-editor.org/rfc/rfc9113>).

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::jobs::Kept;
 use super::{source, sql};
 use crate::contract::{ConnectorError, Extract, Kind, ReadContext, RowBatch, RowSink, Source};
-use crate::sql::testing::{Keep, server};
+use crate::testing::{Keep, server};
 
 /// Every type that the emulator has, a row of nulls, and a row of the ends of each type.
 const ALL: &str = "select * from unnest([

@@ -13,7 +13,7 @@ use super::{source, sql};
 use crate::bigquery::handle::Handle;
 use crate::bigquery::source::BigQuerySource;
 use crate::contract::{ConnectorError, Extract, Kind, QueryHandles, ReadContext, Retry, Source};
-use crate::sql::testing::Keep;
+use crate::testing::Keep;
 
 const QUERY: &str = "select id from people";
 
@@ -39,7 +39,13 @@ impl QueryHandles for Broken {
 
 fn context(left: Option<&Handle>, handles: Arc<dyn QueryHandles>) -> ReadContext {
     let left = left.map(Handle::text);
-    ReadContext { sync: "Leute & mehr".to_owned(), run_id: Some("01J9".to_owned()), left, handles }
+    ReadContext {
+        sync: "Leute & mehr".to_owned(),
+        run_id: Some("01J9".to_owned()),
+        left,
+        handles,
+        ordered: false,
+    }
 }
 
 /// Of the account and place that [`source`] asks there.

@@ -123,3 +123,23 @@ async fn rows_still_in_the_write_ahead_log_are_read() {
     assert_eq!(extract.rows, 5001);
     assert_eq!(fs::read(&copy).unwrap(), before);
 }
+
+#[tokio::test]
+async fn motherduck_is_attached_by_its_own_extension_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |values: serde_json::Value| make(values).err().map(|error| error.message);
+    let missing = config(json!({"path": "md:sales", "extensions": folder.path()})).unwrap();
+    assert!(missing.contains("`token` is missing"), "{missing}");
+    let missing = config(json!({"path": "md:sales", "token": "t"})).unwrap();
+    assert!(missing.contains("`extensions` is missing"), "{missing}");
+    let wrong = config(json!({"path": "md:a'b", "token": "t", "extensions": folder.path()})).unwrap();
+    assert!(wrong.contains("names no database"), "{wrong}");
+    let source =
+        make(json!({"path": "md:sales", "token": "very-secret", "extensions": folder.path()})).unwrap();
+    let error = source.shape(&Query::Sql("select 1 as id".into())).await.unwrap_err();
+    assert!(error.kind == Kind::Config && error.hint.is_some(), "{error}");
+    assert!(
+        error.message.contains("motherduck") && !format!("{error:?}").contains("very-secret"),
+        "{error:?}"
+    );
+}

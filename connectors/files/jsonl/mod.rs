@@ -12,7 +12,8 @@ use std::io::BufRead;
 use self::object::Places;
 use super::content::{self, LineError, Lines, MAX_ROW};
 use super::errors;
-use super::locate::{Input, Opened};
+use super::locate::Input;
+use super::opened::Opened;
 use super::source::{Outlet, Task};
 use crate::contract::{Column, ConnectorError, RowBatchBuilder};
 

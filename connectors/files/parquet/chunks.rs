@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -9,37 +10,78 @@ use bytes::Bytes;
 use parquet::errors::Result;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::super::opened::Opened;
+use super::remote::{self, Remote};
+
 /// Bytes read at once where the decoder asks for few.
 const BUFFER: usize = 1 << 16;
 
 /// An open file of this length.
 #[derive(Clone)]
-pub(super) struct Chunks {
-    pub file: Arc<File>,
-    pub bytes: u64,
+pub(super) enum Chunks {
+    Local(Arc<File>, u64),
+    Remote(Arc<Remote>),
+}
+
+impl Chunks {
+    /// `groups` has, for each row group, where the chunks lie that will be read.
+    pub(super) fn of(opened: &Opened, groups: Vec<Vec<Range<u64>>>) -> Self {
+        match opened {
+            Opened::Local(local) => Chunks::Local(local.file.clone(), opened.bytes()),
+            Opened::Remote(object) => Chunks::Remote(Arc::new(Remote::new(object, groups))),
+        }
+    }
 }
 
 impl Length for Chunks {
     fn len(&self) -> u64 {
-        self.bytes
+        match self {
+            Chunks::Local(_, bytes) => *bytes,
+            Chunks::Remote(remote) => remote.bytes(),
+        }
     }
 }
 
 impl ChunkReader for Chunks {
-    type T = BufReader<From>;
+    type T = Reading;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        Ok(BufReader::with_capacity(BUFFER, From { file: self.file.clone(), at: start }))
+        Ok(match self {
+            Chunks::Local(file, _) => {
+                Reading::Local(BufReader::with_capacity(BUFFER, From { file: file.clone(), at: start }))
+            }
+            Chunks::Remote(remote) => Reading::Remote(remote::From::new(remote, start)),
+        })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        let mut bytes = vec![0; length];
-        self.file.read_exact_at(&mut bytes, start)?;
-        Ok(bytes.into())
+        match self {
+            Chunks::Local(file, _) => {
+                let mut bytes = vec![0; length];
+                file.read_exact_at(&mut bytes, start)?;
+                Ok(bytes.into())
+            }
+            Chunks::Remote(remote) => Ok(remote.get(start, length)?),
+        }
     }
 }
 
 /// The file from a place on.
+pub(super) enum Reading {
+    Local(BufReader<From>),
+    Remote(remote::From),
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Reading::Local(file) => file.read(buffer),
+            Reading::Remote(object) => object.read(buffer),
+        }
+    }
+}
+
+/// A local file from a place on.
 pub(super) struct From {
     file: Arc<File>,
     at: u64,

@@ -119,7 +119,7 @@ fn cell<'a>(array: &'a dyn Array, row: usize, form: Form, text: &'a mut String) 
         DataType::Decimal128(_, scale) => decimal(array.as_primitive::<Decimal128Type>().value(row), *scale),
         DataType::Decimal256(_, scale) => match array.as_primitive::<Decimal256Type>().value(row).to_i128() {
             Some(digits) => decimal(digits, *scale),
-            None => Cell::Malformed(TOO_LARGE),
+            None => Cell::Malformed(TOO_MANY_DIGITS),
         },
         DataType::Date32 => date(array.as_primitive::<Date32Type>().value(row).into()),
         DataType::Date64 => milliseconds(array.as_primitive::<Date64Type>().value(row)),
@@ -146,7 +146,7 @@ fn cell<'a>(array: &'a dyn Array, row: usize, form: Form, text: &'a mut String) 
     }
 }
 
-const TOO_LARGE: &str = "a decimal number of more than 38 digits";
+const TOO_MANY_DIGITS: &str = "a decimal number of more than 38 digits";
 
 fn unsigned(value: u64) -> Cell<'static> {
     match i64::try_from(value) {
@@ -163,7 +163,7 @@ fn decimal(digits: i128, scale: i8) -> Cell<'static> {
             let zeros = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
             match zeros.and_then(|zeros| digits.checked_mul(zeros)) {
                 Some(digits) => Cell::Decimal { digits, scale: 0 },
-                None => Cell::Malformed(TOO_LARGE),
+                None => Cell::Malformed(TOO_MANY_DIGITS),
             }
         }
     }

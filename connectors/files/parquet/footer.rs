@@ -1,5 +1,6 @@
 //! The footer: columns, row counts, and how each column is to be decoded.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use parquet::errors::ParquetError;
 use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 
 use super::super::errors;
-use super::super::locate::Opened;
+use super::super::opened::Opened;
+use super::chunks::Chunks;
 use super::guarded;
 use crate::contract::ConnectorError;
 
@@ -46,10 +48,10 @@ pub(super) struct Footer {
 impl Footer {
     /// Texts are decoded as bytes, so that one that is not UTF-8 costs its cell and not its file.
     pub(super) fn load(path: &Path, opened: &Opened) -> Result<Self, ConnectorError> {
-        if opened.bytes == 0 {
+        if opened.bytes() == 0 {
             return Err(errors::damaged(path, "is empty"));
         }
-        let file = &opened.file;
+        let file = &Chunks::of(opened, Vec::new());
         let first = guarded(path, || ArrowReaderMetadata::load(file, ArrowReaderOptions::new()))?;
         let footer = guarded(path, || {
             let roots = first.parquet_schema().root_schema().get_fields();
@@ -62,13 +64,29 @@ impl Footer {
             let metadata = ArrowReaderMetadata::load(file, options)?;
             Ok::<_, ParquetError>(Footer { metadata, columns })
         })?;
-        footer.within(opened.bytes).map_err(|problem| errors::damaged(path, problem))?;
+        footer.within(opened.bytes()).map_err(|problem| errors::damaged(path, problem))?;
         Ok(footer)
     }
 
     /// Rows in the file.
     pub(super) fn rows(&self) -> u64 {
         u64::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// For each row group, where the chunks of these columns lie in the file.
+    pub(super) fn chunks(&self, roots: &[usize]) -> Vec<Vec<Range<u64>>> {
+        let schema = self.metadata.parquet_schema();
+        let groups = self.metadata.metadata().row_groups().iter();
+        let chosen = |leaf: usize| roots.contains(&schema.get_column_root_idx(leaf));
+        groups
+            .map(|group| {
+                let chunks = group.columns().iter().enumerate().filter(|(leaf, _)| chosen(*leaf));
+                chunks
+                    .map(|(_, chunk)| chunk.byte_range())
+                    .map(|(start, bytes)| start..start + bytes)
+                    .collect()
+            })
+            .collect()
     }
 
     /// Bytes of these columns in an average row of the widest row group, before compression.

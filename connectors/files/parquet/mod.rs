@@ -5,10 +5,10 @@ mod column;
 mod footer;
 mod lanes;
 mod nested;
+mod remote;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use parquet::arrow::ProjectionMask;
@@ -17,7 +17,8 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use self::chunks::Chunks;
 use self::footer::{FileColumn, Footer};
 use super::errors;
-use super::locate::{Input, Opened};
+use super::locate::Input;
+use super::opened::Opened;
 use super::source::{Gone, Outlet, Task};
 use crate::contract::{Column, ConnectorError, RowBatchBuilder};
 
@@ -81,8 +82,7 @@ fn reader(
     (task, rows): (&Task<'_>, usize),
 ) -> Result<ParquetRecordBatchReader, ConnectorError> {
     let path = &task.input.path;
-    let file = task.opened.file.try_clone().map_err(|error| errors::io("read", path, error))?;
-    let chunks = Chunks { file: Arc::new(file), bytes: task.opened.bytes };
+    let chunks = Chunks::of(task.opened, footer.chunks(roots));
     let metadata = footer.metadata.clone();
     guarded(path, || {
         let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());

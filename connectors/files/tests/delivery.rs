@@ -6,7 +6,7 @@ use super::*;
 use crate::conformance::handles::{self, Observed};
 use crate::contract::{Change, Destination, FieldValue, RunContext, Submitted, Target, Value, Verb};
 
-fn destination(folder: &Path) -> Arc<dyn Destination> {
+pub(super) fn destination(folder: &Path) -> Arc<dyn Destination> {
     (CONNECTOR.destination.unwrap())(&settings(serde_json::json!({"url": folder}))).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn changes() -> Vec<Change> {
 }
 
 /// Every file of the folder with its content.
-fn content(folder: &Path) -> BTreeMap<String, String> {
+pub(super) fn content(folder: &Path) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|e| (e.file_name().into_string().unwrap(), std::fs::read_to_string(e.path()).unwrap()))
@@ -41,7 +41,7 @@ fn content(folder: &Path) -> BTreeMap<String, String> {
 }
 
 /// A runtime whose threads may block, as the engine's may.
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -100,16 +100,14 @@ fn looking_changes_nothing() {
 #[test]
 fn what_a_crash_left_behind_is_removed_when_it_is_settled() {
     let folder = tempfile::tempdir().unwrap();
-    let hidden = folder.path().join(".people-run-1-0001.jsonl.part");
+    let hidden = folder.path().join(".outflow-people@run-1-0001-1.part");
     std::fs::write(&hidden, "{\"_op\":\"ups").unwrap();
+    let handle = r#"{"run_id":"run-1","name":".outflow-people@run-1-0001"}"#;
     let destination = destination(folder.path());
     let receipt = run(async {
         let context = RunContext::alone("run-2", "people");
         let session = destination.open(&target("people"), context).await.unwrap();
-        session
-            .settle(&crate::contract::RemoteHandle("people-run-1-0001.jsonl".into()), &changes())
-            .await
-            .unwrap()
+        session.settle(&crate::contract::RemoteHandle(handle.into()), &changes()).await.unwrap()
     });
     assert!(matches!(receipt.outcomes()[0], crate::contract::Outcome::Deferred { .. }));
     assert!(!hidden.exists());
@@ -176,6 +174,6 @@ fn an_object_is_a_plain_name() {
         assert_eq!(error.code.as_deref(), Some("FILE_OBJECT"), "{object}");
     }
     assert!(destination.capabilities(&target("people 2.1")).is_ok());
-    let clash = Target { fields: vec!["_op".into()], ..target("people") };
+    let clash = Target { fields: vec!["_op".into()], ..target("people.csv") };
     assert!(destination.capabilities(&clash).unwrap_err().message.contains("`_op`"));
 }

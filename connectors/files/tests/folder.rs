@@ -101,18 +101,32 @@ fn only_columns_that_are_needed_are_given() {
 }
 
 #[test]
-fn only_local_folders_so_far() {
-    let make = |url: serde_json::Value| {
-        let result = (CONNECTOR.source.unwrap())(&settings(serde_json::json!({"url": url})));
-        result.err().map(|error| error.message).unwrap_or_default()
+fn a_url_is_a_folder_or_a_store() {
+    let source = |url: serde_json::Value| {
+        let made = (CONNECTOR.source.unwrap())(&settings(serde_json::json!({"url": url})));
+        made.err().map(|error| error.message).unwrap_or_default()
     };
-    for url in ["s3://bucket/x", "gs://b", "az://c", "sftp://u@h/d"] {
-        let message = make(url.into());
-        assert!(message.contains("not supported yet"), "{message}");
+    let destination = |url: serde_json::Value| {
+        let made = (CONNECTOR.destination.unwrap())(&settings(serde_json::json!({"url": url})));
+        made.err().map(|error| error.message).unwrap_or_default()
+    };
+    assert_eq!((source("s3://bucket/x".into()), destination("s3://bucket/x".into())), Default::default());
+    for make in [&source as &dyn Fn(serde_json::Value) -> String, &destination] {
+        assert!(make("sftp://u@h/d".into()).contains("not supported yet"));
+        assert!(make("http://x".into()).contains("unknown `http://`"));
+        assert!(make("".into()).contains("not a folder's name"));
+        assert!(make(7.into()).contains("not a folder's name"));
+        assert_eq!(make("/tmp".into()), "");
+        assert_eq!(make("file:///tmp".into()), "");
     }
-    assert!(make("http://x".into()).contains("unknown `http://`"));
-    assert!(make("".into()).contains("not a folder's name"));
-    assert!(make(7.into()).contains("not a folder's name"));
-    assert_eq!(make("/tmp".into()), "");
-    assert_eq!(make("file:///tmp".into()), "");
+}
+
+#[test]
+fn a_store_is_not_written_to() {
+    let store = settings(serde_json::json!({"url": "s3://bucket/x"}));
+    let store = (CONNECTOR.destination.unwrap())(&store).unwrap();
+    let target = crate::contract::Target { object: "a".into(), ..Default::default() };
+    let refused = store.capabilities(&target).err().unwrap();
+    assert!(refused.message.contains("`s3://bucket/x` can only be read"), "{refused}");
+    assert!(block_on(store.account()).is_err());
 }

@@ -5,8 +5,10 @@ mod damage;
 mod delivery;
 mod folder;
 mod json_lines;
+mod layout;
 mod packed;
 mod parquet_types;
+mod stores;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use crate::contract::{
     ConnectorError, Extract, FileQuery, Kind, Query, ReadContext, RowBatch, RowSink, Schema, Source,
 };
 use crate::registry::{Limits, Settings};
+use crate::testing::Keep;
 
 fn settings(values: serde_json::Value) -> Settings {
     Settings {
@@ -40,35 +43,6 @@ fn source(folder: &Path) -> Arc<dyn Source> {
 
 fn files(pattern: &str) -> FileQuery {
     FileQuery { pattern: pattern.to_owned(), ..FileQuery::default() }
-}
-
-/// Keeps every batch; refuses the one after `most`.
-struct Keep {
-    batches: Vec<RowBatch>,
-    most: usize,
-}
-
-impl Keep {
-    fn all() -> Self {
-        Keep { batches: Vec::new(), most: usize::MAX }
-    }
-
-    /// The cells of all rows, as `Debug` prints them.
-    fn rows(&self) -> Vec<Vec<String>> {
-        let rows = self.batches.iter().flat_map(RowBatch::rows);
-        rows.map(|row| row.cells().map(|cell| format!("{cell:?}")).collect()).collect()
-    }
-}
-
-#[async_trait]
-impl RowSink for Keep {
-    async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError> {
-        if self.batches.len() == self.most {
-            return Err(ConnectorError::new(Kind::Internal, "enough"));
-        }
-        self.batches.push(batch);
-        Ok(())
-    }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

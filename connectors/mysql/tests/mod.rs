@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::CONNECTOR;
 use crate::contract::{ConnectorError, Kind, Query, ReadContext, Source};
 use crate::registry::{Limits, Settings};
-use crate::sql::testing::{Keep, server};
+use crate::testing::{Keep, server};
 
 fn source(values: Json) -> Arc<dyn Source> {
     let settings = Settings {

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use super::CONNECTOR;
 use crate::contract::{ConnectorError, Query, ReadContext, Source};
 use crate::registry::{Limits, Settings};
-use crate::sql::testing::{Keep, server};
+use crate::testing::{Keep, server};
 
 fn settings(values: Json) -> Settings {
     Settings {

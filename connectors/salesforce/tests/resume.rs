@@ -13,8 +13,8 @@ use super::jobs::{applied, by, many, named};
 use super::{Rig, auth, change, connected};
 use crate::conformance::support::{self, rejected};
 use crate::contract::{
-    Change, ConnectorError, Destination, Handles, Kind, Outcome, RemoteHandle, RunContext, Submitted, Target,
-    Value, Verb, Window,
+    Change, ConnectorError, Destination, Handles, Kind, Outcome, RemoteHandle, RunContext, RunEnd, Submitted,
+    Target, Value, Verb, Window,
 };
 
 /// A `sandbox` block with this fault, as often as said.
@@ -313,7 +313,7 @@ async fn a_job_whose_answer_was_lost_is_ended_and_others_are_left() {
     let rows: Vec<Change> = many(3).into_iter().map(|row| Change { verb: Verb::Create, ..row }).collect();
     session.submit(&rows, &Kept::default()).await.unwrap();
     assert_eq!(jobs(&rig).await, ["Open", "Open", "Complete"]);
-    session.finish().await.unwrap();
+    session.finish(RunEnd::Complete).await.unwrap();
     assert_eq!(jobs(&rig).await, ["Aborted", "Open", "Complete"]);
 }
 

@@ -137,7 +137,7 @@ async fn nothing_that_may_write_is_sent() {
     ] {
         let error = shape(&*source, sql).await.unwrap_err();
         assert!(error.kind == Kind::Config && error.message.contains(part), "{sql}: {error}");
-        let mut keep = crate::sql::testing::Keep::all();
+        let mut keep = crate::testing::Keep::all();
         let query = Query::Sql(sql.to_owned());
         assert!(source.extract(&query, &context(), &mut keep).await.is_err(), "{sql}");
     }

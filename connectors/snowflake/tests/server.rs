@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::contract::{Extract, Kind, QueryHandles, RowBatch, RowSink};
-use crate::sql::testing::{Keep, server};
+use crate::testing::{Keep, server};
 
 const MANY: &str =
     "select seq4() as id, 'user' || seq4() as name from table(generator(rowcount => 50000)) order by id";

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::CONNECTOR;
 use crate::contract::{ConnectorError, Extract, Kind, Query, ReadContext, RowBatch, RowSink, Schema, Source};
 use crate::registry::{Limits, Settings};
-use crate::sql::testing::Keep;
+use crate::testing::Keep;
 
 /// A database made by `sql`, in a folder of its own.
 fn database(sql: &str) -> (TempDir, PathBuf) {

@@ -53,6 +53,9 @@ guards: {max_change: 50%, max_delete: 5%, min_rows: 1, max_rejected: 10%}
 delivery: {batch_rows: 100, batch_bytes: 4MB, concurrency: 4, rate: 15/s}
 depends_on: [companies_to_hubspot]
 sla: {finish_by: "08:00", timezone: Asia/Tokyo, max_age: 2h}
+window: "08:00-21:00 Asia/Tokyo"
+deliver_within: 45m
+priority: lifetime_value
 "#;
 
 #[test]
@@ -141,6 +144,9 @@ fn both_refuse_what_is_wrong() {
         ("/sla/finish_by", Some(json!("8 o'clock"))),
         ("/tests", Some(json!([{"unique": "a", "not_null": "b"}]))),
         ("/window", Some(json!("1h"))),
+        ("/window", Some(json!("08:00-24:00 Asia/Tokyo"))),
+        ("/deliver_within", Some(json!("soon"))),
+        ("/priority", Some(json!(["ltv"]))),
         ("/associations", Some(json!([{"to": "companies"}]))),
         ("/associations", Some(json!([{"to": "companies", "id": "a", "match_on": {"b": "c"}}]))),
     ] {

@@ -182,7 +182,7 @@ fn tests_guards_and_delivery() {
             ),
             (
                 "associations: {}\nwindow: 1h\npriority: 1\ndeliver_within: 1h\n",
-                "mappings/m.yml:3:15: OF-CFG-006: `associations` must be a list, not a block of keys\nmappings/m.yml:4:1: OF-CFG-007: `window` is not supported by this version yet\nmappings/m.yml:5:1: OF-CFG-007: `priority` is not supported by this version yet\nmappings/m.yml:6:1: OF-CFG-007: `deliver_within` is not supported by this version yet",
+                "mappings/m.yml:3:15: OF-CFG-006: `associations` must be a list, not a block of keys\nmappings/m.yml:4:9: OF-CFG-006: `window` must be two times of day and a time zone like `08:00-21:00 Asia/Tokyo`, not `1h`\nmappings/m.yml:5:11: OF-CFG-006: `priority` must be a text, not `1`",
             ),
             (
                 "depends_on: [n, m]\n",

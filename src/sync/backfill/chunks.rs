@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use outflow_connectors::contract::RunEnd;
 use tokio::task::block_in_place;
 
 use super::pace::{Meter, Onward, first_size, next_size};
@@ -354,6 +355,8 @@ impl<'a> Sending<'a> {
             shape,
             observer: &observer,
             cancel: &stop,
+            closes: self.work.closes(),
+            deadline: None,
         };
         let records = Records { spool: &self.delta.spool, mapper: &self.delta.mapper, cleared: &[] };
         let keys: HashSet<KeyHash> = items.iter().map(|item| item.key).collect();
@@ -370,8 +373,10 @@ impl<'a> Sending<'a> {
         let mut end =
             ChunkEnd { counts, delivered, absent, ended: delivery.watch.ended(), took: began.elapsed() };
         block_in_place(|| drop(journal));
-        if let Err(error) = session.finish().await
-            && matches!(end.ended, Ended::Done)
+        let is_done = matches!(end.ended, Ended::Done);
+        // A chunk is not all that there is to send, and which is the last one only the end of the backfill tells.
+        if let Err(error) = session.finish(RunEnd::Stopped).await
+            && is_done
         {
             end.ended = Ended::Stopped(Error::destination(&error));
         }

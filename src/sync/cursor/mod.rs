@@ -113,6 +113,18 @@ impl Pass {
     /// # Errors
     /// Where `lag` cannot be taken from the column's values.
     pub fn query(&self, sync: &Sync, schema: &Schema, dialect: Dialect) -> Result<Query> {
+        let query = self.part(sync, schema, dialect)?;
+        Ok(match (query, &sync.priority) {
+            // The highest first, and what has none last, however the warehouse sorts nulls.
+            (Query::Sql(sql), Some(priority)) => Query::Sql(format!(
+                "select * from (\n{sql}\n) as outflow_ranked\norder by case when ({priority}) is null then 1 else 0 end, \
+                ({priority}) desc"
+            )),
+            (query, _) => query,
+        })
+    }
+
+    fn part(&self, sync: &Sync, schema: &Schema, dialect: Dialect) -> Result<Query> {
         let whole = &sync.source.query;
         let (Pass::Since(mark), Some(cursor), Query::Sql(sql)) = (self, &sync.source.cursor, whole) else {
             return Ok(whole.clone());

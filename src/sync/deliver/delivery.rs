@@ -27,6 +27,7 @@ use crate::project::Bound;
 use crate::sync::Cancel;
 use crate::sync::event::{Counts, Event, Observer};
 use crate::sync::plan::is_absent;
+use crate::sync::timing::{Closing, Deadline};
 
 /// What a delivery works with.
 pub struct Delivery<'a> {
@@ -41,6 +42,10 @@ pub struct Delivery<'a> {
     pub shape: Shape,
     pub observer: &'a dyn Observer,
     pub cancel: &'a Cancel,
+    /// When the sync's window closes: no further batch starts then.
+    pub closes: Option<Closing>,
+    /// What the run is given a time for.
+    pub deadline: Option<Deadline<'a>>,
 }
 
 /// How changes are cut into batches and how fast they leave.
@@ -67,6 +72,8 @@ impl Shape {
 /// Rows that are made ready ahead of their place, about.
 const AHEAD: usize = 10_000;
 
+const NEVER: Duration = Duration::from_secs(86_400 * 365);
+
 /// Time that all batches in flight get to settle after an interrupt.
 const SETTLE: Duration = Duration::from_secs(30);
 
@@ -84,8 +91,10 @@ impl Delivery<'_> {
         let (mut open, mut stopping) = (true, false);
         let before = progress.counts;
         let mut settled_by = pin!(tokio::time::sleep(SETTLE));
+        let closes = self.closes.as_ref().map_or_else(|| Instant::now() + NEVER, |closing| closing.at);
+        let (mut closing, mut is_closed) = (pin!(tokio::time::sleep_until(closes)), closes <= Instant::now());
         loop {
-            let more = open && !stopping && !self.watch.has_ended();
+            let more = open && !stopping && !is_closed && !self.watch.has_ended();
             if flying.is_empty() && !more {
                 break;
             }
@@ -96,8 +105,15 @@ impl Delivery<'_> {
                     let end: BatchEnd = end;
                     in_air -= end.counts.sent + end.counts.pending;
                     progress.take(end, awaited);
+                    if let Some(deadline) = &self.deadline {
+                        deadline.hear(progress.settled, self.observer);
+                    }
                     let event = Event::Settled { sync: self.sync.to_owned(), changes: progress.settled };
                     self.observer.observe(&event);
+                }
+                () = closing.as_mut(), if !is_closed => {
+                    is_closed = true;
+                    self.gate.close();
                 }
                 filled = queue.fill(), if more && flying.len() < self.shape.ready() => match filled {
                     Ok(()) => match queue.take() {
@@ -122,6 +138,13 @@ impl Delivery<'_> {
         if stopping && (queue.has_more() || has_lost || in_air > 0) {
             self.watch.end(Ended::Interrupted);
         }
+        let is_left = queue.has_more() || progress.counts.pending > before.pending;
+        if let Some(closing) = self.closes.as_ref().filter(|_| is_closed && is_left) {
+            let error = closing.error.clone();
+            // What left before is not held.
+            let has_sent = progress.counts.sent > 0;
+            self.watch.end(if has_sent { Ended::Broken(error) } else { Ended::Stopped(error) });
+        }
         // What is still in the air is cut off; its keys stay dirty.
         let cut_off = Counts { sent: in_air, deferred: in_air, unknown: in_air, ..Counts::default() };
         progress.counts.add(&cut_off);
@@ -144,7 +167,9 @@ impl Delivery<'_> {
         let id = self.journal.begin(intent).await?;
         point("deliver.wait");
         let place = self.gate.enter().await;
-        if place.is_none() || self.watch.has_ended() {
+        // A batch may have waited for its place until the window closed, without anybody looking at a clock.
+        let is_closed = self.closes.as_ref().is_some_and(|closing| closing.at <= Instant::now());
+        if place.is_none() || is_closed || self.watch.has_ended() {
             return Ok((id, Answer::NotSent));
         }
         block_in_place(|| self.lease.check())?;

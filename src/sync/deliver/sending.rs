@@ -1,8 +1,10 @@
 //! What a run sends: the plan, phase by phase.
 
 use std::mem::take;
+use std::sync::atomic::AtomicBool;
 
-use outflow_connectors::contract::Session;
+use jiff::Timestamp;
+use outflow_connectors::contract::{RunEnd, Session};
 use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 
@@ -20,12 +22,13 @@ use crate::project::{Bound, Mode};
 use crate::sync::bookkeeping;
 use crate::sync::context::Context;
 use crate::sync::diff::Delta;
-use crate::sync::event::{Event, SyncReport};
+use crate::sync::event::{Counts, Event, Forecast, SyncReport};
 use crate::sync::finish;
 use crate::sync::known::Memory;
 use crate::sync::plan::{Item, Items, Phase, Plan};
 use crate::sync::run::Work;
 use crate::sync::state::OpenRun;
+use crate::sync::timing::{Closing, Deadline};
 
 /// What a delivery needs beside the work.
 pub struct Job<'a> {
@@ -34,6 +37,8 @@ pub struct Job<'a> {
     pub memory: &'a Memory<'a>,
     pub open: &'a OpenRun,
     pub session: &'a dyn Session,
+    /// What it takes, where the run is given a time.
+    pub forecast: Option<Forecast>,
 }
 
 /// What a run has sent so far, while it read the source or after.
@@ -91,6 +96,27 @@ impl Work<'_> {
             shape,
             observer,
             cancel,
+            closes: self.closes(),
+            deadline: None,
+        })
+    }
+
+    /// When the sync's window closes, unless the run may send at any time.
+    pub(in crate::sync) fn closes(&self) -> Option<Closing> {
+        let is_bound = !self.context.options.allow.any_time;
+        Closing::of(self.context.sync, Timestamp::now()).filter(|_| is_bound)
+    }
+
+    fn deadline(&self, forecast: Option<Forecast>, changes: u64) -> Option<Deadline<'_>> {
+        let (sync, forecast) = (self.context.sync, forecast?);
+        Some(Deadline {
+            sync: &sync.name,
+            within: sync.deliver_within?,
+            begun: self.clock,
+            sending: std::time::Instant::now(),
+            changes,
+            binds: forecast.binds,
+            said: AtomicBool::new(false),
         })
     }
 
@@ -102,11 +128,13 @@ impl Work<'_> {
             Items::Listed(_) | Items::Removals => return Ok(None),
         };
         let Some(bulk) = self.bulk(phase.len) else { return Ok(None) };
+        // What is sent first is not for the sake of the ledger's pages to say.
+        let in_rank = self.context.sync.priority.is_some();
         let fields = &delta.mapper.spec.fields;
         let is_together = |name: &str| bulk.together.as_deref() == Some(name);
         match fields.iter().position(|field| is_together(&field.name)) {
             Some(at) => Order::by_field(delta, at, (narrow, phase.len)).map(Some),
-            None if keeping.keeps_nothing(&delta.mapper) => Ok(None),
+            None if in_rank || keeping.keeps_nothing(&delta.mapper) => Ok(None),
             None => Order::by_key(delta, (narrow, phase.len)).map(Some),
         }
     }
@@ -117,7 +145,7 @@ impl Work<'_> {
         begun: &mut Begun,
         report: &mut SyncReport,
     ) -> Result<()> {
-        let Job { delta, plan, memory, open, session } = job;
+        let Job { delta, plan, memory, open, session, forecast } = job;
         let ledger = self.ledger()?;
         let keeping = self.keeping(open);
         block_in_place(|| {
@@ -135,6 +163,7 @@ impl Work<'_> {
         let rules = self.rules();
         let journal = Journal::open(ledger)?;
         let mut delivery = self.delivery((open, session), &journal, (&keeping, &begun.watch))?;
+        delivery.deadline = self.deadline(forecast, changes);
         let feed = Feed { delta, farewells: &plan.farewells, memory, rules: &rules };
         let progress = &mut begun.progress;
         for phase in &plan.phases {
@@ -154,9 +183,12 @@ impl Work<'_> {
         }
         report.counts.add(&take(&mut progress.counts));
         let (ended, absent) = (delivery.watch.ended(), progress.absent);
+        let deadline = delivery.deadline.as_ref().filter(|_| matches!(ended, Ended::Done));
+        report.notes.extend(deadline.and_then(Deadline::said));
         block_in_place(|| drop(journal));
         point("run.delivered");
-        let ended = match (ended, session.finish().await) {
+        let is_done = matches!(ended, Ended::Done) && report.counts.pending == plan.waiting;
+        let ended = match (ended, session.finish(run_end(is_done, &report.counts)).await) {
             (Ended::Done, Err(error)) => Ended::Stopped(Error::destination(&error)),
             (ended, _) => ended,
         };
@@ -176,5 +208,13 @@ impl Work<'_> {
         });
         report.notes.extend(note?);
         finish::conclude(report, ended, absent, plan.waiting)
+    }
+}
+
+/// What a session is told of a delivery that went through its whole queue, or did not.
+fn run_end(is_done: bool, counts: &Counts) -> RunEnd {
+    match is_done && counts.deferred == 0 {
+        true => RunEnd::Complete,
+        false => RunEnd::Stopped,
     }
 }

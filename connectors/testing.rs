@@ -1,4 +1,4 @@
-//! What the tests of SQL sources share: a sink that keeps the rows, and the servers that they read from.
+//! What the tests of sources share: a sink that keeps the rows, and the servers that they read from.
 
 use async_trait::async_trait;
 

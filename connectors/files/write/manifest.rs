@@ -1,0 +1,157 @@
+//! What a run wrote, told by a file that is written last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::layout::Layout;
+use super::name::Run;
+use super::parts::{Part, Staged};
+use super::place::Folder;
+use crate::contract::ConnectorError;
+use crate::files::locate::Compression;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::files) enum Ending {
+    /// All that it had to send was sent.
+    Complete,
+    /// It was stopped, or some of it failed.
+    Stopped,
+}
+
+/// The manifests, and done-markers, of one sync.
+#[derive(Clone, Copy)]
+pub(in crate::files) struct Manifests<'a> {
+    pub layout: &'a Layout,
+    pub run: &'a Run,
+    pub folder: &'a Folder,
+}
+
+/// What the hidden name of a batch's record ends with.
+const RECORD: &str = "-parts.json";
+
+/// A batch, kept until the manifest of its run names its parts: a run may end before that.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Record {
+    run_id: String,
+    parts: Vec<Part>,
+}
+
+/// A manifest, as far as it is read again.
+#[derive(Debug, Deserialize)]
+struct Told {
+    run: String,
+    parts: Vec<Part>,
+}
+
+impl Manifests<'_> {
+    /// Keeps what a batch of this name came to for the manifest of the run that wrote it.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(in crate::files) fn keep(
+        &self,
+        batch: &str,
+        run_id: &str,
+        staged: &Staged,
+    ) -> Result<(), ConnectorError> {
+        // One of an earlier run says nothing of what comes now.
+        if let Some(done) = &self.layout.done {
+            self.folder.remove(&[done.render(self.run, None)?])?;
+        }
+        if self.layout.manifest.is_none() || staged.parts.is_empty() {
+            return Ok(());
+        }
+        let record = Record { run_id: run_id.to_owned(), parts: staged.parts.clone() };
+        self.folder.put(&format!("{batch}{RECORD}"), &serde_json::to_vec(&record).unwrap_or_default())
+    }
+
+    /// Writes the manifest of this run, and of runs that ended before they could, without the batches of this one that are
+    /// not `published`; then the done-marker, if all was sent.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or written.
+    pub(in crate::files) fn write(
+        &self,
+        ending: Ending,
+        published: &BTreeSet<String>,
+    ) -> Result<(), ConnectorError> {
+        if let Some(name) = &self.layout.manifest {
+            let own = self.run.batches();
+            let mut records = self.folder.hidden(&Run::batches_of(&self.run.sync))?;
+            records.retain(|record| match record.strip_suffix(RECORD) {
+                Some(batch) => !batch.starts_with(&own) || published.contains(batch),
+                None => false,
+            });
+            let mut runs = BTreeMap::from([(self.run.run_id.clone(), Vec::new())]);
+            for record in &records {
+                let record: Record = self.read(record)?.unwrap_or_default();
+                runs.entry(record.run_id).or_default().extend(record.parts);
+            }
+            for (run_id, parts) in runs.into_iter().filter(|(run_id, _)| !run_id.is_empty()) {
+                let complete = run_id == self.run.run_id && ending == Ending::Complete;
+                let run = Run { run_id, ..self.run.clone() };
+                self.tell(&name.render(&run, None)?, &run, (complete, parts))?;
+            }
+            self.folder.remove(&records)?;
+        }
+        match (&self.layout.done, ending) {
+            (Some(name), Ending::Complete) => self.folder.put(&name.render(self.run, None)?, b""),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the manifest of a run, with what an earlier one of it said.
+    fn tell(
+        &self,
+        name: &str,
+        run: &Run,
+        (complete, mut parts): (bool, Vec<Part>),
+    ) -> Result<(), ConnectorError> {
+        let earlier: Option<Told> = if self.folder.has(name) { self.read(name)? } else { None };
+        if let Some(earlier) = earlier.filter(|earlier| earlier.run == run.run_id) {
+            parts.extend(earlier.parts);
+        }
+        parts.sort_by(|a, b| a.name.cmp(&b.name));
+        parts.dedup_by(|a, b| a.name == b.name);
+        self.folder.put(name, &self.manifest(run, complete, &parts))
+    }
+
+    /// A file that was written here; `None` where it is another's.
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ConnectorError> {
+        Ok(serde_json::from_slice(&self.folder.get(name)?).ok())
+    }
+
+    fn manifest(&self, run: &Run, complete: bool, parts: &[Part]) -> Vec<u8> {
+        let sum = |of: fn(&Part) -> u64| parts.iter().map(of).sum::<u64>();
+        let part = |part: &Part| {
+            let mut shown =
+                json!({"name": part.name, "rows": part.rows, "bytes": part.bytes, "sha256": part.sha256});
+            if let Some(partition) = &part.partition {
+                shown["partition"] = json!(partition);
+            }
+            shown
+        };
+        let text = json!({
+            "sync": run.sync,
+            "object": run.object,
+            "run": run.run_id,
+            "complete": complete,
+            "rows": sum(|part| part.rows),
+            "bytes": sum(|part| part.bytes),
+            "compression": match self.layout.compression {
+                Compression::None => "none",
+                Compression::Gzip => "gzip",
+                Compression::Zstd => "zstd",
+            },
+            "encoding": self.layout.encoding.name(),
+            "parts": parts.iter().map(part).collect::<Vec<_>>(),
+        });
+        let mut text = serde_json::to_vec_pretty(&text).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+}

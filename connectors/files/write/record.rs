@@ -1,0 +1,217 @@
+//! Changes as lines of CSV or JSON.
+
+use std::io::Write;
+
+use super::charset;
+use super::layout::{Format, Layout, Quoting};
+use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, write_text};
+use crate::delimited::{is_special, push_cell, push_quoted};
+use crate::files::errors;
+
+/// Writes the lines of one batch.
+pub(super) struct Lines<'a> {
+    layout: &'a Layout,
+    columns: Vec<Column<'a>>,
+    line: Vec<u8>,
+    cell: Vec<u8>,
+}
+
+struct Column<'a> {
+    name: &'a str,
+    /// Where the field stood in the change before.
+    seen: usize,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(layout: &'a Layout, columns: &'a [String]) -> Self {
+        let columns = columns.iter().map(|name| Column { name, seen: 0 }).collect();
+        Lines { layout, columns, line: Vec::new(), cell: Vec::new() }
+    }
+
+    /// What every part begins with.
+    ///
+    /// # Errors
+    /// Where a column's name has a character that the encoding does not have.
+    pub(super) fn header(&mut self) -> Result<Vec<u8>, Outcome> {
+        let mut out = Vec::new();
+        if self.layout.byte_order_mark {
+            out.extend_from_slice(b"\xef\xbb\xbf");
+        }
+        if self.layout.format == Format::Csv && self.layout.header {
+            self.line.clear();
+            for (at, column) in self.columns.iter().enumerate() {
+                if at > 0 {
+                    self.line.push(self.layout.delimiter);
+                }
+                cell(column.name.as_bytes(), self.layout, &mut self.line)
+                    .map_err(|why| refused(why, column.name))?;
+            }
+            self.end(&mut out, |_| None)?;
+        }
+        Ok(out)
+    }
+
+    /// Replaces what a buffer holds by the line of a change. A removal has the fields of its destination key only.
+    ///
+    /// # Errors
+    /// The change's refusal where the file cannot say it.
+    pub(super) fn record(&mut self, change: ChangeRef<'_>, out: &mut Vec<u8>) -> Result<(), Outcome> {
+        out.clear();
+        self.line.clear();
+        match self.layout.format {
+            Format::Csv => self.cells(change)?,
+            Format::JsonLines => json(change, self.layout.operation.as_deref(), &mut self.line),
+        }
+        let culprit = |character: char| {
+            let mut text = Vec::new();
+            let fields = change.destination_key.iter().chain(change.fields);
+            let has = |field: &&FieldRef<'_>| {
+                text.clear();
+                plain(&field.value, &mut text);
+                String::from_utf8_lossy(&text).contains(character)
+            };
+            let mut has = has;
+            fields.into_iter().find(|field| has(field)).map(|field| field.name.to_owned())
+        };
+        self.end(out, culprit)
+    }
+
+    fn cells(&mut self, change: ChangeRef<'_>) -> Result<(), Outcome> {
+        let layout = self.layout;
+        for (at, column) in self.columns.iter_mut().enumerate() {
+            if at > 0 {
+                self.line.push(layout.delimiter);
+            }
+            if at == 0 && layout.operation.is_some() {
+                let _ = write!(self.line, "{}", change.verb); // writing to memory cannot fail
+                continue;
+            }
+            match column.of(change) {
+                None | Some(FieldRef { value: ValueRef::Null, .. }) => {
+                    self.line.extend_from_slice(layout.null_text.as_bytes());
+                }
+                Some(FieldRef { value: ValueRef::Text(text), .. }) => {
+                    cell(text.as_bytes(), layout, &mut self.line).map_err(|why| refused(why, column.name))?;
+                }
+                Some(FieldRef { value, .. }) => {
+                    self.cell.clear();
+                    plain(value, &mut self.cell);
+                    cell(&self.cell, layout, &mut self.line).map_err(|why| refused(why, column.name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the line, and appends it in the file's encoding.
+    fn end(
+        &mut self,
+        out: &mut Vec<u8>,
+        culprit: impl FnOnce(char) -> Option<String>,
+    ) -> Result<(), Outcome> {
+        self.line.extend_from_slice(self.layout.line_end.as_bytes());
+        let encoding = self.layout.encoding;
+        if encoding == encoding_rs::UTF_8 {
+            out.extend_from_slice(&self.line);
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&self.line); // it was put together from texts
+        charset::push(&text, encoding, out).map_err(|character| Outcome::Rejected {
+            code: errors::ENCODING.to_owned(),
+            field: culprit(character),
+            message: format!(
+                "the character `{character}` (U+{:04X}) cannot be written in {}",
+                u32::from(character),
+                encoding.name()
+            ),
+        })
+    }
+}
+
+impl Column<'_> {
+    /// The change's field for this column; the match key's own value stands in for one that the change does not have.
+    fn of<'c>(&mut self, change: ChangeRef<'c>) -> Option<&'c FieldRef<'c>> {
+        if let Some(field) = change.fields.get(self.seen).filter(|field| field.name == self.name) {
+            return Some(field);
+        }
+        match change.fields.iter().position(|field| field.name == self.name) {
+            Some(at) => {
+                self.seen = at;
+                change.fields.get(at)
+            }
+            None => change.destination_key.iter().find(|field| field.name == self.name),
+        }
+    }
+}
+
+/// Why a text cannot be a cell.
+enum Problem {
+    Null,
+    Unquoted,
+}
+
+fn cell(text: &[u8], layout: &Layout, out: &mut Vec<u8>) -> Result<(), Problem> {
+    let is_null = text == layout.null_text.as_bytes();
+    if is_null && !text.is_empty() {
+        return Err(Problem::Null);
+    }
+    match layout.quoting {
+        Quoting::All => push_quoted(text, out),
+        // So that an empty text is not taken for a null.
+        Quoting::Needed if is_null => push_quoted(text, out),
+        Quoting::Needed => push_cell(text, layout.delimiter, out),
+        Quoting::Never if is_null => return Err(Problem::Null),
+        Quoting::Never if text.iter().any(|byte| is_special(*byte, layout.delimiter)) => {
+            return Err(Problem::Unquoted);
+        }
+        Quoting::Never => out.extend_from_slice(text),
+    }
+    Ok(())
+}
+
+fn refused(problem: Problem, field: &str) -> Outcome {
+    let (code, message) = match problem {
+        Problem::Null => {
+            (errors::NULL_TEXT, "the text is the one that means null in this file (`null_text`)")
+        }
+        Problem::Unquoted => (
+            errors::UNQUOTED,
+            "the text holds a delimiter, a quote or the end of a line, and `quoting` is `never`",
+        ),
+    };
+    Outcome::Rejected { code: code.to_owned(), field: Some(field.to_owned()), message: message.to_owned() }
+}
+
+/// Appends a value as the text of a cell: texts as they are, lists and JSON as JSON.
+pub(super) fn plain(value: &ValueRef<'_>, out: &mut Vec<u8>) {
+    let _ = match value {
+        ValueRef::Null => Ok(()),
+        ValueRef::Text(text) => out.write_all(text.as_bytes()),
+        ValueRef::Date(date) => write!(out, "{date}"),
+        ValueRef::DateTime(time) => write!(out, "{time}"),
+        ValueRef::Boolean(_) | ValueRef::Number(_) | ValueRef::Json(_) | ValueRef::List(_) => {
+            value.write_json(out);
+            Ok(())
+        }
+    }; // writing to memory cannot fail
+}
+
+/// Appends an object: what it means, where that is told, then the fields.
+fn json(change: ChangeRef<'_>, operation: Option<&str>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    let start = out.len();
+    if let Some(name) = operation {
+        write_text(name, out);
+        let _ = write!(out, ":\"{}\"", change.verb); // writing to memory cannot fail
+    }
+    let is_field = |part: &&FieldRef<'_>| !change.fields.iter().any(|field| field.name == part.name);
+    for FieldRef { name, value } in change.destination_key.iter().filter(is_field).chain(change.fields) {
+        if out.len() > start {
+            out.push(b',');
+        }
+        write_text(name, out);
+        out.push(b':');
+        value.write_json(out);
+    }
+    out.push(b'}');
+}

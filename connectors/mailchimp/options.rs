@@ -1,0 +1,253 @@
+//! What a mapping's `destination` block asks of Mailchimp.
+
+use serde_json::{Value as Json, json};
+
+use super::fields::{EMAIL, STATUS, TAGS};
+use crate::contract::{ConnectorError, Kind, Target};
+
+/// The only object.
+pub(super) const MEMBERS: &str = "members";
+
+pub(super) const NAMES: &[&str] = &[
+    "api",
+    "create_missing_properties",
+    "hard_delete",
+    "list",
+    "restore_archived",
+    "resubscribe",
+    "skip_merge_validation",
+    "status_if_new",
+    "sync_tags",
+    "tag",
+];
+
+/// What a member of a list can be made with.
+const NEW: [&str; 4] = ["subscribed", "pending", "transactional", "unsubscribed"];
+
+/// How members are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Api {
+    /// By batches of operations where there are many, else by calls on members.
+    Auto,
+    Members,
+    Batches,
+}
+
+/// The options, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Options {
+    /// The list's id; none only where a target has no match key, as when its fields are listed.
+    pub(super) list: Option<String>,
+    /// Where the sync keeps who has a tag, and nothing else.
+    pub(super) tag: Option<String>,
+    pub(super) api: Api,
+    pub(super) status_if_new: String,
+    /// A mapped status is also set for members that are there.
+    pub(super) resubscribe: bool,
+    /// An archived member is brought back by an upsert.
+    pub(super) restore_archived: bool,
+    pub(super) skip_merge_validation: bool,
+    /// Tags that a row does not name are taken off.
+    pub(super) sync_tags: bool,
+    /// What is removed is gone for good.
+    pub(super) hard_delete: bool,
+}
+
+impl Options {
+    /// # Errors
+    /// [`Kind::Config`] for what Mailchimp does not have, or what contradicts itself.
+    pub(super) fn read(target: &Target) -> Result<Self, ConnectorError> {
+        if target.object != MEMBERS {
+            let message = format!("Mailchimp has no object `{}`", target.object);
+            return Err(wrong(message, "use `object: members`"));
+        }
+        let is_asked_only = target.match_on.is_empty() && target.fields.is_empty();
+        if !is_asked_only && target.match_on != [EMAIL] {
+            let message = "a member of Mailchimp is matched on `email_address` alone".to_owned();
+            return Err(wrong(message, "use `match_on: {email_address: COLUMN}`"));
+        }
+        let list = list(target.options.get("list"))?;
+        if list.is_none() && !is_asked_only {
+            return Err(wrong("`destination.list` is missing".to_owned(), LIST));
+        }
+        let options = Options {
+            list,
+            tag: tag(target.options.get("tag"))?,
+            api: api(target.options.get("api"))?,
+            status_if_new: status(target.options.get("status_if_new"))?,
+            resubscribe: flag(target, "resubscribe")?,
+            restore_archived: flag(target, "restore_archived")?,
+            skip_merge_validation: flag(target, "skip_merge_validation")?,
+            sync_tags: flag(target, "sync_tags")?,
+            hard_delete: flag(target, "hard_delete")?,
+        };
+        options.agree(target)?;
+        Ok(options)
+    }
+
+    /// Whether a mapping can go by batches of operations: the tags of a member are a call of their own, which must
+    /// follow the member's.
+    pub(super) fn can_batch(&self, target: &Target) -> bool {
+        self.api != Api::Members && self.tag.is_none() && !has(target, TAGS)
+    }
+
+    fn agree(&self, target: &Target) -> Result<(), ConnectorError> {
+        if self.api == Api::Batches && !self.can_batch(target) {
+            let message = "`destination.api: batches` cannot be used with tags".to_owned();
+            return Err(wrong(
+                message,
+                "take out `api`: tags are put on members that are there by a call of their own",
+            ));
+        }
+        if self.sync_tags && !has(target, TAGS) {
+            let message = "`destination.sync_tags` needs a field `tags` to keep to".to_owned();
+            return Err(wrong(message, "map `tags`, or take `sync_tags` out"));
+        }
+        if self.resubscribe && !has(target, STATUS) {
+            let message =
+                "`destination.resubscribe` needs a field `status` that says who is to be what".to_owned();
+            return Err(wrong(message, "map `status`, or take `resubscribe` out"));
+        }
+        Ok(())
+    }
+}
+
+fn has(target: &Target, field: &str) -> bool {
+    target.fields.iter().any(|name| name == field)
+}
+
+const LIST: &str = "name it by its id, as in `list: a36b032126`; Mailchimp shows it in the audience's settings as \
+                    \"Audience ID\"";
+
+/// An id of a list, which is all hexadecimal; one of digits alone YAML reads as a number.
+fn list(value: Option<&Json>) -> Result<Option<String>, ConnectorError> {
+    let id = match value {
+        None => return Ok(None),
+        Some(Json::String(text)) => text.trim().to_owned(),
+        Some(Json::Number(number)) => number.to_string(),
+        Some(_) => String::new(),
+    };
+    match !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric()) {
+        true => Ok(Some(id)),
+        false => Err(wrong("`destination.list` is no id of a list".to_owned(), LIST)),
+    }
+}
+
+fn tag(value: Option<&Json>) -> Result<Option<String>, ConnectorError> {
+    match value {
+        None => Ok(None),
+        Some(Json::String(text)) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),
+        Some(_) => Err(wrong("`destination.tag` must be a tag's name".to_owned(), "write it as `tag: VIP`")),
+    }
+}
+
+fn api(value: Option<&Json>) -> Result<Api, ConnectorError> {
+    match value.map(|api| api.as_str().unwrap_or_default()) {
+        None | Some("auto") => Ok(Api::Auto),
+        Some("members") => Ok(Api::Members),
+        Some("batches") => Ok(Api::Batches),
+        Some(_) => {
+            Err(wrong("`destination.api` is not known".to_owned(), "use `auto`, `members` or `batches`"))
+        }
+    }
+}
+
+fn status(value: Option<&Json>) -> Result<String, ConnectorError> {
+    let status = value.map_or(Some(NEW[0]), Json::as_str).unwrap_or_default();
+    match NEW.contains(&status) {
+        true => Ok(status.to_owned()),
+        false => Err(wrong(
+            "`destination.status_if_new` is not known".to_owned(),
+            "use `subscribed`, `pending`, `transactional` or `unsubscribed`",
+        )),
+    }
+}
+
+fn flag(target: &Target, name: &str) -> Result<bool, ConnectorError> {
+    match target.options.get(name) {
+        None => Ok(false),
+        Some(Json::Bool(set)) => Ok(*set),
+        Some(_) => {
+            let message = format!("`destination.{name}` must be `true` or `false`");
+            Err(wrong(message, "leave it out for `false`"))
+        }
+    }
+}
+
+fn wrong(message: String, hint: &str) -> ConnectorError {
+    ConnectorError::new(Kind::Config, message).hint(hint)
+}
+
+/// JSON Schema of each option.
+pub(super) fn schema(option: &str) -> Json {
+    match option {
+        "api" => json!({"enum": ["auto", "members", "batches"]}),
+        "list" => json!({"type": ["string", "integer"]}),
+        "status_if_new" => json!({"enum": NEW}),
+        "tag" => json!({"type": "string"}),
+        _ => json!({"type": "boolean"}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(match_on: &[&str], fields: &[&str], options: Json) -> Result<Options, ConnectorError> {
+        let texts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Options::read(&Target {
+            object: "members".to_owned(),
+            match_on: texts(match_on),
+            fields: texts(fields),
+            options: options.as_object().unwrap().clone(),
+            ..Target::default()
+        })
+    }
+
+    #[test]
+    fn nothing_is_overwritten_unless_it_is_asked_for() {
+        let options = read(&[EMAIL], &[EMAIL, "FNAME"], json!({"list": "a36b032126"})).unwrap();
+        assert_eq!((options.list.as_deref(), options.api), (Some("a36b032126"), Api::Auto));
+        assert_eq!(options.status_if_new, "subscribed");
+        let flags = [
+            options.resubscribe,
+            options.restore_archived,
+            options.skip_merge_validation,
+            options.sync_tags,
+            options.hard_delete,
+        ];
+        assert_eq!(flags, [false; 5]);
+        assert_eq!(
+            read(&[EMAIL], &[EMAIL], json!({"list": 1234567890})).unwrap().list.unwrap(),
+            "1234567890"
+        );
+        assert!(read(&[], &[], json!({})).unwrap().list.is_none(), "fields can be listed without a list");
+    }
+
+    #[test]
+    fn what_mailchimp_does_not_have_is_named() {
+        for (match_on, fields, options, word) in [
+            (&["FNAME"][..], &[EMAIL][..], json!({"list": "a1"}), "`email_address` alone"),
+            (&[EMAIL, "FNAME"], &[EMAIL], json!({"list": "a1"}), "`email_address` alone"),
+            (&[EMAIL], &[EMAIL], json!({}), "`destination.list` is missing"),
+            (&[EMAIL], &[EMAIL], json!({"list": "a/1"}), "no id of a list"),
+            (&[EMAIL], &[EMAIL], json!({"list": ["a1"]}), "no id of a list"),
+            (&[EMAIL], &[EMAIL], json!({"list": "a1", "tag": " "}), "`destination.tag`"),
+            (&[EMAIL], &[EMAIL], json!({"list": "a1", "api": "bulk"}), "`destination.api`"),
+            (
+                &[EMAIL],
+                &[EMAIL],
+                json!({"list": "a1", "status_if_new": "cleaned"}),
+                "`destination.status_if_new`",
+            ),
+            (&[EMAIL], &[EMAIL], json!({"list": "a1", "hard_delete": "yes"}), "`destination.hard_delete`"),
+            (&[EMAIL], &[EMAIL, "tags"], json!({"list": "a1", "api": "batches"}), "cannot be used with tags"),
+            (&[EMAIL], &[EMAIL], json!({"list": "a1", "sync_tags": true}), "`destination.sync_tags`"),
+            (&[EMAIL], &[EMAIL], json!({"list": "a1", "resubscribe": true}), "`destination.resubscribe`"),
+        ] {
+            let error = read(match_on, fields, options.clone()).unwrap_err();
+            assert_eq!(error.kind, Kind::Config);
+            assert!(error.message.contains(word) && error.hint.is_some(), "{options}: {error}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What a mapping's `destination` block asks of SendGrid.
+
+use serde_json::{Value as Json, json};
+
+use super::fields::ALTERNATE_EMAILS;
+use crate::contract::{ConnectorError, Kind, Target};
+
+/// The only object.
+pub(super) const CONTACTS: &str = "contacts";
+
+/// What a contact is found by; each is one of its identifiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    Email,
+    PhoneNumberId,
+    ExternalId,
+    AnonymousId,
+}
+
+impl Key {
+    pub(super) const ALL: [Key; 4] = [Key::Email, Key::PhoneNumberId, Key::ExternalId, Key::AnonymousId];
+
+    /// The field of a mapping and of a body, and the `identifier_type` of a search.
+    pub(super) fn field(self) -> &'static str {
+        match self {
+            Key::Email => "email",
+            Key::PhoneNumberId => "phone_number_id",
+            Key::ExternalId => "external_id",
+            Key::AnonymousId => "anonymous_id",
+        }
+    }
+}
+
+/// How contacts are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Api {
+    /// Very many upserts at once by an import, others by calls.
+    Auto,
+    Contacts,
+    Import,
+}
+
+/// The options, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Options {
+    pub(super) key: Key,
+    /// Where the sync keeps the members of a list, and nothing else.
+    pub(super) list: Option<String>,
+    /// Each contact that is sent is put on these.
+    pub(super) lists: Vec<String>,
+    pub(super) api: Api,
+    /// A file can say what the mapping sends.
+    pub(super) importable: bool,
+}
+
+impl Options {
+    /// # Errors
+    /// [`Kind::Config`] for what SendGrid does not have, or what contradicts itself.
+    pub(super) fn read(target: &Target) -> Result<Self, ConnectorError> {
+        if target.object != CONTACTS {
+            return Err(wrong(
+                format!("SendGrid has no object `{}`", target.object),
+                "use `object: contacts`",
+            ));
+        }
+        let key = key(&target.match_on)?;
+        let list = target.options.get("list").map(|value| id("list", value)).transpose()?;
+        let mut lists = match target.options.get("lists") {
+            None => Vec::new(),
+            Some(Json::Array(ids)) => ids.iter().map(|value| id("lists", value)).collect::<Result<_, _>>()?,
+            Some(_) => return Err(wrong("`destination.lists` must be a list".to_owned(), LISTS)),
+        };
+        lists.sort_unstable();
+        lists.dedup();
+        let api = match target.options.get("api").map(|api| api.as_str().unwrap_or_default()) {
+            None | Some("auto") => Api::Auto,
+            Some("contacts") => Api::Contacts,
+            Some("import") => Api::Import,
+            Some(_) => {
+                let message = "`destination.api` is not known".to_owned();
+                return Err(wrong(message, "use `auto`, `contacts` or `import`"));
+            }
+        };
+        if list.is_some() && !lists.is_empty() {
+            let message = "`destination.list` and `destination.lists` exclude each other".to_owned();
+            return Err(wrong(message, "`list` with `mode: audience`, `lists` for contacts that are sent"));
+        }
+        let several = target.fields.iter().any(|field| field == ALTERNATE_EMAILS);
+        if several && api == Api::Import {
+            let message =
+                format!("`destination.api: import` cannot be used: a file has no `{ALTERNATE_EMAILS}`");
+            return Err(wrong(message, "use `api: auto` or `api: contacts`, or take the field out"));
+        }
+        Ok(Options { key, list, lists, api, importable: !several && api != Api::Contacts })
+    }
+}
+
+fn key(match_on: &[String]) -> Result<Key, ConnectorError> {
+    if let [one] = match_on
+        && let Some(key) = Key::ALL.into_iter().find(|key| key.field() == one)
+    {
+        return Ok(key);
+    }
+    let given: Vec<String> = match_on.iter().map(|name| format!("`{name}`")).collect();
+    let given = if given.is_empty() { "nothing".to_owned() } else { given.join(" and ") };
+    let message = format!("a contact of SendGrid cannot be matched on {given}");
+    Err(wrong(
+        message,
+        "match on one identifier: `match_on: {email: COLUMN}`, or `external_id`, `phone_number_id`, `anonymous_id`",
+    ))
+}
+
+const LISTS: &str = "lists are named by their ids, as in `lists: [ca7a3796-e8a8-4029-9ccb-df8937940562]`; the address of a \
+                     list's page in SendGrid ends with it";
+
+/// A list's id: 32 hexadecimal digits with hyphens between them.
+fn id(option: &str, value: &Json) -> Result<String, ConnectorError> {
+    let text = value.as_str().unwrap_or_default().trim().to_ascii_lowercase();
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let is_hex = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    match lengths[..] == [8, 4, 4, 4, 12] && is_hex {
+        true => Ok(text),
+        false => {
+            let message = format!("`destination.{option}` names a list as `{value}`, which is no list's id");
+            Err(wrong(message, LISTS))
+        }
+    }
+}
+
+fn wrong(message: String, hint: &str) -> ConnectorError {
+    ConnectorError::new(Kind::Config, message).hint(hint)
+}
+
+/// JSON Schema of each option.
+pub(super) fn schema(option: &str) -> Json {
+    match option {
+        "api" => json!({"enum": ["auto", "contacts", "import"]}),
+        "create_missing_properties" => json!({"type": "boolean"}),
+        "list" => json!({"type": "string"}),
+        "lists" => json!({"type": "array", "items": {"type": "string"}}),
+        _ => json!({}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "ca7a3796-e8a8-4029-9ccb-df8937940562";
+
+    fn read(
+        object: &str,
+        match_on: &[&str],
+        fields: &[&str],
+        options: Json,
+    ) -> Result<Options, ConnectorError> {
+        let texts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Options::read(&Target {
+            object: object.to_owned(),
+            match_on: texts(match_on),
+            fields: texts(fields),
+            options: options.as_object().unwrap().clone(),
+            ..Target::default()
+        })
+    }
+
+    #[test]
+    fn every_identifier_is_a_key_and_several_addresses_are_no_cell_of_a_file() {
+        for key in Key::ALL {
+            let options =
+                read("contacts", &[key.field()], &["email"], json!({"lists": [LIST, LIST]})).unwrap();
+            assert_eq!(
+                (options.key, &options.lists[..], options.importable),
+                (key, &[LIST.to_owned()][..], true)
+            );
+        }
+        let fields = ["email", ALTERNATE_EMAILS];
+        assert!(!read("contacts", &["email"], &fields, json!({})).unwrap().importable);
+        assert!(!read("contacts", &["email"], &["email"], json!({"api": "contacts"})).unwrap().importable);
+        assert!(read("contacts", &["email"], &fields, json!({"api": "import"})).is_err());
+    }
+
+    #[test]
+    fn what_sendgrid_does_not_have_is_named() {
+        for (object, match_on, options, word) in [
+            ("lists", &["email"][..], json!({}), "`lists`"),
+            ("contacts", &["id"], json!({}), "`id`"),
+            ("contacts", &["email", "external_id"], json!({}), "`email` and `external_id`"),
+            ("contacts", &[], json!({}), "nothing"),
+            ("contacts", &["email"], json!({"list": "VIP"}), "\"VIP\""),
+            ("contacts", &["email"], json!({"list": 7}), "`7`"),
+            ("contacts", &["email"], json!({"lists": LIST}), "`destination.lists`"),
+            ("contacts", &["email"], json!({"lists": [LIST], "list": LIST}), "exclude"),
+            ("contacts", &["email"], json!({"api": "bulk"}), "`destination.api`"),
+        ] {
+            let error = read(object, match_on, &["email"], options.clone()).unwrap_err();
+            assert_eq!(error.kind, Kind::Config);
+            assert!(error.message.contains(word) && error.hint.is_some(), "{options}: {error}");
+        }
+    }
+}
