@@ -38,6 +38,12 @@ pub fn outflow_with(folder: &Path, arguments: &[&str], variables: &[(&str, &str)
         .args(arguments)
         .env_clear()
         .env("HOME", folder)
+        // A build with DuckDB finds its library there.
+        .envs(
+            std::env::var_os("LD_LIBRARY_PATH")
+                .filter(|_| cfg!(feature = "duckdb"))
+                .map(|path| ("LD_LIBRARY_PATH", path)),
+        )
         .envs(variables.iter().copied())
         .timeout(Duration::from_secs(120))
         .output()
