@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """outflow beside its rivals, on one machine and in one run, as ratios with the goals.
 
-  python3 bench/run.py [--rows 1000000 10000000] [--pairs 5] [--only diff,sqlite,first,levels,wide,delivery,startup,limits]
+  python3 bench/run.py [--rows 1000000 10000000] [--pairs 5] [--only diff,sqlite,first,levels,wide,split,delivery,startup,limits]
 
 Makes a virtual environment with the rivals (bench/requirements.txt) and the data under target/bench, builds the release
 binary with the feature `bench`, checks every count against what the data must yield, and prints medians of N runs in
@@ -21,10 +21,11 @@ import venv
 import delivery
 import diff
 import gen
+import split
 from measure import HERE, Book
 
 ROOT = HERE.parent
-PARTS = ("diff", "sqlite", "first", "levels", "wide", "delivery", "startup", "limits")
+PARTS = ("diff", "sqlite", "first", "levels", "wide", "split", "delivery", "startup", "limits")
 
 
 def rivals_ready(place):
@@ -89,6 +90,7 @@ def holds(folder, rows):
 def measure(options, book):
     scratch = options.place / "scratch"
     chapters = {"diff": diff.steady, "sqlite": diff.sqlite_source, "first": diff.first, "levels": diff.levels, "wide": diff.wide}
+    chapters["split"], options.split_peaks = split.split, {}
     for rows in options.all_rows:
         options.rows, options.data = rows, data(options, rows)
         for name, chapter in chapters.items():

@@ -6,10 +6,12 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_macros))]
 
 pub mod bigquery;
+pub mod braze;
 pub mod brevo;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod contract;
+pub mod creation;
 pub mod customerio;
 pub mod delimited;
 #[cfg(feature = "duckdb")]
@@ -21,9 +23,12 @@ pub mod hubspot;
 pub mod json_api;
 pub mod klaviyo;
 pub mod mailchimp;
+pub mod marketo;
 pub mod mysql;
 pub mod nearest;
+pub mod options;
 pub mod postgres;
+pub mod reading;
 pub mod registry;
 pub mod rehearsal;
 pub mod salesforce;

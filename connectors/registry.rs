@@ -167,6 +167,7 @@ pub const ABSENT: &[(&str, &str)] = &[
 /// The connectors of the released binary, and one more for benchmarks.
 pub const REGISTRY: Registry = Registry(&[
     crate::bigquery::CONNECTOR,
+    crate::braze::CONNECTOR,
     crate::brevo::CONNECTOR,
     crate::files::CONNECTOR,
     #[cfg(feature = "bench")]
@@ -178,6 +179,7 @@ pub const REGISTRY: Registry = Registry(&[
     crate::hubspot::CONNECTOR,
     crate::klaviyo::CONNECTOR,
     crate::mailchimp::CONNECTOR,
+    crate::marketo::CONNECTOR,
     crate::mysql::CONNECTOR,
     crate::postgres::CONNECTOR,
     crate::postgres::REDSHIFT,

@@ -130,19 +130,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::conformance::support::written as settings;
     use crate::http::CA_FILE;
-    use crate::registry::Limits;
-
-    fn settings(values: Json) -> Settings {
-        Settings {
-            connection: "mail".to_owned(),
-            values: values.as_object().unwrap().clone(),
-            base_url: None,
-            sandbox: false,
-            limits: Limits::default(),
-            environment: Default::default(),
-        }
-    }
 
     #[test]
     fn an_unknown_setting_is_named_with_those_that_there_are() {

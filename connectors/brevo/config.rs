@@ -1,14 +1,7 @@
 //! Settings of a Brevo connection.
 
-use std::path::PathBuf;
-
-use secrecy::SecretString;
-
-use crate::contract::{ConnectorError, QuotaOwner};
-use crate::http::{self, BaseUrl, CA_FILE, Credentials};
-use crate::registry::{Setting, Settings};
-
-const API: &str = "https://api.brevo.com/v3";
+use crate::http::{CA_FILE, Credentials, KeyLogin};
+use crate::registry::Setting;
 
 /// Holds the key (<https://developers.brevo.com/docs/how-it-works>).
 const HEADER: &str = "api-key";
@@ -23,73 +16,21 @@ pub(super) const SETTINGS: &[Setting] = &[
     CA_FILE,
 ];
 
-/// Where and as whom to speak; its `Debug` cannot print a secret.
-#[derive(Debug)]
-pub(super) struct Config {
-    pub(super) credentials: Credentials,
-    pub(super) base_url: BaseUrl,
-    pub(super) owner: QuotaOwner,
-    pub(super) ca_file: Option<PathBuf>,
-}
-
-impl Config {
-    /// # Errors
-    /// [`Kind::Config`](crate::contract::Kind::Config) for a missing key, an unknown setting or a bad address.
-    pub(super) fn read(settings: &Settings) -> Result<Self, ConnectorError> {
-        settings.only("brevo", SETTINGS)?;
-        let key = settings.required("api_key").map_err(|what| settings.refuse("brevo", &what, HINT))?;
-        let base_url = BaseUrl::parse(settings.base_url.as_deref().unwrap_or(API), &settings.connection)?;
-        Ok(Config {
-            owner: http::owner("brevo", &base_url, [key]),
-            credentials: Credentials::none().with_header(HEADER, SecretString::from(key)),
-            base_url,
-            ca_file: http::ca_file(settings)?,
-        })
-    }
-}
-
-const HINT: &str =
-    "set it as `api_key: \"${BREVO_API_KEY}\"` and give the variable a key of Brevo's page \"SMTP & API\"";
+pub(super) const LOGIN: KeyLogin = KeyLogin {
+    kind: "brevo",
+    settings: SETTINGS,
+    api: "https://api.brevo.com/v3",
+    hint: "set it as `api_key: \"${BREVO_API_KEY}\"` and give the variable a key of Brevo's page \"SMTP & API\"",
+    credentials: |key| Credentials::none().with_header(HEADER, key),
+};
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value as Json, json};
-
     use super::*;
-    use crate::contract::Kind;
-    use crate::registry::Limits;
-
-    fn read(values: Json) -> Result<Config, ConnectorError> {
-        Config::read(&Settings {
-            connection: "mail".to_owned(),
-            values: values.as_object().unwrap().clone(),
-            base_url: None,
-            sandbox: false,
-            limits: Limits::default(),
-            environment: Default::default(),
-        })
-    }
+    use crate::conformance::support;
 
     #[test]
-    fn reads_a_key_and_never_shows_it() {
-        let config = read(json!({"api_key": " xkeysib-secret\n"})).unwrap();
-        assert_eq!(config.base_url.as_str(), API);
-        assert!(!format!("{config:?}").contains("secret"));
-        assert!(config.owner.0.starts_with("brevo:") && !config.owner.0.contains("secret"));
-        assert_ne!(read(json!({"api_key": "xkeysib-other"})).unwrap().owner, config.owner);
-    }
-
-    #[test]
-    fn says_what_is_wrong_and_where() {
-        for (values, word) in [
-            (json!({}), "`api_key` is missing"),
-            (json!({"api_key": " "}), "`api_key` is empty"),
-            (json!({"api_key": 7}), "`api_key` must be a text"),
-            (json!({"api_key": "k", "token": "t"}), "unknown setting `token`"),
-        ] {
-            let error = read(values).unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
-            assert!(error.message.contains(word) && error.message.contains("`mail` (brevo)"), "{error}");
-        }
+    fn a_key_is_read_and_never_shown() {
+        support::logs_in_by_key(&LOGIN);
     }
 }

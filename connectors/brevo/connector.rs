@@ -6,18 +6,18 @@ use async_trait::async_trait;
 
 use super::attributes;
 use super::client::Client;
-use super::config::Config;
-use super::creation::{self, Creation};
+use super::config::LOGIN;
 use super::encode::Sent;
-use super::errors;
 use super::members::{self, ListSession};
 use super::options::{EMAIL, Options};
 use super::session::ContactSession;
+use super::{creation, errors};
 use crate::contract::{
     AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Kind, Lookup,
     Normaliser, Property, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb, folded,
 };
-use crate::http::{Patience, Policy, Setup, json};
+use crate::creation::Creation;
+use crate::http::{Patience, Policy, Terms, json};
 use crate::registry::{Limits, Settings};
 
 /// Calls on contacts in every plan; two larger ones allow 20 and 60 (<https://developers.brevo.com/docs/api-limits>).
@@ -55,19 +55,9 @@ impl Brevo {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_policy(settings: &Settings, policy: Policy) -> Result<Self, ConnectorError> {
-        let config = Config::read(settings)?;
-        let setup = Setup {
-            vendor: errors::VENDOR,
-            owner: config.owner,
-            limits: settings.limits.clone(),
-            start_rate: Some(START_RATE),
-            in_flight: IN_FLIGHT,
-            base_url: config.base_url,
-            credentials: config.credentials,
-            ca_file: config.ca_file,
-            policy,
-        };
-        let client = Client { http: settings.client("brevo", setup)? };
+        let login = LOGIN.read(settings)?;
+        let terms = Terms { vendor: errors::VENDOR, start_rate: Some(START_RATE), in_flight: IN_FLIGHT };
+        let client = Client { http: login.sender(settings, terms, policy)? };
         let patience =
             Patience { first: policy.first_pause, longest: policy.longest_pause * 2, whole: LONGEST_IMPORT };
         Ok(Brevo { client, limits: settings.limits.clone(), sandbox: settings.sandbox, patience })

@@ -3,11 +3,10 @@
 //! The call is `POST /contacts/attributes/normal/{name}` (<https://developers.brevo.com/reference/create-attribute>). Which
 //! letters a name may have beside capitals stands in no document that we know.
 
-use tokio::sync::OnceCell;
-
 use super::attributes;
 use super::client::Client;
-use crate::contract::{ConnectorError, FieldType, Kind, Property, Retry};
+use crate::contract::{ConnectorError, FieldType, Kind, Property};
+use crate::creation::not_created;
 
 /// Brevo's word for the type of a new attribute; none for values whose options or form only the account knows.
 fn word(kind: FieldType) -> Option<&'static str> {
@@ -36,59 +35,33 @@ pub(super) fn accepts(property: &Property) -> Result<(), String> {
     }
 }
 
-/// What one session creates, once.
-#[derive(Default)]
-pub(super) struct Creation {
-    missing: Vec<Property>,
-    done: OnceCell<()>,
+/// Creates what is still missing. An attribute that is there by now, made by another run or by a call whose answer was lost, is
+/// as good as ours.
+///
+/// # Errors
+/// [`Kind::Config`] for an attribute that Brevo refuses, or that is there with another type.
+pub(super) async fn create(client: &Client, missing: &[Property]) -> Result<(), ConnectorError> {
+    let mut refusal = None;
+    for property in lacking(client, missing).await? {
+        let Some(kind) = word(property.kind) else { continue };
+        match client.create_attribute(&property.name, kind).await {
+            Ok(_) => tracing::info!(name = property.name, kind = %property.kind, "attribute created"),
+            Err(error) if matches!(error.kind, Kind::Rejected | Kind::Ambiguous) => refusal = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    // An answer may be lost, or another run faster; what is there now is what counts.
+    let left = lacking(client, missing).await?;
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(not_created("Brevo", "attribute", &left, refusal).code("ATTRIBUTE_NOT_CREATED")),
+    }
 }
 
-impl Creation {
-    pub(super) fn of(missing: &[Property]) -> Self {
-        Creation { missing: missing.to_vec(), done: OnceCell::new() }
-    }
-
-    /// Creates what is still missing, the first time; all others wait for it. An attribute that is there by now, made by
-    /// another run or by a call whose answer was lost, is as good as ours.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] for an attribute that Brevo refuses, or that is there with another type.
-    pub(super) async fn ensure(&self, client: &Client) -> Result<(), ConnectorError> {
-        if self.missing.is_empty() {
-            return Ok(());
-        }
-        self.done.get_or_try_init(|| self.create(client)).await.copied()
-    }
-
-    async fn create(&self, client: &Client) -> Result<(), ConnectorError> {
-        let mut refusal = None;
-        for property in self.lacking(client).await? {
-            let Some(kind) = word(property.kind) else { continue };
-            match client.create_attribute(&property.name, kind).await {
-                Ok(_) => tracing::info!(name = property.name, kind = %property.kind, "attribute created"),
-                Err(error) if matches!(error.kind, Kind::Rejected | Kind::Ambiguous) => refusal = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        // An answer may be lost, or another run faster; what is there now is what counts.
-        let left = self.lacking(client).await?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<String> = left.iter().map(|property| format!("`{}`", property.name)).collect();
-        let why = refusal.map_or_else(|| "its answer does not say why".to_owned(), |error| error.message);
-        let message = format!("Brevo did not create the attribute {}: {why}", names.join(", "));
-        Err(ConnectorError::new(Kind::Config, message)
-            .code("ATTRIBUTE_NOT_CREATED")
-            .hint("create it in Brevo, or take `create_missing_properties` out; no row was sent")
-            .retry(Retry::Never))
-    }
-
-    /// Those that are not there.
-    async fn lacking(&self, client: &Client) -> Result<Vec<&Property>, ConnectorError> {
-        let catalog = attributes::catalog(&client.attributes().await?);
-        catalog.lacking(&self.missing, "attribute", "ATTRIBUTE_TYPE_MISMATCH")
-    }
+/// Those that are not there.
+async fn lacking<'a>(client: &Client, missing: &'a [Property]) -> Result<Vec<&'a Property>, ConnectorError> {
+    let catalog = attributes::catalog(&client.attributes().await?);
+    catalog.lacking(missing, "attribute", "ATTRIBUTE_TYPE_MISMATCH")
 }
 
 #[cfg(test)]

@@ -48,11 +48,7 @@ impl Session for ListSession {
             place += 1;
             Ok(())
         })?;
-        let joins = match verb.get()? {
-            Verb::Join => true,
-            Verb::Leave => false,
-            _ => return Err(ConnectorError::new(Kind::Internal, "a list takes members only")),
-        };
+        let joins = verb.joins("a list")?;
         let (by_id, by_key): (Vec<Sent>, Vec<Sent>) =
             members.into_iter().partition(|m| m.remote_id.is_some());
         let mut parts: Vec<Vec<Sent>> =

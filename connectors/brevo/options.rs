@@ -2,7 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::contract::{ConnectorError, Kind, Target};
+use crate::contract::{ConnectorError, Target};
+use crate::options::{lists, only_object, unmatched, word, wrong};
 use crate::settings::size;
 
 /// The only object.
@@ -68,39 +69,20 @@ pub(super) struct Options {
 
 impl Options {
     /// # Errors
-    /// [`Kind::Config`] for what Brevo does not have, or what contradicts itself.
+    /// [`Kind::Config`](crate::contract::Kind::Config) for what Brevo does not have, or what contradicts itself.
     pub(super) fn read(target: &Target) -> Result<Self, ConnectorError> {
-        if target.object != CONTACTS {
-            return Err(wrong(format!("Brevo has no object `{}`", target.object), "use `object: contacts`"));
-        }
+        only_object(target, "Brevo", CONTACTS)?;
         let key = match target.match_on.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [EMAIL] => Key::Email,
             [EXT_ID] => Key::ExtId,
             _ => {
-                let given: Vec<String> = target.match_on.iter().map(|name| format!("`{name}`")).collect();
-                let given = if given.is_empty() { "nothing".to_owned() } else { given.join(" and ") };
-                let message = format!("a contact of Brevo cannot be matched on {given}");
-                return Err(wrong(
-                    message,
-                    "use `match_on: {email: COLUMN}` or `match_on: {ext_id: COLUMN}`",
-                ));
+                let hint = "use `match_on: {email: COLUMN}` or `match_on: {ext_id: COLUMN}`";
+                return Err(unmatched("a contact of Brevo", &target.match_on, hint));
             }
         };
-        let list = target.options.get("list").map(|value| id("list", value)).transpose()?;
-        let lists = match target.options.get("lists") {
-            None => Vec::new(),
-            Some(Json::Array(ids)) => ids.iter().map(|value| id("lists", value)).collect::<Result<_, _>>()?,
-            Some(_) => return Err(wrong("`destination.lists` must be a list".to_owned(), LISTS)),
-        };
-        let api = match target.options.get("api").map(|api| api.as_str().unwrap_or_default()) {
-            None | Some("auto") => Api::Auto,
-            Some("import") => Api::Import,
-            Some("single") => Api::Single,
-            Some(_) => {
-                let message = "`destination.api` is not known".to_owned();
-                return Err(wrong(message, "use `auto`, `import` or `single`"));
-            }
-        };
+        let (list, lists) = lists(target, LISTS, id)?;
+        let words = [("auto", Api::Auto), ("import", Api::Import), ("single", Api::Single)];
+        let api = word(target, "api", words)?;
         let max_bytes = match target.options.get("max_bytes").map(size) {
             None => ADVISED_BYTES,
             Some(Some(bytes @ 1..=MOST_BYTES)) => bytes,
@@ -113,10 +95,6 @@ impl Options {
         if let (Api::Import, Some(why)) = (api, unfit) {
             let message = format!("`destination.api: import` cannot be used: {why}");
             return Err(wrong(message, "use `api: auto` or `api: single`, or mend the mapping"));
-        }
-        if list.is_some() && !lists.is_empty() {
-            let message = "`destination.list` and `destination.lists` exclude each other".to_owned();
-            return Err(wrong(message, "`list` with `mode: audience`, `lists` for contacts that are sent"));
         }
         Ok(Options { key, list, lists, api, max_bytes, importable: unfit.is_none() && api != Api::Single })
     }
@@ -147,10 +125,6 @@ fn id(option: &str, value: &Json) -> Result<u64, ConnectorError> {
     })
 }
 
-fn wrong(message: String, hint: &str) -> ConnectorError {
-    ConnectorError::new(Kind::Config, message).hint(hint)
-}
-
 /// JSON Schema of each option.
 pub(super) fn schema(option: &str) -> Json {
     match option {
@@ -166,6 +140,7 @@ pub(super) fn schema(option: &str) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::support;
 
     fn read(
         object: &str,
@@ -173,15 +148,7 @@ mod tests {
         fields: &[&str],
         options: Json,
     ) -> Result<Options, ConnectorError> {
-        let texts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        Options::read(&Target {
-            object: object.to_owned(),
-            match_on: texts(match_on),
-            fields: texts(fields),
-            missing: Vec::new(),
-            associations: Vec::new(),
-            options: options.as_object().unwrap().clone(),
-        })
+        Options::read(&support::target(object, match_on, fields, options))
     }
 
     #[test]
@@ -225,7 +192,7 @@ mod tests {
             ("contacts", &["email"], json!({"max_bytes": "11 MB"}), "`destination.max_bytes`"),
         ] {
             let error = read(object, match_on, &["email"], options.clone()).unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
+            assert_eq!(error.kind, crate::contract::Kind::Config);
             assert!(error.message.contains(word) && error.hint.is_some(), "{options}: {error}");
         }
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
 use super::client::Client;
-use super::creation::Creation;
+use super::creation;
 use super::encode::{Rows, list_ids};
 use super::errors;
 use super::options::{Api, Options};
@@ -14,6 +14,7 @@ use crate::contract::{
     BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Permission, Receipt,
     RemoteHandle, Session, Submitted, Verb,
 };
+use crate::creation::Creation;
 use crate::http::{Patience, json};
 
 /// Upserts of one batch from which on an import is worth its wait: so many single ones take half a minute.
@@ -49,7 +50,8 @@ impl Session for ContactSession {
         })?;
         let verb = verb.get()?;
         if verb != Verb::Delete {
-            self.creation.ensure(&self.client).await?;
+            let create = creation::create(&self.client, self.creation.missing());
+            self.creation.ensure(create).await?;
         }
         match verb {
             Verb::Upsert if self.imports(rows.len()) => self.import(&rows, handles, &mut outcomes).await?,

@@ -10,6 +10,8 @@ mod hostile;
 mod lists;
 pub mod openapi;
 #[cfg(test)]
+pub mod rig;
+#[cfg(test)]
 pub mod support;
 
 use std::sync::Arc;

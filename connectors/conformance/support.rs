@@ -1,16 +1,18 @@
 //! What the tests of connectors share: connections that give up soon, answers of fixtures, deliveries.
 
+use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::Forgetful;
 use crate::contract::{
-    Change, ConnectorError, Destination, FieldValue, Outcome, RunContext, RunEnd, Submitted, Target, Value,
+    Change, ConnectorError, Destination, FieldValue, Kind, Outcome, RunContext, RunEnd, Submitted, Target,
+    Value, Verb,
 };
-use crate::http::{Answer, Policy};
+use crate::http::{Answer, KeyLogin, Policy};
 use crate::registry::{Limits, Settings};
 
 /// Three attempts, with pauses of some milliseconds.
@@ -32,6 +34,59 @@ pub fn settings(values: &Json, base_url: &str) -> Settings {
         limits: Limits::default(),
         environment: Default::default(),
     }
+}
+
+/// The settings of a connection `mail` to the vendor's own address.
+///
+/// # Panics
+/// Where `values` is no object.
+pub fn written(values: Json) -> Settings {
+    Settings { connection: "mail".to_owned(), base_url: None, sandbox: false, ..settings(&values, "") }
+}
+
+/// Each of these settings is refused with these words, the connection's name and what to do.
+///
+/// # Panics
+/// Where one is not.
+#[track_caller]
+pub fn refuses<T: Debug>(
+    kind: &str,
+    read: impl Fn(&Settings) -> Result<T, ConnectorError>,
+    cases: &[(Json, &str)],
+) {
+    for (values, words) in cases {
+        let error = read(&written(values.clone())).unwrap_err();
+        let named = error.message.contains(&format!("`mail` ({kind})"));
+        assert!(named && error.message.contains(*words), "{error}");
+        assert!(error.kind == Kind::Config && error.hint.is_some(), "{values}: {error:?}");
+    }
+}
+
+/// A connection logs in by its key, shows it to nobody, and has the limits of its account.
+///
+/// # Panics
+/// Where it does not.
+#[track_caller]
+pub fn logs_in_by_key(login: &KeyLogin) {
+    let read = |key: &str| login.read(&written(json!({"api_key": key}))).unwrap();
+    let made = read(" key-secret\n");
+    assert_eq!(made.base_url.as_str(), login.api);
+    let own = format!("{}:", login.kind);
+    assert!(!format!("{made:?}").contains("secret") && made.owner.0.starts_with(&own), "{made:?}");
+    assert_eq!(read("key-secret").owner, made.owner, "the space around a key is no part of it");
+    assert_ne!(read("key-other").owner, made.owner);
+    let refused = [
+        (json!({}), "`api_key` is missing"),
+        (json!({"api_key": " "}), "`api_key` is empty"),
+        (json!({"api_key": 7}), "`api_key` must be a text"),
+        (json!({"api_key": "k", "no_such": "t"}), "unknown setting `no_such`"),
+    ];
+    refuses(login.kind, |settings| login.read(settings), &refused);
+}
+
+/// The settings of a connection with this key, under these limits.
+pub fn by_key(key: &str, base_url: &str, limits: Limits) -> Settings {
+    Settings { limits, ..settings(&json!({"api_key": key}), base_url) }
 }
 
 /// A file of `fixtures/http/`, named as `hubspot/limit-daily`.
@@ -87,9 +142,45 @@ pub async fn submit(
     Ok(receipt.into_outcomes())
 }
 
+/// A mapping's target.
+///
+/// # Panics
+/// Where `options` is no object.
+pub fn target(object: &str, match_on: &[&str], fields: &[&str], options: Json) -> Target {
+    let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Target {
+        object: object.to_owned(),
+        match_on: texts(match_on),
+        fields: texts(fields),
+        options: options.as_object().expect("options are an object").clone(),
+        ..Target::default()
+    }
+}
+
+/// A change of the object with this match key, which is sent with its other fields unless it is a removal.
+pub fn change(verb: Verb, (key, value): (&str, &str), fields: &[(&str, Value)]) -> Change {
+    let key = field(key, value);
+    let more = fields.iter().map(|(name, value)| holding(name, value.clone()));
+    let fields = match verb {
+        Verb::Delete => Vec::new(),
+        _ => std::iter::once(key.clone()).chain(more).collect(),
+    };
+    Change { verb, destination_key: vec![key], remote_id: None, fields }
+}
+
+/// A text.
+pub fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+/// A field that holds a value.
+pub fn holding(name: &str, value: Value) -> FieldValue {
+    FieldValue { name: name.into(), value }
+}
+
 /// A field that holds a text.
 pub fn field(name: &str, text: &str) -> FieldValue {
-    FieldValue { name: name.into(), value: Value::Text(text.to_owned()) }
+    holding(name, Value::Text(text.to_owned()))
 }
 
 /// The code of a refusal.
@@ -107,4 +198,33 @@ pub fn rejected(outcome: &Outcome) -> &str {
 /// Whether the destination confirmed the change.
 pub fn is_applied(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Applied { .. })
+}
+
+/// The id that the destination names.
+///
+/// # Panics
+/// Where it names none.
+#[track_caller]
+pub fn id_of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Applied { remote_id: Some(id), .. } => id.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whether nobody knows what became of the change.
+pub fn is_unknown(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Unknown { .. })
+}
+
+/// Outcomes as letters: applied, rejected, deferred, unknown, skipped.
+pub fn letters(outcomes: &[Outcome]) -> String {
+    let letter = |outcome: &Outcome| match outcome {
+        Outcome::Applied { .. } => 'a',
+        Outcome::Rejected { .. } => 'r',
+        Outcome::Deferred { .. } => 'd',
+        Outcome::Unknown { .. } => 'u',
+        Outcome::Skipped { .. } => 's',
+    };
+    outcomes.iter().map(letter).collect()
 }

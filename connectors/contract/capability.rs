@@ -55,6 +55,9 @@ pub struct Capabilities {
     pub repeatable_creates: bool,
     /// Each run is to send all rows, changed or not: what it writes replaces what an earlier one did.
     pub all_rows: bool,
+    /// Each field that is written costs its users: of a change only the fields that changed are sent, unless the mapping says
+    /// otherwise. An update that holds only those finds its object by the destination key; no id is needed.
+    pub changed_fields: bool,
 }
 
 /// How many changes go at a time where there are many; what is not said here is as for few.
@@ -90,6 +93,7 @@ impl Capabilities {
         accepts_unseen: false,
         repeatable_creates: false,
         all_rows: false,
+        changed_fields: false,
         bulk: None,
     };
 

@@ -72,6 +72,18 @@ impl OneVerb {
     pub fn get(self) -> Result<Verb, ConnectorError> {
         self.0.ok_or_else(|| ConnectorError::new(Kind::Internal, "a batch must hold a change"))
     }
+
+    /// Whether members join, and do not leave, what a message calls `list`.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where no change was seen, or one of a verb that is not about members.
+    pub fn joins(self, list: &str) -> Result<bool, ConnectorError> {
+        match self.get()? {
+            Verb::Join => Ok(true),
+            Verb::Leave => Ok(false),
+            _ => Err(ConnectorError::new(Kind::Internal, format!("{list} takes members only"))),
+        }
+    }
 }
 
 /// A destination field and what it shall hold.
@@ -117,8 +129,8 @@ pub struct Change {
     pub destination_key: Vec<FieldValue>,
     /// The object's id in the destination, where an earlier receipt gave it.
     pub remote_id: Option<String>,
-    /// All fields to set, the match key's among them; an update by remote id may hold only those that changed. Empty for a
-    /// delete and while settling.
+    /// All fields to set, the match key's among them; an update by remote id may hold only those that changed, and so may one
+    /// of a destination with [`changed_fields`](super::Capabilities::changed_fields). Empty for a delete and while settling.
     pub fields: Vec<FieldValue>,
 }
 

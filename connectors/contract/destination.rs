@@ -1,5 +1,6 @@
 //! A system records are delivered to.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::permission::Always;
 use super::{
-    Association, BatchSource, Capabilities, Catalog, ConnectorError, Kind, Permission, Property, Receipt,
-    Value,
+    Association, BatchSource, Capabilities, Catalog, ConnectorError, FieldType, Kind, Permission, Property,
+    Receipt, Value,
 };
 
 /// The object of a destination that a sync writes, with the options of the mapping's `destination` block.
@@ -22,12 +23,30 @@ pub struct Target {
     pub match_on: Vec<String>,
     /// All fields of the mapping, so that a session can ask for just these; without those of `associations`.
     pub fields: Vec<String>,
+    /// The types that the mapping itself names for these fields. The values of another are of the catalogue's type, or texts.
+    pub types: BTreeMap<String, Typed>,
     /// Fields that the object lacks: a session creates them before its first write.
     pub missing: Vec<Property>,
     /// Links to other objects that a change carries as fields.
     pub associations: Vec<Association>,
     /// The connector's own keys of the `destination` block (`list`, `api`, ...).
     pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What a mapping says of the values of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Typed {
+    /// The type of them all, nulls aside.
+    pub kind: FieldType,
+    /// Digits after the point to which its numbers are rounded, at most 30; `None` leaves them as they are.
+    pub scale: Option<u32>,
+}
+
+impl Default for Typed {
+    /// A text, as a field is of which nothing is said.
+    fn default() -> Self {
+        Typed { kind: FieldType::String, scale: None }
+    }
 }
 
 impl Target {
@@ -249,8 +268,9 @@ pub trait Session: Send + Sync {
         handles: &dyn Handles,
     ) -> Result<Submitted, ConnectorError>;
 
-    /// Fetches the results of a job, waiting for its end. After a crash `batch` holds verbs, destination keys and remote ids,
-    /// but no fields; a job that never got its data is ended, and its changes are deferred.
+    /// Fetches the results of a job, waiting for its end. `batch` is the whole batch as it was submitted, also where some
+    /// of its changes have been settled since; after a crash it holds verbs, destination keys and remote ids, but no
+    /// fields. A job that never got its data is ended, and its changes are deferred.
     ///
     /// A session that stores no handles has no jobs, and leaves this as it is.
     async fn settle(

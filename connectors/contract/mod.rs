@@ -133,7 +133,7 @@ pub use catalog::{Catalog, FieldType, Property};
 pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, OneVerb, Verb, beyond};
 pub use destination::{
     AccountId, Connected, Destination, Handles, Lookup, Normaliser, QuotaOwner, RemoteHandle, RunContext,
-    RunEnd, Session, Submitted, Target, Traffic, Window, fold, folded,
+    RunEnd, Session, Submitted, Target, Traffic, Typed, Window, fold, folded,
 };
 pub use error::{ConnectorError, Kind, Retry};
 pub use permission::Permission;

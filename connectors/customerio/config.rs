@@ -1,11 +1,9 @@
 //! Settings of a Customer.io connection.
 
-use std::path::PathBuf;
-
 use secrecy::SecretString;
 
-use crate::contract::{ConnectorError, QuotaOwner};
-use crate::http::{self, BaseUrl, CA_FILE, Credentials};
+use crate::contract::ConnectorError;
+use crate::http::{CA_FILE, Credentials, Login};
 use crate::registry::{Setting, Settings};
 
 /// The `type` of a connection.
@@ -64,12 +62,8 @@ impl Region {
 /// Where and as whom to speak; its `Debug` cannot print the key.
 #[derive(Debug)]
 pub(super) struct Config {
-    pub(super) credentials: Credentials,
+    pub(super) login: Login,
     pub(super) region: Region,
-    pub(super) base_url: BaseUrl,
-    /// Limits are those of a workspace, which the site id names.
-    pub(super) owner: QuotaOwner,
-    pub(super) ca_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -79,20 +73,14 @@ impl Config {
     pub(super) fn read(settings: &Settings) -> Result<Self, ConnectorError> {
         settings.only(TYPE, SETTINGS)?;
         let refuse = |hint: &'static str| move |what: String| settings.refuse(TYPE, &what, hint);
-        let site_id = settings.required("site_id").map_err(refuse(CREDENTIALS_HINT))?.to_owned();
+        let site_id = settings.required("site_id").map_err(refuse(CREDENTIALS_HINT))?;
         let api_key = settings.required("api_key").map_err(refuse(CREDENTIALS_HINT))?;
         let region = settings.text("region").and_then(|word| Region::parse(word.unwrap_or("us")));
         let region = region.map_err(refuse("use `region: us` or `region: eu`"))?;
-        let address = settings.base_url.as_deref().unwrap_or(region.address());
-        let base_url = BaseUrl::parse(address, &settings.connection)?;
-        let owner = http::owner(TYPE, &base_url, [&site_id]);
-        Ok(Config {
-            credentials: Credentials::basic(site_id, SecretString::from(api_key)),
-            region,
-            base_url,
-            owner,
-            ca_file: http::ca_file(settings)?,
-        })
+        let credentials = Credentials::basic(site_id, SecretString::from(api_key));
+        // Limits are those of a workspace, which the site id names.
+        let login = Login::new(settings, TYPE, region.address(), site_id, credentials)?;
+        Ok(Config { login, region })
     }
 }
 
@@ -101,55 +89,46 @@ const CREDENTIALS_HINT: &str = "write `site_id: \"${CUSTOMERIO_SITE_ID}\"` and `
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value as Json, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::contract::Kind;
-    use crate::registry::Limits;
-
-    fn settings(values: Json) -> Settings {
-        Settings {
-            connection: "messages".to_owned(),
-            values: values.as_object().unwrap().clone(),
-            base_url: None,
-            sandbox: false,
-            limits: Limits::default(),
-            environment: Default::default(),
-        }
-    }
+    use crate::conformance::support::{refuses, written};
 
     #[test]
     fn reads_credentials_and_never_shows_the_key() {
-        let config = Config::read(&settings(json!({"site_id": "site", "api_key": " key-secret\n"}))).unwrap();
-        assert_eq!((config.base_url.as_str(), config.region), ("https://track.customer.io", Region::Us));
+        let read =
+            |site: &str, key: &str| Config::read(&written(json!({"site_id": site, "api_key": key}))).unwrap();
+        let config = read("site", " key-secret\n");
+        assert_eq!(
+            (config.login.base_url.as_str(), config.region),
+            ("https://track.customer.io", Region::Us)
+        );
         assert!(!format!("{config:?}").contains("key-secret"));
-        let other = Config::read(&settings(json!({"site_id": "other", "api_key": "key-secret"}))).unwrap();
-        assert_ne!(other.owner, config.owner);
+        assert_ne!(read("other", "key-secret").login.owner, config.login.owner);
     }
 
     #[test]
     fn a_region_has_its_address_and_another_address_wins() {
-        let mut settings = settings(json!({"site_id": "site", "api_key": "key", "region": "eu"}));
-        assert_eq!(Config::read(&settings).unwrap().base_url.as_str(), "https://track-eu.customer.io");
+        let mut settings = written(json!({"site_id": "site", "api_key": "key", "region": "eu"}));
+        let read = |settings: &Settings| {
+            let config = Config::read(settings).unwrap();
+            (config.login.base_url.as_str().to_owned(), config.region)
+        };
+        assert_eq!(read(&settings), ("https://track-eu.customer.io".to_owned(), Region::Eu));
         settings.base_url = Some("https://proxy.example.com/cio".to_owned());
-        let config = Config::read(&settings).unwrap();
-        assert_eq!((config.base_url.as_str(), config.region), ("https://proxy.example.com/cio", Region::Eu));
+        assert_eq!(read(&settings), ("https://proxy.example.com/cio".to_owned(), Region::Eu));
     }
 
     #[test]
     fn says_what_is_wrong_and_where() {
-        for (values, word) in [
+        let refused = [
             (json!({}), "`site_id` is missing"),
             (json!({"site_id": "site"}), "`api_key` is missing"),
             (json!({"site_id": " ", "api_key": "key"}), "`site_id` is empty"),
             (json!({"site_id": "site", "api_key": 7}), "`api_key` must be a text"),
             (json!({"site_id": "site", "api_key": "key", "region": "mars"}), "no `region` `mars`"),
             (json!({"site_id": "site", "api_key": "key", "token": "x"}), "`token`"),
-        ] {
-            let error = Config::read(&settings(values)).unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
-            assert!(error.message.contains(word) && error.message.contains("`messages`"), "{error}");
-            assert!(error.hint.is_some(), "{error}");
-        }
+        ];
+        refuses(TYPE, Config::read, &refused);
     }
 }

@@ -13,7 +13,7 @@ use crate::contract::{
     AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Normaliser, QuotaOwner,
     RateLimit, RunContext, Session, Target, Traffic, Verb, folded,
 };
-use crate::http::{Policy, Setup};
+use crate::http::{Policy, Terms};
 use crate::registry::{Limits, Settings};
 
 /// Fair use: the documents say 1,000 in a second today and said 100 before; nothing enforces it, and no header tells. The
@@ -43,19 +43,9 @@ impl CustomerIo {
     /// As [`Self::new`].
     pub fn with_policy(settings: &Settings, policy: Policy) -> Result<Self, ConnectorError> {
         let config = Config::read(settings)?;
-        let setup = Setup {
-            vendor: errors::VENDOR,
-            owner: config.owner,
-            limits: settings.limits.clone(),
-            start_rate: Some(START_RATE),
-            in_flight: IN_FLIGHT,
-            base_url: config.base_url,
-            credentials: config.credentials,
-            ca_file: config.ca_file,
-            policy,
-        };
+        let terms = Terms { vendor: errors::VENDOR, start_rate: Some(START_RATE), in_flight: IN_FLIGHT };
         Ok(CustomerIo {
-            client: Client { http: settings.client(TYPE, setup)? },
+            client: Client { http: config.login.sender(settings, terms, policy)? },
             limits: settings.limits.clone(),
             region: config.region,
             sandbox: settings.sandbox,

@@ -92,6 +92,7 @@ mod tests {
             object: object.to_owned(),
             match_on,
             fields,
+            types: Default::default(),
             missing: Vec::new(),
             associations: Vec::new(),
             options,

@@ -212,6 +212,7 @@ mod tests {
             object: object.to_owned(),
             match_on: owned(match_on),
             fields: owned(fields),
+            types: Default::default(),
             missing: Vec::new(),
             associations: Vec::new(),
             options: options.as_object().unwrap().clone(),

@@ -1,28 +1,24 @@
 //! The source: a blocking thread reads, a short channel hands batches over, dropping the call stops the thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use duckdb::InterruptHandle;
 use duckdb::arrow::array::Array;
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 
 use super::config::Config;
 use super::connection::{self, Session};
 use super::query::Prepared;
 use super::{errors, query};
 use crate::contract::{
-    ConnectorError, Extract, Kind, Query, ReadContext, RowBatch, RowBatchBuilder, RowSink, Schema, Source,
+    ConnectorError, Extract, Kind, Query, ReadContext, RowBatchBuilder, RowSink, Schema, Source,
 };
+use crate::reading::{self, Outlet, Stop};
+
+/// What the thread reads.
+const WHAT: &str = "DuckDB";
 
 /// Batches that may wait for the engine: one being filled, one ready.
 const AHEAD: usize = 1;
-
-/// Between two interrupts of a query that goes on.
-const AGAIN: Duration = Duration::from_millis(50);
 
 /// A DuckDB file, or local files.
 #[derive(Debug)]
@@ -35,9 +31,11 @@ impl DuckdbSource {
         DuckdbSource { config: Arc::new(config) }
     }
 
-    async fn open(&self) -> Result<Session, ConnectorError> {
+    async fn open(&self) -> Result<(Session, Stop), ConnectorError> {
         let config = self.config.clone();
-        spawn_blocking(move || connection::open(&config)).await.unwrap_or_else(|e| Err(died(e)))
+        let session = reading::apart(WHAT, move || connection::open(&config)).await?;
+        let interrupt = session.connection.interrupt_handle();
+        Ok((session, Stop::new(move || interrupt.interrupt())))
     }
 }
 
@@ -45,14 +43,13 @@ impl DuckdbSource {
 impl Source for DuckdbSource {
     async fn shape(&self, query: &Query) -> Result<Arc<Schema>, ConnectorError> {
         let (config, sql) = (self.config.clone(), query.sql()?.to_owned());
-        let session = self.open().await?;
-        let stop = Stop::new(session.connection.interrupt_handle());
-        let finished = Finished(stop.finished.clone());
-        let prepared = spawn_blocking(move || {
-            let _finished = finished;
+        let (session, stop) = self.open().await?;
+        let working = stop.working();
+        let shape = move || {
+            let _working = working;
             Ok(query::prepare(&session.connection, &sql, &config)?.schema)
-        });
-        prepared.await.unwrap_or_else(|e| Err(died(e)))
+        };
+        reading::apart(WHAT, shape).await
     }
 
     async fn extract(
@@ -61,23 +58,14 @@ impl Source for DuckdbSource {
         _: &ReadContext,
         sink: &mut dyn RowSink,
     ) -> Result<Extract, ConnectorError> {
-        let sql = query.sql()?.to_owned();
-        let session = self.open().await?;
-        let stop = Stop::new(session.connection.interrupt_handle());
-        let (sender, mut batches) = mpsc::channel(AHEAD);
-        let finished = Finished(stop.finished.clone());
-        let reader = Reading { session, config: self.config.clone(), sql, batches: sender };
-        let reading = spawn_blocking(move || {
-            let _finished = finished;
-            reader.read()
-        });
-        let mut rows = 0;
-        while let Some(batch) = batches.recv().await {
-            let batch: RowBatch = batch;
-            rows += batch.len() as u64;
-            sink.accept(batch).await?;
-        }
-        let read = reading.await.unwrap_or_else(|e| Err(died(e)))?;
+        let (config, sql) = (self.config.clone(), query.sql()?.to_owned());
+        let (session, stop) = self.open().await?;
+        let working = stop.working();
+        let read = move |outlet| {
+            let _working = working;
+            Reading { session, config, sql, outlet }.read()
+        };
+        let (read, rows) = reading::filled(WHAT, AHEAD, sink, read).await?;
         if read != rows {
             let message = self.config.about(&format!("{read} rows were read, but {rows} arrived"));
             return Err(ConnectorError::new(Kind::Internal, message));
@@ -86,62 +74,18 @@ impl Source for DuckdbSource {
     }
 }
 
-fn died(error: tokio::task::JoinError) -> ConnectorError {
-    ConnectorError::new(Kind::Internal, "the thread that reads DuckDB ended early").source(error)
-}
-
-/// Stops the reading thread when the call ends, however it ends.
-struct Stop {
-    finished: Arc<AtomicBool>,
-    interrupt: Arc<InterruptHandle>,
-}
-
-impl Stop {
-    fn new(interrupt: Arc<InterruptHandle>) -> Self {
-        Stop { finished: Arc::default(), interrupt }
-    }
-}
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        if self.finished.load(Ordering::SeqCst) {
-            return;
-        }
-        self.interrupt.interrupt();
-        // A query that is only about to begin does not notice an interrupt, so it is repeated until the thread is done.
-        let (finished, interrupt) = (self.finished.clone(), self.interrupt.clone());
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                while !finished.load(Ordering::SeqCst) {
-                    interrupt.interrupt();
-                    tokio::time::sleep(AGAIN).await;
-                }
-            });
-        }
-    }
-}
-
-/// Says that the thread is done, even by a panic.
-struct Finished(Arc<AtomicBool>);
-
-impl Drop for Finished {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
 /// What the thread holds.
 struct Reading {
     session: Session,
     config: Arc<Config>,
     sql: String,
-    batches: mpsc::Sender<RowBatch>,
+    outlet: Outlet,
 }
 
 impl Reading {
     /// Sends all batches and gives the number of rows; a receiver that has gone ends it.
     fn read(self) -> Result<u64, ConnectorError> {
-        if self.batches.is_closed() {
+        if self.outlet.is_closed() {
             return Ok(0);
         }
         let failed = |error| errors::query(error, &self.config);
@@ -157,13 +101,13 @@ impl Reading {
                     reader.push(column.as_ref(), row, &mut builder);
                 }
                 count += 1;
-                if builder.is_full() && self.batches.blocking_send(builder.take()).is_err() {
+                if builder.is_full() && self.outlet.put(builder.take()).is_err() {
                     return Ok(count);
                 }
             }
         }
         if !builder.is_empty() {
-            let _ = self.batches.blocking_send(builder.take()); // nobody waits: the call has ended
+            let _ = self.outlet.put(builder.take()); // nobody waits: the call has ended
         }
         Ok(count)
     }

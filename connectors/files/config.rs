@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::sftp::Remote;
 use super::store::{self, KIND, Store};
 use crate::contract::{ConnectorError, Kind};
 use crate::registry::Settings;
@@ -16,6 +17,8 @@ pub(super) enum Root {
     /// A folder of this machine, absolute.
     Folder(PathBuf),
     Store(Arc<Store>),
+    /// A folder of another machine; a destination only.
+    Sftp(Arc<Remote>),
 }
 
 impl fmt::Display for Root {
@@ -23,6 +26,7 @@ impl fmt::Display for Root {
         match self {
             Root::Folder(folder) => folder.display().fmt(f),
             Root::Store(store) => f.write_str(store.url()),
+            Root::Sftp(remote) => f.write_str(&remote.account()),
         }
     }
 }
@@ -38,6 +42,23 @@ impl Root {
             Place::Store(scheme, rest) => {
                 Store::open(settings, (scheme, rest)).map(|store| Root::Store(Arc::new(store)))
             }
+            Place::Sftp(rest) => Remote::open(settings, rest).map(|remote| Root::Sftp(Arc::new(remote))),
+        }
+    }
+
+    /// The same, where it can be read.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a folder of another machine.
+    pub(super) fn read(self) -> Result<Self, ConnectorError> {
+        match &self {
+            Root::Folder(_) | Root::Store(_) => Ok(self),
+            Root::Sftp(remote) => {
+                let message =
+                    format!("`{}` can only be written: files are not read by SFTP", remote.account());
+                Err(ConnectorError::new(Kind::Config, message)
+                    .hint("fetch the files into a local folder first, and name that folder in `url`"))
+            }
         }
     }
 }
@@ -46,6 +67,8 @@ enum Place<'a> {
     Folder(PathBuf),
     /// The scheme, and what comes after it.
     Store(&'a str, &'a str),
+    /// What comes after the scheme.
+    Sftp(&'a str),
 }
 
 fn place(settings: &Settings) -> Result<Place<'_>, ConnectorError> {
@@ -58,14 +81,7 @@ fn place(settings: &Settings) -> Result<Place<'_>, ConnectorError> {
         None => ("", Place::Folder(url.into())),
         Some(("file", path)) if path.starts_with('/') => ("", Place::Folder(path.into())),
         Some((scheme @ ("s3" | "gs" | "az"), rest)) => (scheme, Place::Store(scheme, rest)),
-        Some((scheme @ "sftp", _)) => {
-            let hint = "use a local folder, and copy the files with `sftp` until then";
-            return Err(wrong(
-                settings,
-                &format!("begins with `{scheme}://`, which is not supported yet"),
-                hint,
-            ));
-        }
+        Some((scheme @ "sftp", rest)) => (scheme, Place::Sftp(rest)),
         Some((scheme, _)) => {
             return Err(wrong(settings, &format!("begins with the unknown `{scheme}://`"), HINT));
         }
@@ -74,7 +90,8 @@ fn place(settings: &Settings) -> Result<Place<'_>, ConnectorError> {
         None => Ok(place),
         Some(name) => {
             let problem = match scheme {
-                "" => format!("`{name}` belongs to a store, and `url` is a folder"),
+                "" => format!("`{name}` belongs to a store or a server, and `url` is a folder"),
+                "sftp" => format!("`{name}` is no setting of a server at `sftp://`"),
                 _ => format!("`{name}` is no setting of a store at `{scheme}://`"),
             };
             Err(settings.refuse(
@@ -91,4 +108,5 @@ fn wrong(settings: &Settings, problem: &str, hint: &str) -> ConnectorError {
     ConnectorError::new(Kind::Config, message).hint(hint)
 }
 
-const HINT: &str = "write a folder, as in `url: ./exports`, or a store, as in `url: s3://bucket/prefix`";
+const HINT: &str = "write a folder, as in `url: ./exports`, a store, as in `url: s3://bucket/prefix`, or a server, as in \
+    `url: sftp://user@host/folder`";

@@ -1,5 +1,6 @@
-//! The destination: each batch becomes files that are there all at once. Their hidden names are durable in the ledger before
-//! they are begun, and what they came to before they get their names, so that after a crash it is known what arrived.
+//! The destination: each batch becomes files that are there all at once. What they wait under, a hidden name or an upload, is
+//! durable in the ledger before anything is sent there, and what they came to before they get their names, so that after a
+//! crash it is known what arrived.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -8,11 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use super::config::Root;
 use super::errors;
-use super::write::{Desk, Ending, Folder, Layout, Manifests, Run, Staged, stage};
+use super::write::{
+    Bucket, Column, Desk, Ending, Folder, Layout, Manifests, Named, Place, Run, Sftp, Staged, Upload, stage,
+};
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Handles, Kind,
     Outcome, Permission, QuotaOwner, Receipt, RemoteHandle, RunContext, RunEnd, Session, Submitted, Target,
@@ -27,7 +31,7 @@ const MOST_ROWS: u64 = 1_000_000;
 const USUAL_BYTES: u64 = 64 << 20;
 const MOST_BYTES: u64 = 1 << 30;
 
-/// What a folder takes.
+/// What every place takes.
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         verbs: &[Verb::Create, Verb::Upsert, Verb::Update, Verb::Delete],
@@ -40,7 +44,7 @@ pub(super) fn capabilities() -> Capabilities {
     }
 }
 
-/// A folder; a store can be read only, and refuses to be more.
+/// A folder, a prefix of a store, or a folder of another machine.
 pub(super) struct FilesDestination {
     root: Root,
     counts: Arc<Counts>,
@@ -57,23 +61,20 @@ impl FilesDestination {
         FilesDestination { root, counts: Arc::default() }
     }
 
-    fn folder(&self) -> Result<&Path, ConnectorError> {
-        match &self.root {
-            Root::Folder(folder) => Ok(folder),
-            Root::Store(store) => {
-                let message =
-                    format!("`{}` can only be read: writing to a store is not supported yet", store.url());
-                Err(ConnectorError::new(Kind::Config, message)
-                    .hint("write to a local folder, and copy the files with the store's own tool until then"))
-            }
-        }
+    /// Where one session writes.
+    fn place(&self) -> Result<Box<dyn Place>, ConnectorError> {
+        let place: Box<dyn Place> = match &self.root {
+            Root::Folder(folder) => Box::new(Folder::new(folder.clone())),
+            Root::Store(store) => Box::new(Bucket::new(store)?),
+            Root::Sftp(remote) => Box::new(Sftp::new(remote)?),
+        };
+        Ok(place)
     }
 }
 
 #[async_trait]
 impl Destination for FilesDestination {
     fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError> {
-        self.folder()?;
         let layout = Layout::read(target)?;
         let whole = |asked: u64, usual: u64, most: u64| {
             if asked == u64::MAX { usual } else { asked.clamp(usual, most) }
@@ -103,14 +104,18 @@ impl Destination for FilesDestination {
     }
 
     async fn account(&self) -> Result<AccountId, ConnectorError> {
-        let folder = self.folder()?;
-        if folder.exists() && !folder.is_dir() {
-            let message = format!("`{}` is not a folder", folder.display());
-            return Err(ConnectorError::new(Kind::Config, message)
-                .code(errors::UNREADABLE)
-                .hint("name a folder in the connection's `url`; it is made when it is missing"));
-        }
-        Ok(AccountId(format!("files:{}", plain(folder).display())))
+        Ok(AccountId(match &self.root {
+            Root::Folder(folder) => format!("files:{}", usable(folder)?.display()),
+            Root::Store(store) => {
+                store.look().await?;
+                format!("files:{}", store.account())
+            }
+            Root::Sftp(remote) => {
+                // Whether it lets us in; nobody has written a file of this name.
+                block_in_place(|| remote.len(".outflow"))?;
+                format!("files:{}", remote.account())
+            }
+        }))
     }
 
     async fn catalog(&self, _target: &Target) -> Result<Catalog, ConnectorError> {
@@ -119,8 +124,8 @@ impl Destination for FilesDestination {
 
     async fn open(&self, target: &Target, context: RunContext) -> Result<Box<dyn Session>, ConnectorError> {
         let layout = Layout::read(target)?;
-        let folder = Folder::new(self.folder()?.to_owned());
-        block_in_place(|| folder.make())?;
+        let place = self.place()?;
+        block_in_place(|| place.make())?;
         Ok(Box::new(Files {
             columns: layout.columns(target),
             run: Run {
@@ -130,7 +135,7 @@ impl Destination for FilesDestination {
                 timezone: layout.timezone.clone(),
             },
             layout,
-            folder,
+            place,
             batches: AtomicU64::new(1),
             next: AtomicU64::new(1),
             published: Mutex::default(),
@@ -146,6 +151,18 @@ impl Destination for FilesDestination {
             ..Traffic::default()
         }
     }
+}
+
+/// # Errors
+/// [`Kind::Config`] where it is there and no folder.
+fn usable(folder: &Path) -> Result<PathBuf, ConnectorError> {
+    if folder.exists() && !folder.is_dir() {
+        let message = format!("`{}` is not a folder", folder.display());
+        return Err(ConnectorError::new(Kind::Config, message)
+            .code(errors::UNREADABLE)
+            .hint("name a folder in the connection's `url`; it is made when it is missing"));
+    }
+    Ok(plain(folder))
 }
 
 /// A path without `.` and `..`, as far as its text tells.
@@ -164,9 +181,9 @@ fn plain(path: &Path) -> PathBuf {
 /// One run's files.
 struct Files {
     layout: Layout,
-    columns: Vec<String>,
+    columns: Vec<Column>,
     run: Run,
-    folder: Folder,
+    place: Box<dyn Place>,
     /// The numbers of the next batch, and of the next file.
     batches: AtomicU64,
     next: AtomicU64,
@@ -182,6 +199,9 @@ struct Batch {
     run_id: String,
     /// What its hidden names begin with.
     name: String,
+    /// What it was begun by in a store, until all of it is staged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    begun: Vec<Upload>,
     /// Set when all of it is staged: from then on it is published, by whatever run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     staged: Option<Staged>,
@@ -202,24 +222,19 @@ impl Session for Files {
     ) -> Result<Submitted, ConnectorError> {
         let number = self.batches.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}{number:04}", self.run.batches());
-        let mut own = Batch { run_id: self.run.run_id.clone(), name, staged: None };
+        let mut own = Batch { run_id: self.run.run_id.clone(), name, begun: Vec::new(), staged: None };
         handles.store(&own.handle()).await?;
         self.permission.check()?;
-        let desk = Desk {
-            layout: &self.layout,
-            columns: &self.columns,
-            run: &self.run,
-            folder: &self.folder,
-            next: &self.next,
-        };
-        let staged = block_in_place(|| stage(desk, &own.name, batch))?;
-        let outcomes = outcomes(batch.len(), &staged);
+        let staged = block_in_place(|| self.stage(&own, batch, handles))?;
+        let applied = Outcome::Applied { remote_id: None, created: None };
+        let outcomes = outcomes(batch.len(), &staged, &applied);
+        let uploads = Upload::of(&staged.parts);
         own.staged = Some(staged);
         if let Err(error) = self.permission.check() {
-            block_in_place(|| self.folder.discard(&own.name))?;
+            block_in_place(|| self.place.discard(&own.name, &uploads)).map_err(unclear)?;
             return Err(error);
         }
-        block_in_place(|| self.folder.settle())?;
+        block_in_place(|| self.place.settle())?;
         // From here on it is published, by the next run if need be: nothing that is staged is removed.
         handles.store(&own.handle()).await.map_err(unclear)?;
         block_in_place(|| self.publish(&own, false))?;
@@ -238,11 +253,15 @@ impl Session for Files {
         match &own.staged {
             Some(staged) => {
                 self.permission.check()?;
-                block_in_place(|| self.publish(&own, true))?;
-                Ok(outcomes(batch.len(), staged))
+                let is_whole = block_in_place(|| self.publish(&own, true))?;
+                let outcome = match is_whole {
+                    true => Outcome::Applied { remote_id: None, created: None },
+                    false => Outcome::Unknown { reason: GONE.to_owned() },
+                };
+                Ok(outcomes(batch.len(), staged, &outcome))
             }
             None => {
-                block_in_place(|| self.folder.discard(&own.name))?;
+                block_in_place(|| self.place.discard(&own.name, &own.begun))?;
                 let reason = "its files were never completed".to_owned();
                 Ok(Receipt::uniform(batch.len(), Outcome::Deferred { reason }))
             }
@@ -263,19 +282,57 @@ impl Session for Files {
     }
 }
 
+/// Why nobody knows whether a batch arrived.
+const GONE: &str = "one of its files is not there, and neither is what it waited under: it was taken away, or what waited, an upload or a \
+    hidden file, was lost or removed before it had its name";
+
 impl Files {
     fn manifests(&self) -> Manifests<'_> {
-        Manifests { layout: &self.layout, run: &self.run, folder: &self.folder }
+        Manifests { layout: &self.layout, run: &self.run, place: &*self.place }
     }
 
-    fn publish(&self, own: &Batch, is_again: bool) -> Result<(), ConnectorError> {
-        let Some(staged) = &own.staged else { return Ok(()) };
+    /// Stages a batch; the ledger has what it comes by before anything is sent.
+    fn stage(
+        &self,
+        own: &Batch,
+        batch: &dyn BatchSource,
+        handles: &dyn Handles,
+    ) -> Result<Staged, ConnectorError> {
+        let note = |uploads: &[Upload]| -> Result<(), ConnectorError> {
+            self.permission.check()?;
+            let (run_id, name) = (own.run_id.clone(), own.name.clone());
+            let begun = Batch { run_id, name, begun: uploads.to_vec(), staged: None };
+            Handle::current().block_on(handles.store(&begun.handle()))
+        };
+        let desk = Desk {
+            layout: &self.layout,
+            columns: &self.columns,
+            run: &self.run,
+            place: &*self.place,
+            note: &note,
+            next: &self.next,
+        };
+        stage(desk, &own.name, batch)
+    }
+
+    /// Gives the files of a batch their names; `false` where one of them is not there any more, and perhaps never was.
+    fn publish(&self, own: &Batch, is_again: bool) -> Result<bool, ConnectorError> {
+        let Some(staged) = &own.staged else { return Ok(true) };
         self.manifests().keep(&own.name, &own.run_id, staged).map_err(unclear)?;
-        let named = self.folder.publish(&staged.parts, is_again)?;
+        let named = self.place.publish(&staged.parts, is_again)?;
+        let with = |wanted: fn(Named) -> bool| {
+            let parts = staged.parts.iter().zip(&named);
+            parts.filter(|(_, named)| wanted(**named)).map(|(part, _)| part).collect::<Vec<_>>()
+        };
+        let (now, there) = (with(|named| named == Named::Now), with(|named| named != Named::Gone));
+        let is_whole = there.len() == staged.parts.len();
+        if !is_whole {
+            self.manifests().keep_only(&own.name, &own.run_id, there).map_err(unclear)?;
+        }
         self.published.lock().unwrap_or_else(PoisonError::into_inner).insert(own.name.clone());
-        self.counts.files.fetch_add(named.len() as u64, Ordering::Relaxed);
-        self.counts.bytes.fetch_add(named.iter().map(|part| part.bytes).sum(), Ordering::Relaxed);
-        Ok(())
+        self.counts.files.fetch_add(now.len() as u64, Ordering::Relaxed);
+        self.counts.bytes.fetch_add(now.iter().map(|part| part.bytes).sum(), Ordering::Relaxed);
+        Ok(is_whole)
     }
 }
 
@@ -285,9 +342,9 @@ fn unclear(mut error: ConnectorError) -> ConnectorError {
     error
 }
 
-/// What a batch of so many changes came to.
-fn outcomes(changes: usize, staged: &Staged) -> Receipt {
-    let mut outcomes = vec![Outcome::Applied { remote_id: None, created: None }; changes];
+/// What a batch of so many changes came to, where those that are in its files had this outcome.
+fn outcomes(changes: usize, staged: &Staged, outcome: &Outcome) -> Receipt {
+    let mut outcomes = vec![outcome.clone(); changes];
     for refused in &staged.refused {
         if let Some(outcome) = outcomes.get_mut(refused.place) {
             *outcome = Outcome::Rejected {

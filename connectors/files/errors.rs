@@ -43,25 +43,31 @@ codes! {
         "The store does not accept the credentials, they are expired, or none were found."
         "Set the credentials of the connection anew, or those of the environment where it names none; docs/guides/files.md lists both."
     STORE_DENIED "FILE_STORE_DENIED"
-        "The store knows the account, and does not let it list the bucket or read the object."
-        "Allow it to list the bucket and to read the objects below the prefix."
+        "The store knows the account, and does not let it list the bucket, or read, write or remove the object; or an SFTP server does not let the user into the folder."
+        "Allow it to list the bucket and to read the objects below the prefix; of a destination also to write and remove them, and to end uploads; of SFTP, to read, write and rename in the folder."
     STORE_REGION "FILE_STORE_REGION"
         "The bucket is in another region than the one that was asked."
         "Set `region` of the connection to the bucket's region."
     STORE_UNREACHABLE "FILE_STORE_UNREACHABLE"
         "The store did not answer, or could not be reached at all, several times in a row."
-        "Check the network, a proxy, and the address: `base_url`, `endpoint`, `region` or `account`."
+        "Check the network, a proxy, and the address: `base_url`, `endpoint`, `region` or `account`; of SFTP the host and port in `url`."
     STORE_FAILED "FILE_STORE_FAILED"
         "The store refused a request for a reason of its own, or broke an answer off, several times in a row."
-        "Run again later; the message has the store's own words. Nothing was sent."
+        "Run again later; the message has the store's own words. A source sent nothing, a destination goes on where it ended."
+    SFTP_HOST_UNKNOWN "FILE_SFTP_HOST_UNKNOWN"
+        "The key of an SFTP server is known neither by `host_key` nor by `known_hosts`, so that any machine could stand in for it. Nothing was sent."
+        "Compare the fingerprint in the message with what the server's owner says, and add the key to the connection as `host_key`, or to `known_hosts`."
+    SFTP_HOST_CHANGED "FILE_SFTP_HOST_CHANGED"
+        "An SFTP server shows another key than is known of it, or one that is revoked: another machine answers, or the key was changed. Nothing was sent."
+        "Ask the server's owner. Replace `host_key`, or the line of `known_hosts`, only when the owner names the new fingerprint."
     OBJECT "FILE_OBJECT"
         "`object` or `name` of a destination cannot be the name of a file."
-        "Write a plain name without folders, such as `object: customers`."
+        "Write a plain name, such as `object: customers`. `name` may have folders, as in `{{ date }}/{{ part }}.csv`."
     EXISTS "FILE_EXISTS"
         "A file that a run is to write is there already. What was delivered is never written over."
         "Move the file away, or let `name` tell runs apart, with `{{ run }}` or `{{ time }}`."
     TOO_LARGE "FILE_RECORD_TOO_LARGE"
-        "A record with the header takes more bytes than `max_bytes` lets a file have. Compression is not counted on."
+        "A record with the header, or the footer, takes more bytes than `max_bytes` lets a file have. Compression is not counted on."
         "Raise `max_bytes`, or shorten the fields of the record; the other rows are not affected."
     ENCODING "FILE_ENCODING"
         "A row has a character that the file's `encoding` does not have."
@@ -69,6 +75,9 @@ codes! {
     NULL_TEXT "FILE_NULL_TEXT"
         "A row has a text that means null in the file, by `null_text`; whoever reads it would take it for one."
         "Choose another `null_text`, or change the text in the query."
+    TYPE "FILE_TYPE"
+        "A value does not fit the type that its column of a Parquet file has, by the mapping: it is of another type, or has more digits than the file keeps."
+        "Give the field the `type` that its values have, and a `scale` where numbers are to keep all digits; or cut the value in the query."
     UNQUOTED "FILE_UNQUOTED"
         "A cell would have to stand in quotes, and `quoting: never` forbids them."
         "Use `quoting: needed`, another `delimiter`, or take the delimiter, quotes and line ends out of the text in the query."
@@ -91,6 +100,13 @@ pub(super) fn io(what: &str, path: &Path, error: std::io::Error) -> ConnectorErr
         .retry(Retry::Never)
         .hint(hint)
         .source(error)
+}
+
+/// A file whose name somebody else has.
+pub(super) fn exists(shown: impl Display) -> ConnectorError {
+    ConnectorError::new(Kind::Config, format!("`{shown}` is already there")).code(EXISTS).hint(
+        "move it away, or let `name` in `destination` tell runs apart, with `{{ run }}` or `{{ time }}`",
+    )
 }
 
 /// A file that is not the one any more that was opened.

@@ -53,6 +53,7 @@ pub(super) fn find(root: &Root, query: &FileQuery) -> Result<Vec<Input>, Connect
             .into_iter()
             .map(|(key, path)| (path, Some((store.clone(), key))))
             .collect(),
+        Root::Sftp(_) => Vec::new(), // it is refused when the source is opened
     };
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
     found.dedup_by(|(a, _), (b, _)| a == b);

@@ -1,4 +1,4 @@
-//! Files of a local folder or an object store: Parquet, CSV and JSON Lines are read; CSV and JSON Lines are written to a folder.
+//! Files of a local folder or an object store: Parquet, CSV and JSON Lines are read, and written, also to a server by SFTP.
 //!
 //! A file is read in its order by a thread that hands batches over; what is wrong with one cell stays with that cell, and
 //! what is wrong with the file's form ends the extract.
@@ -15,6 +15,7 @@ mod locate;
 mod opened;
 mod parquet;
 mod pattern;
+mod sftp;
 mod source;
 mod store;
 mod write;
@@ -34,9 +35,9 @@ use crate::registry::{Connector, Settings};
 pub const CONNECTOR: Connector = Connector {
     name: "files",
     title: "Files",
-    summary: "Reads Parquet, CSV and JSON Lines files of a folder or an object store, and writes changes to a folder as CSV or JSON Lines.",
+    summary: "Reads Parquet, CSV and JSON Lines files of a folder or an object store, and writes changes there, or to a server by SFTP, as one of them.",
     unconfirmed: "the real S3, Google Cloud Storage and Azure Blob Storage, and their ways of logging in but by a fixed key; tried on \
-                  emulators",
+                  emulators, Google's by the dialect of S3 and for reading only; SFTP servers other than OpenSSH",
     settings: &store::SETTINGS,
     environment: store::ENVIRONMENT,
     source: Some(open_source),
@@ -51,7 +52,7 @@ pub const CONNECTOR: Connector = Connector {
 };
 
 fn open_source(settings: &Settings) -> Result<Arc<dyn Source>, ConnectorError> {
-    Ok(Arc::new(source::FilesSource::new(config::Root::of(settings)?)))
+    Ok(Arc::new(source::FilesSource::new(config::Root::of(settings)?.read()?)))
 }
 
 fn open_destination(settings: &Settings) -> Result<Arc<dyn Destination>, ConnectorError> {

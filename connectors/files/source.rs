@@ -7,16 +7,16 @@ use std::thread;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 
 use super::config::Root;
 use super::locate::{self, Format, Input};
 use super::opened::Opened;
 use super::{csv, errors, jsonl, parquet};
 use crate::contract::{
-    Column, ConnectorError, Extract, FileQuery, Kind, Query, ReadContext, RowBatch, RowSink, Schema, Source,
+    Column, ConnectorError, Extract, FileQuery, Query, ReadContext, RowSink, Schema, Source,
 };
+use crate::reading;
+pub(super) use crate::reading::{Gone, Outlet};
 
 /// Batches that may wait for the engine.
 const AHEAD: usize = 2;
@@ -39,7 +39,7 @@ impl FilesSource {
 impl Source for FilesSource {
     async fn shape(&self, query: &Query) -> Result<Arc<Schema>, ConnectorError> {
         let (root, query) = (self.root.clone(), query.files()?.clone());
-        spawn_blocking(move || Ok(Plan::new(&root, &query)?.schema)).await.unwrap_or_else(|e| Err(died(e)))
+        reading::apart("files", move || Ok(Plan::new(&root, &query)?.schema)).await
     }
 
     async fn extract(
@@ -49,35 +49,9 @@ impl Source for FilesSource {
         sink: &mut dyn RowSink,
     ) -> Result<Extract, ConnectorError> {
         let (root, query) = (self.root.clone(), query.files()?.clone());
-        let (sender, mut batches) = mpsc::channel(AHEAD);
-        let reading = spawn_blocking(move || Plan::new(&root, &query)?.read(&query, &Outlet(sender)));
-        let mut rows = 0;
-        while let Some(batch) = batches.recv().await {
-            let batch: RowBatch = batch;
-            rows += batch.len() as u64;
-            sink.accept(batch).await?;
-        }
-        let announced = reading.await.unwrap_or_else(|e| Err(died(e)))?;
+        let read = move |outlet: Outlet| Plan::new(&root, &query)?.read(&query, &outlet);
+        let (announced, rows) = reading::filled("files", AHEAD, sink, read).await?;
         Ok(Extract { rows, announced })
-    }
-}
-
-fn died(error: tokio::task::JoinError) -> ConnectorError {
-    ConnectorError::new(Kind::Internal, "the thread that reads files ended early").source(error)
-}
-
-/// Where the reading threads put batches.
-#[derive(Clone)]
-pub(super) struct Outlet(mpsc::Sender<RowBatch>);
-
-/// Nobody wants more rows: the call has ended.
-#[derive(Debug)]
-pub(super) struct Gone;
-
-impl Outlet {
-    /// Waits until there is room.
-    pub(super) fn put(&self, batch: RowBatch) -> Result<(), Gone> {
-        self.0.blocking_send(batch).map_err(|_| Gone)
     }
 }
 
@@ -193,7 +167,7 @@ fn headers(root: &Root, inputs: &[Input]) -> Vec<Result<Vec<Column>, ConnectorEr
 }
 
 /// # Errors
-/// [`Kind::Config`] where a file has no columns, or a column's name is empty or stands twice.
+/// [`Kind::Config`](crate::contract::Kind::Config) where a file has no columns, or a column's name is empty or stands twice.
 fn usable(input: &Input, columns: &[Column]) -> Result<(), ConnectorError> {
     if columns.is_empty() {
         return Err(errors::columns(&input.path, "has no columns"));
@@ -218,7 +192,7 @@ fn extend(schema: &mut Schema, columns: Vec<Column>) {
 }
 
 /// # Errors
-/// [`Kind::Config`] unless the file has the same columns as those before it, in whatever order.
+/// [`Kind::Config`](crate::contract::Kind::Config) unless the file has the same columns as those before it, in whatever order.
 fn same(input: &Input, columns: &[Column], schema: &Schema) -> Result<(), ConnectorError> {
     let has = |columns: &[Column], name: &str| columns.iter().any(|column| column.name == name);
     let differs = |problem: String| {

@@ -84,6 +84,8 @@ pub enum ClientAuth {
     Form,
     /// As HTTP basic authentication.
     Basic,
+    /// With all fields of the form in the address, by a `GET`: for servers that read nothing else.
+    Query,
 }
 
 impl Credentials {
@@ -141,6 +143,8 @@ impl Credentials {
             Authorization::Basic(user, password) => Some(basic(user, password, secrets)?),
             Authorization::Grant(grant) => {
                 secrets.add(&grant.client_secret);
+                // As an address has it, which a proxy or a redirect may repeat.
+                secrets.add(&SecretString::from(encoded(grant.client_secret.expose_secret())));
                 if let GrantKind::RefreshToken(secret) | GrantKind::Password(_, secret) = &grant.kind {
                     secrets.add(secret);
                 }
@@ -217,7 +221,7 @@ impl Grant {
             }
         };
         // An assertion names the app, and shows by its signature that it is the app's.
-        if self.client_auth == ClientAuth::Form && !matches!(self.kind, GrantKind::Assertion(_)) {
+        if self.client_auth != ClientAuth::Basic && !matches!(self.kind, GrantKind::Assertion(_)) {
             fields.extend([
                 ("client_id", self.client_id.as_str()),
                 ("client_secret", self.client_secret.expose_secret()),
@@ -230,6 +234,11 @@ impl Grant {
 
 /// RFC 7523, section 2.1.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// A value as it stands in a form.
+fn encoded(value: &str) -> String {
+    encode(&[("", value)]).trim_start_matches('=').to_owned()
+}
 
 /// `application/x-www-form-urlencoded`.
 fn encode(fields: &[(&str, &str)]) -> String {
@@ -272,6 +281,24 @@ mod tests {
     }
 
     #[test]
+    fn a_client_secret_is_cut_out_as_an_address_has_it_too() {
+        let secrets = Secrets::default();
+        let grant = Grant {
+            token_url: BaseUrl::parse("https://login.example/token", "crm").unwrap(),
+            kind: GrantKind::ClientCredentials,
+            client_id: "id".to_owned(),
+            client_secret: secret("se+cr/et=="),
+            scope: None,
+            client_auth: ClientAuth::Query,
+            base: None,
+            explain: None,
+        };
+        Credentials::grant(grant).fixed_headers(&secrets).unwrap();
+        let echo = b"/token?client_secret=se%2Bcr%2Fet%3D%3D&a=se+cr/et==".to_vec();
+        assert_eq!(secrets.cut(echo), b"/token?client_secret=[secret]&a=[secret]");
+    }
+
+    #[test]
     fn what_cannot_be_a_header_is_said_without_the_secret() {
         for credentials in [
             Credentials::bearer(secret("abc\ndef")),
@@ -300,6 +327,11 @@ mod tests {
         assert_eq!(
             grant.form(None).expose_secret(),
             "grant_type=client_credentials&client_id=id+1&client_secret=s%26%3Dcret&scope=a+b"
+        );
+        grant.client_auth = ClientAuth::Query;
+        assert!(
+            grant.form(None).expose_secret().contains("client_secret=s%26%3Dcret"),
+            "it is the address's"
         );
         grant.client_auth = ClientAuth::Basic;
         grant.scope = None;

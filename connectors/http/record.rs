@@ -90,8 +90,8 @@ impl Record {
     }
 
     /// The next record, of a request for a token: neither its body nor the tokens of its answer are kept.
-    pub(super) fn of_token(title: &str, path: &str) -> Option<Self> {
-        Some(Record { is_token: true, ..Self::begin(title, "POST", path, None)? })
+    pub(super) fn of_token(title: &str, method: &str, path: &str) -> Option<Self> {
+        Some(Record { is_token: true, ..Self::begin(title, method, path, None)? })
     }
 
     /// Writes it down. What cannot be written does not hold up a run.

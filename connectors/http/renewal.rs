@@ -54,7 +54,7 @@ impl Inner {
         }
         self.counts.read();
         let asked = Instant::now();
-        let record = Record::of_token(self.setup.vendor.title, wire.url().path());
+        let record = Record::of_token(self.setup.vendor.title, wire.method().as_str(), wire.url().path());
         let answer =
             exchange((&self.client, wire), self.setup.policy.timeout, &self.secrets, &mut Carried::Nothing)
                 .await;
@@ -108,12 +108,18 @@ impl Inner {
         grant: &Grant,
         proof: Option<&SecretString>,
     ) -> Result<reqwest::Request, ConnectorError> {
-        let mut builder = self
-            .client
-            .request(Method::POST, grant.token_url.as_str())
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-            .body(grant.form(proof).expose_secret().to_owned());
+        let form = grant.form(proof);
+        let mut builder = match grant.client_auth {
+            ClientAuth::Query => {
+                self.client.request(Method::GET, format!("{}?{}", grant.token_url, form.expose_secret()))
+            }
+            ClientAuth::Form | ClientAuth::Basic => self
+                .client
+                .request(Method::POST, grant.token_url.as_str())
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+                .body(form.expose_secret().to_owned()),
+        };
+        builder = builder.header(ACCEPT, "application/json");
         if grant.client_auth == ClientAuth::Basic {
             let value = credentials::basic(&grant.client_id, &grant.client_secret, &self.secrets)?;
             builder = builder.header(AUTHORIZATION, value);

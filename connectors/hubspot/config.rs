@@ -125,19 +125,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::contract::Kind;
-    use crate::registry::Limits;
-
-    fn settings(values: Json) -> Settings {
-        Settings {
-            connection: "marketing".to_owned(),
-            values: values.as_object().unwrap().clone(),
-            base_url: None,
-            sandbox: false,
-            limits: Limits::default(),
-            environment: Default::default(),
-        }
-    }
+    use crate::conformance::support::{refuses, written as settings};
 
     fn auth() -> Json {
         json!({"method": "refresh_token", "client_id": "app-1", "client_secret": "cs-secret",
@@ -176,7 +164,7 @@ mod tests {
             auth.as_object_mut().unwrap().remove(key);
             json!({"auth": auth})
         };
-        for (values, word) in [
+        let refused = [
             (json!({}), "`token` is missing"),
             (json!({"token": " "}), "empty"),
             (json!({"token": 7}), "text"),
@@ -191,11 +179,7 @@ mod tests {
             (json!({"token": "x", "tokn": "y"}), "`tokn`"),
             (json!({"token": "x", "api_version": "v4"}), "no `api_version` `v4`"),
             (json!({"token": "x", "api_version": 3}), "`api_version` must be a text"),
-        ] {
-            let error = Config::read(&settings(values)).unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
-            assert!(error.message.contains(word) && error.message.contains("`marketing`"), "{error}");
-            assert!(error.hint.is_some(), "{error}");
-        }
+        ];
+        refuses("hubspot", Config::read, &refused);
     }
 }

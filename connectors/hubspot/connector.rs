@@ -9,7 +9,7 @@ use super::answers;
 use super::associations::Associations;
 use super::client::{BATCH, Call, Client, ObjectType};
 use super::config::Config;
-use super::creation::{self, Creation};
+use super::creation;
 use super::encode::{self, Inputs};
 use super::errors;
 use super::existing;
@@ -20,6 +20,7 @@ use crate::contract::{
     Handles, Kind, Lookup, Normaliser, OneVerb, Outcome, Outcomes, Property, QuotaOwner, RateLimit,
     RunContext, Session, Submitted, Target, Traffic, Verb, folded,
 };
+use crate::creation::Creation;
 use crate::http::{Policy, Reply, Setup, bisect, default_budget};
 use crate::registry::{Limits, Settings};
 
@@ -246,7 +247,8 @@ impl Session for HubSpotSession {
             return Err(ConnectorError::new(Kind::Internal, "objects are no members of a list"));
         };
         if call != Call::Archive {
-            self.creation.ensure(&self.client, &self.object).await?;
+            let create = creation::create(&self.client, &self.object, self.creation.missing());
+            self.creation.ensure(create).await?;
         } else {
             (inputs, places) = self.with_record_ids(&inputs, &places, &mut outcomes).await?;
         }

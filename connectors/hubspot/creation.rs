@@ -4,11 +4,11 @@
 //! types go with which type, and that a boolean needs its two options, stands in no document that we know.
 
 use serde_json::{Value as Json, json};
-use tokio::sync::OnceCell;
 
 use super::client::{Client, ObjectType};
 use super::properties;
-use crate::contract::{ConnectorError, FieldType, Kind, Property, Retry};
+use crate::contract::{ConnectorError, FieldType, Kind, Property};
+use crate::creation::{names, not_created};
 use crate::http::json::text;
 
 /// The type and field type of a new property; none for values whose options or form only the account knows.
@@ -41,58 +41,45 @@ pub(super) fn accepts(property: &Property) -> Result<(), String> {
     }
 }
 
-/// What one session creates, once.
-#[derive(Default)]
-pub(super) struct Creation {
-    missing: Vec<Property>,
-    done: OnceCell<()>,
+/// Creates what is still missing. A property that is there by now, made by another run or by a call whose answer was lost, is
+/// as good as ours.
+///
+/// # Errors
+/// [`Kind::Config`] for a property that HubSpot refuses, or that is there with another type.
+pub(super) async fn create(
+    client: &Client,
+    object: &ObjectType,
+    wanted: &[Property],
+) -> Result<(), ConnectorError> {
+    let there = client.properties(object).await?;
+    let missing = lacking(object, &there, wanted)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let body = body(&missing, &group(object, &there)).to_string().into_bytes();
+    let refusal = client.create_properties(object, body).await.err();
+    if let Some(error) = refusal.as_ref().filter(|error| !is_open(error)) {
+        tracing::debug!(%error, "properties were not created");
+        return Err(refused(&missing, refusal));
+    }
+    // The answer may be lost, or name but a part; what is there now is what counts.
+    let left = lacking(object, &client.properties(object).await?, wanted)?;
+    if !left.is_empty() {
+        return Err(refused(&left, refusal));
+    }
+    for property in &missing {
+        tracing::info!(object = object.as_str(), name = property.name, kind = %property.kind, "property created");
+    }
+    Ok(())
 }
 
-impl Creation {
-    pub(super) fn of(missing: &[Property]) -> Self {
-        Creation { missing: missing.to_vec(), done: OnceCell::new() }
-    }
-
-    /// Creates what is still missing, the first time; all others wait for it. A property that is there by now, made by
-    /// another run or by a call whose answer was lost, is as good as ours.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] for a property that HubSpot refuses, or that is there with another type.
-    pub(super) async fn ensure(&self, client: &Client, object: &ObjectType) -> Result<(), ConnectorError> {
-        if self.missing.is_empty() {
-            return Ok(());
-        }
-        self.done.get_or_try_init(|| self.create(client, object)).await.copied()
-    }
-
-    async fn create(&self, client: &Client, object: &ObjectType) -> Result<(), ConnectorError> {
-        let there = client.properties(object).await?;
-        let missing = self.lacking(object, &there)?;
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let body = body(&missing, &group(object, &there)).to_string().into_bytes();
-        let refusal = client.create_properties(object, body).await.err();
-        if let Some(error) = refusal.as_ref().filter(|error| !is_open(error)) {
-            tracing::debug!(%error, "properties were not created");
-            return Err(refused(&missing, refusal));
-        }
-        // The answer may be lost, or name but a part; what is there now is what counts.
-        let left = self.lacking(object, &client.properties(object).await?)?;
-        if !left.is_empty() {
-            return Err(refused(&left, refusal));
-        }
-        for property in &missing {
-            tracing::info!(object = object.as_str(), name = property.name, kind = %property.kind, "property created");
-        }
-        Ok(())
-    }
-
-    /// Those that are not there.
-    fn lacking(&self, object: &ObjectType, there: &[Json]) -> Result<Vec<&Property>, ConnectorError> {
-        let catalog = properties::catalog(object, there);
-        catalog.lacking(&self.missing, "property", "PROPERTY_TYPE_MISMATCH")
-    }
+/// Those that are not there.
+fn lacking<'a>(
+    object: &ObjectType,
+    there: &[Json],
+    wanted: &'a [Property],
+) -> Result<Vec<&'a Property>, ConnectorError> {
+    properties::catalog(object, there).lacking(wanted, "property", "PROPERTY_TYPE_MISMATCH")
 }
 
 /// Whether the property may be there all the same: another run was faster, or the answer was lost.
@@ -101,21 +88,13 @@ fn is_open(error: &ConnectorError) -> bool {
 }
 
 fn refused(left: &[&Property], refusal: Option<ConnectorError>) -> ConnectorError {
-    let names: Vec<String> = left.iter().map(|property| format!("`{}`", property.name)).collect();
-    let names = names.join(", ");
     match refusal {
         // Its own words and hint are better: a scope that is missing, a quota, a network.
         Some(error) if !matches!(error.kind, Kind::Rejected | Kind::Ambiguous) => {
-            let message = format!("HubSpot did not create the property {names}: {}", error.message);
+            let message = format!("HubSpot did not create the property {}: {}", names(left), error.message);
             ConnectorError { message, ..error }
         }
-        other => {
-            let why = other.map_or_else(|| "its answer does not say why".to_owned(), |error| error.message);
-            ConnectorError::new(Kind::Config, format!("HubSpot did not create the property {names}: {why}"))
-                .code("PROPERTY_NOT_CREATED")
-                .hint("create it in HubSpot, or take `create_missing_properties` out; no row was sent")
-                .retry(Retry::Never)
-        }
+        other => not_created("HubSpot", "property", left, other).code("PROPERTY_NOT_CREATED"),
     }
 }
 

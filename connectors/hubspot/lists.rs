@@ -113,11 +113,7 @@ impl Session for ListSession {
             });
             Ok(())
         })?;
-        let joins = match verb.get()? {
-            Verb::Join => true,
-            Verb::Leave => false,
-            _ => return Err(ConnectorError::new(Kind::Internal, "a list takes members only")),
-        };
+        let joins = verb.joins("a list")?;
         let mut outcomes = self.find(&mut members, joins).await?;
         self.change(&members, joins, &mut outcomes).await?;
         Ok(Submitted::Done(outcomes.receipt()))

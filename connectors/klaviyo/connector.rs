@@ -16,7 +16,7 @@ use crate::contract::{
     AccountId, Bulk, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Lookup,
     Normaliser, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb, folded,
 };
-use crate::http::{Patience, Policy, Setup};
+use crate::http::{Patience, Policy, Terms};
 use crate::registry::{Limits, Settings};
 
 /// For all calls of a key together; Klaviyo counts each endpoint by itself, and those have narrower windows of their own.
@@ -54,18 +54,9 @@ impl Klaviyo {
     /// As [`Self::new`].
     pub fn with_policy(settings: &Settings, policy: Policy) -> Result<Self, ConnectorError> {
         let config = Config::read(settings)?;
-        let setup = Setup {
-            vendor: errors::VENDOR,
-            owner: config.owner,
-            limits: settings.limits.clone(),
-            start_rate: Some(START_RATE),
-            in_flight: IN_FLIGHT,
-            base_url: config.base_url,
-            credentials: config.credentials,
-            ca_file: config.ca_file,
-            policy,
-        };
-        let client = Client { http: settings.client("klaviyo", setup)?, revision: config.revision };
+        let terms = Terms { vendor: errors::VENDOR, start_rate: Some(START_RATE), in_flight: IN_FLIGHT };
+        let client =
+            Client { http: config.login.sender(settings, terms, policy)?, revision: config.revision };
         let patience =
             Patience { first: policy.first_pause, longest: policy.longest_pause, whole: LONGEST_IMPORT };
         Ok(Klaviyo { client, limits: settings.limits.clone(), sandbox: settings.sandbox, patience })

@@ -2,7 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::contract::{ConnectorError, FieldType, Kind, Property, Target};
+use crate::contract::{ConnectorError, FieldType, Property, Target};
+use crate::options::{flag, unmatched, word, wrong};
 
 /// The only object.
 pub(super) const PROFILES: &str = "profiles";
@@ -96,7 +97,7 @@ impl Options {
     }
 
     /// # Errors
-    /// [`Kind::Config`] for what Klaviyo does not have, or what contradicts itself.
+    /// [`Kind::Config`](crate::contract::Kind::Config) for what Klaviyo does not have, or what contradicts itself.
     pub(super) fn read(target: &Target) -> Result<Self, ConnectorError> {
         if target.object != PROFILES {
             let message = format!("Klaviyo has no object `{}` here", target.object);
@@ -104,24 +105,15 @@ impl Options {
         }
         let key = key(target)?;
         target.fields.iter().try_for_each(|field| sendable(field, key))?;
-        let set = |name: &str| target.options.get(name);
+        let apis = [("auto", Api::Auto), ("import", Api::Import), ("profiles", Api::Single)];
+        let deletions = [("profile", Deletion::Profile), ("suppress", Deletion::Suppress)];
         let options = Options {
             key,
-            list: set("list").map(list).transpose()?,
-            api: word(
-                set("api"),
-                "api",
-                [("auto", Api::Auto), ("import", Api::Import), ("profiles", Api::Single)],
-            )?
-            .unwrap_or(Api::Auto),
-            deletion: word(
-                set("deletion"),
-                "deletion",
-                [("profile", Deletion::Profile), ("suppress", Deletion::Suppress)],
-            )?
-            .unwrap_or(Deletion::Profile),
-            subscribe: flag(set("subscribe"), "subscribe")?,
-            unset_by_import: flag(set("unset_by_import"), "unset_by_import")?,
+            list: target.options.get("list").map(list).transpose()?,
+            api: word(target, "api", apis)?,
+            deletion: word(target, "deletion", deletions)?,
+            subscribe: flag(target, "subscribe")?,
+            unset_by_import: flag(target, "unset_by_import")?,
         };
         options.fit()?;
         Ok(options)
@@ -162,10 +154,8 @@ fn key(target: &Target) -> Result<Key, ConnectorError> {
         _ => None,
     };
     found.ok_or_else(|| {
-        let given: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-        let given = if given.is_empty() { "nothing".to_owned() } else { given.join(" and ") };
-        let message = format!("a profile of Klaviyo cannot be matched on {given}");
-        wrong(message, "match on one of `email`, `phone_number`, `external_id` and `id`")
+        let hint = "match on one of `email`, `phone_number`, `external_id` and `id`";
+        unmatched("a profile of Klaviyo", &target.match_on, hint)
     })
 }
 
@@ -193,35 +183,6 @@ fn list(value: &Json) -> Result<String, ConnectorError> {
     })
 }
 
-fn word<T: Copy, const N: usize>(
-    value: Option<&Json>,
-    name: &str,
-    known: [(&str, T); N],
-) -> Result<Option<T>, ConnectorError> {
-    let Some(value) = value else { return Ok(None) };
-    match known.iter().find(|(word, _)| value.as_str() == Some(*word)) {
-        Some((_, meaning)) => Ok(Some(*meaning)),
-        None => {
-            let words: Vec<String> = known.iter().map(|(word, _)| format!("`{word}`")).collect();
-            Err(wrong(format!("`destination.{name}` is not known"), &format!("use {}", words.join(", "))))
-        }
-    }
-}
-
-fn flag(value: Option<&Json>, name: &str) -> Result<bool, ConnectorError> {
-    match value {
-        None => Ok(false),
-        Some(Json::Bool(set)) => Ok(*set),
-        Some(_) => {
-            Err(wrong(format!("`destination.{name}` must be `true` or `false`"), "leave it out for `false`"))
-        }
-    }
-}
-
-fn wrong(message: String, hint: &str) -> ConnectorError {
-    ConnectorError::new(Kind::Config, message).hint(hint)
-}
-
 /// JSON Schema of each option.
 pub(super) fn schema(option: &str) -> Json {
     match option {
@@ -246,6 +207,7 @@ pub(super) fn properties() -> Vec<Property> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::support;
 
     fn read(
         object: &str,
@@ -253,14 +215,7 @@ mod tests {
         fields: &[&str],
         options: Json,
     ) -> Result<Options, ConnectorError> {
-        let texts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        Options::read(&Target {
-            object: object.to_owned(),
-            match_on: texts(match_on),
-            fields: texts(fields),
-            options: options.as_object().unwrap().clone(),
-            ..Target::default()
-        })
+        Options::read(&support::target(object, match_on, fields, options))
     }
 
     #[test]
@@ -314,7 +269,7 @@ mod tests {
             ),
         ] {
             let error = read(object, match_on, &[field], options.clone()).unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
+            assert_eq!(error.kind, crate::contract::Kind::Config);
             assert!(error.message.contains(word) && error.hint.is_some(), "{field} {options}: {error}");
         }
     }

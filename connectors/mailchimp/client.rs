@@ -1,5 +1,7 @@
 //! Mailchimp's calls.
 
+use std::future::Future;
+
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
@@ -11,6 +13,9 @@ use crate::http::{Answer, HttpClient, Request, escaped};
 
 /// Most elements of a page.
 pub(super) const PAGE: usize = 1000;
+
+/// Pages of batches that are looked at; beyond these others keep the account busy.
+const BATCH_PAGES: usize = 20;
 
 #[derive(Clone)]
 pub(super) struct Client {
@@ -207,11 +212,14 @@ impl Client {
         self.get(format!("/batches/{}", escaped(id))).await
     }
 
-    /// The account's last batches.
+    /// The account's batches, as many as [`BATCH_PAGES`] have.
     pub(super) async fn batches(&self) -> Result<Vec<Json>, ConnectorError> {
-        let fields = "batches.id,batches.status,batches.submitted_at";
-        let body = self.get(format!("/batches?count={PAGE}&fields={fields}")).await?;
-        Ok(list(&body, "batches").cloned().collect())
+        pages(|offset| async move {
+            let fields = "batches.id,batches.status,batches.submitted_at";
+            let body = self.get(format!("/batches?count={PAGE}&offset={offset}&fields={fields}")).await?;
+            Ok::<Vec<Json>, ConnectorError>(list(&body, "batches").cloned().collect())
+        })
+        .await
     }
 
     async fn get(&self, path: String) -> Result<Json, ConnectorError> {
@@ -219,9 +227,55 @@ impl Client {
     }
 }
 
+/// All elements, page after page; none of a page beyond [`BATCH_PAGES`].
+async fn pages<F, R>(ask: F) -> Result<Vec<Json>, ConnectorError>
+where
+    F: Fn(usize) -> R,
+    R: Future<Output = Result<Vec<Json>, ConnectorError>>,
+{
+    let mut all = Vec::new();
+    for page in 0..BATCH_PAGES {
+        let found = ask(page * PAGE).await?;
+        let is_last = found.len() < PAGE;
+        all.extend(found);
+        if is_last {
+            break;
+        }
+    }
+    Ok(all)
+}
+
 fn no_list(id: &str, error: ConnectorError) -> ConnectorError {
     let message = format!("Mailchimp has no list `{id}`: {}", error.message);
     ConnectorError { kind: Kind::Config, message, ..error }.hint(
         "check `destination.list`: Mailchimp shows a list's id in the audience's settings as \"Audience ID\"",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::ready;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn batches_are_read_beyond_the_first_page_and_not_for_ever() {
+        for (count, asked, found) in [
+            (0, 1, 0),
+            (PAGE - 1, 1, PAGE - 1),
+            (PAGE, 2, PAGE),
+            (2 * PAGE + 500, 3, 2 * PAGE + 500),
+            ((BATCH_PAGES + 5) * PAGE, BATCH_PAGES, BATCH_PAGES * PAGE),
+        ] {
+            let times = Cell::new(0);
+            let all = pages(|offset| {
+                times.set(times.get() + 1);
+                ready(Ok((offset..count.min(offset + PAGE)).map(Json::from).collect::<Vec<Json>>()))
+            });
+            let all = all.await.unwrap();
+            assert_eq!((times.get(), all.len()), (asked, found), "{count}");
+            assert!(all.iter().enumerate().all(|(at, one)| *one == at), "{count}");
+        }
+    }
 }

@@ -8,10 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::archived::Archived;
 use super::client::{Client, List};
-use super::config::Config;
-use super::creation::{self, Creation};
 use super::encode::hash;
-use super::errors;
 use super::fields::{self, EMAIL, INTERESTS};
 use super::jobs::{Jobs, OPERATIONS};
 use super::options::{Api, Options};
@@ -19,12 +16,14 @@ use super::results::Store;
 use super::session::MemberSession;
 use super::tags::TagSession;
 use super::together::MEMBERS;
+use super::{config, creation, errors};
 use crate::contract::{
     AccountId, Bulk, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Kind,
     Lookup, Normaliser, Property, QuotaOwner, RunContext, Session, Target, Traffic, Value, Verb, folded,
 };
+use crate::creation::Creation;
 use crate::http::json::text;
-use crate::http::{Patience, Policy, Setup};
+use crate::http::{Patience, Policy, Terms};
 use crate::registry::{Limits, Settings};
 
 /// Fewer than the 10 that Mailchimp takes, so that other programs of the same user have room.
@@ -68,21 +67,11 @@ impl Mailchimp {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_policy(settings: &Settings, policy: Policy) -> Result<Self, ConnectorError> {
-        let config = Config::read(settings)?;
-        let ca_file = config.ca_file.clone();
-        let setup = Setup {
-            vendor: errors::VENDOR,
-            owner: config.owner,
-            limits: settings.limits.clone(),
-            start_rate: None,
-            in_flight: IN_FLIGHT,
-            base_url: config.base_url,
-            credentials: config.credentials,
-            ca_file: config.ca_file,
-            policy,
-        };
+        let login = config::login(settings)?;
+        let ca_file = login.ca_file.clone();
+        let terms = Terms { vendor: errors::VENDOR, start_rate: None, in_flight: IN_FLIGHT };
         Ok(Mailchimp {
-            client: Client { http: settings.client("mailchimp", setup)? },
+            client: Client { http: login.sender(settings, terms, policy)? },
             limits: settings.limits.clone(),
             sandbox: settings.sandbox,
             connection: settings.connection.clone(),

@@ -3,11 +3,10 @@
 //! The call is `POST /lists/{id}/merge-fields` of the vendor's own client. Which tags it takes stands in no document
 //! that we know: ten capital letters, digits and `_` are the longest that Mailchimp makes by itself.
 
-use tokio::sync::OnceCell;
-
 use super::client::{Client, List};
 use super::fields;
-use crate::contract::{ConnectorError, FieldType, Kind, Property, Retry};
+use crate::contract::{ConnectorError, FieldType, Kind, Property};
+use crate::creation::not_created;
 
 /// Letters of a tag.
 const LONGEST: usize = 10;
@@ -40,59 +39,37 @@ pub(super) fn accepts(property: &Property) -> Result<(), String> {
     }
 }
 
-/// What one session creates, once.
-#[derive(Default)]
-pub(super) struct Creation {
-    missing: Vec<Property>,
-    done: OnceCell<()>,
+/// Creates what is still missing. A field that is there by now, made by another run or by a call whose answer was lost, is as
+/// good as ours.
+///
+/// # Errors
+/// [`Kind::Config`] for a field that Mailchimp refuses, or that is there with another type.
+pub(super) async fn create(client: &Client, list: &List, missing: &[Property]) -> Result<(), ConnectorError> {
+    let mut refusal = None;
+    for property in lacking(client, list, missing).await? {
+        let Some(kind) = word(property.kind) else { continue };
+        match client.create_merge_field(list, &property.name, kind).await {
+            Ok(_) => tracing::info!(tag = property.name, kind = %property.kind, "merge field created"),
+            Err(error) if matches!(error.kind, Kind::Rejected | Kind::Ambiguous) => refusal = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    // An answer may be lost, or another run faster; what is there now is what counts.
+    let left = lacking(client, list, missing).await?;
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(not_created("Mailchimp", "merge field", &left, refusal).code("MERGE_FIELD_NOT_CREATED")),
+    }
 }
 
-impl Creation {
-    pub(super) fn of(missing: &[Property]) -> Self {
-        Creation { missing: missing.to_vec(), done: OnceCell::new() }
-    }
-
-    /// Creates what is still missing, the first time; all others wait for it. A field that is there by now, made by
-    /// another run or by a call whose answer was lost, is as good as ours.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] for a field that Mailchimp refuses, or that is there with another type.
-    pub(super) async fn ensure(&self, client: &Client, list: &List) -> Result<(), ConnectorError> {
-        if self.missing.is_empty() {
-            return Ok(());
-        }
-        self.done.get_or_try_init(|| self.create(client, list)).await.copied()
-    }
-
-    async fn create(&self, client: &Client, list: &List) -> Result<(), ConnectorError> {
-        let mut refusal = None;
-        for property in self.lacking(client, list).await? {
-            let Some(kind) = word(property.kind) else { continue };
-            match client.create_merge_field(list, &property.name, kind).await {
-                Ok(_) => tracing::info!(tag = property.name, kind = %property.kind, "merge field created"),
-                Err(error) if matches!(error.kind, Kind::Rejected | Kind::Ambiguous) => refusal = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        // An answer may be lost, or another run faster; what is there now is what counts.
-        let left = self.lacking(client, list).await?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<String> = left.iter().map(|property| format!("`{}`", property.name)).collect();
-        let why = refusal.map_or_else(|| "its answer does not say why".to_owned(), |error| error.message);
-        let message = format!("Mailchimp did not create the merge field {}: {why}", names.join(", "));
-        Err(ConnectorError::new(Kind::Config, message)
-            .code("MERGE_FIELD_NOT_CREATED")
-            .hint("create it in Mailchimp, or take `create_missing_properties` out; no row was sent")
-            .retry(Retry::Never))
-    }
-
-    /// Those that are not there.
-    async fn lacking(&self, client: &Client, list: &List) -> Result<Vec<&Property>, ConnectorError> {
-        let catalog = fields::catalog(&client.merge_fields(list).await?, &[], true);
-        catalog.lacking(&self.missing, "merge field", "MERGE_FIELD_TYPE_MISMATCH")
-    }
+/// Those that are not there.
+async fn lacking<'a>(
+    client: &Client,
+    list: &List,
+    missing: &'a [Property],
+) -> Result<Vec<&'a Property>, ConnectorError> {
+    let catalog = fields::catalog(&client.merge_fields(list).await?, &[], true);
+    catalog.lacking(missing, "merge field", "MERGE_FIELD_TYPE_MISMATCH")
 }
 
 #[cfg(test)]

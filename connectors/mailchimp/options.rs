@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::fields::{EMAIL, STATUS, TAGS};
-use crate::contract::{ConnectorError, Kind, Target};
+use crate::contract::{ConnectorError, Target};
+use crate::options::{flag, only_object, word, wrong};
 
 /// The only object.
 pub(super) const MEMBERS: &str = "members";
@@ -55,12 +56,9 @@ pub(super) struct Options {
 
 impl Options {
     /// # Errors
-    /// [`Kind::Config`] for what Mailchimp does not have, or what contradicts itself.
+    /// [`Kind::Config`](crate::contract::Kind::Config) for what Mailchimp does not have, or what contradicts itself.
     pub(super) fn read(target: &Target) -> Result<Self, ConnectorError> {
-        if target.object != MEMBERS {
-            let message = format!("Mailchimp has no object `{}`", target.object);
-            return Err(wrong(message, "use `object: members`"));
-        }
+        only_object(target, "Mailchimp", MEMBERS)?;
         let is_asked_only = target.match_on.is_empty() && target.fields.is_empty();
         if !is_asked_only && target.match_on != [EMAIL] {
             let message = "a member of Mailchimp is matched on `email_address` alone".to_owned();
@@ -70,11 +68,12 @@ impl Options {
         if list.is_none() && !is_asked_only {
             return Err(wrong("`destination.list` is missing".to_owned(), LIST));
         }
+        let apis = [("auto", Api::Auto), ("members", Api::Members), ("batches", Api::Batches)];
         let options = Options {
             list,
             tag: tag(target.options.get("tag"))?,
-            api: api(target.options.get("api"))?,
-            status_if_new: status(target.options.get("status_if_new"))?,
+            api: word(target, "api", apis)?,
+            status_if_new: word(target, "status_if_new", NEW.map(|status| (status, status)))?.to_owned(),
             resubscribe: flag(target, "resubscribe")?,
             restore_archived: flag(target, "restore_archived")?,
             skip_merge_validation: flag(target, "skip_merge_validation")?,
@@ -141,43 +140,6 @@ fn tag(value: Option<&Json>) -> Result<Option<String>, ConnectorError> {
     }
 }
 
-fn api(value: Option<&Json>) -> Result<Api, ConnectorError> {
-    match value.map(|api| api.as_str().unwrap_or_default()) {
-        None | Some("auto") => Ok(Api::Auto),
-        Some("members") => Ok(Api::Members),
-        Some("batches") => Ok(Api::Batches),
-        Some(_) => {
-            Err(wrong("`destination.api` is not known".to_owned(), "use `auto`, `members` or `batches`"))
-        }
-    }
-}
-
-fn status(value: Option<&Json>) -> Result<String, ConnectorError> {
-    let status = value.map_or(Some(NEW[0]), Json::as_str).unwrap_or_default();
-    match NEW.contains(&status) {
-        true => Ok(status.to_owned()),
-        false => Err(wrong(
-            "`destination.status_if_new` is not known".to_owned(),
-            "use `subscribed`, `pending`, `transactional` or `unsubscribed`",
-        )),
-    }
-}
-
-fn flag(target: &Target, name: &str) -> Result<bool, ConnectorError> {
-    match target.options.get(name) {
-        None => Ok(false),
-        Some(Json::Bool(set)) => Ok(*set),
-        Some(_) => {
-            let message = format!("`destination.{name}` must be `true` or `false`");
-            Err(wrong(message, "leave it out for `false`"))
-        }
-    }
-}
-
-fn wrong(message: String, hint: &str) -> ConnectorError {
-    ConnectorError::new(Kind::Config, message).hint(hint)
-}
-
 /// JSON Schema of each option.
 pub(super) fn schema(option: &str) -> Json {
     match option {
@@ -192,16 +154,10 @@ pub(super) fn schema(option: &str) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::support;
 
     fn read(match_on: &[&str], fields: &[&str], options: Json) -> Result<Options, ConnectorError> {
-        let texts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        Options::read(&Target {
-            object: "members".to_owned(),
-            match_on: texts(match_on),
-            fields: texts(fields),
-            options: options.as_object().unwrap().clone(),
-            ..Target::default()
-        })
+        Options::read(&support::target("members", match_on, fields, options))
     }
 
     #[test]
@@ -246,7 +202,7 @@ mod tests {
             (&[EMAIL], &[EMAIL], json!({"list": "a1", "resubscribe": true}), "`destination.resubscribe`"),
         ] {
             let error = read(match_on, fields, options.clone()).unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
+            assert_eq!(error.kind, crate::contract::Kind::Config);
             assert!(error.message.contains(word) && error.hint.is_some(), "{options}: {error}");
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::archived::Archived;
 use super::client::{Client, List};
-use super::creation::Creation;
+use super::creation;
 use super::encode::{Reading, Rows};
 use super::errors;
 use super::fields::{Forms, is_merge_field};
@@ -19,6 +19,7 @@ use crate::contract::{
     BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Receipt, RemoteHandle, Session,
     Submitted, ValueRef, Verb,
 };
+use crate::creation::Creation;
 
 /// Members of one batch on their way at once, where they go one by one; all batches together keep to the connection's
 /// own number.
@@ -65,7 +66,8 @@ impl Session for MemberSession {
             self.remove(batch, &mut told).await?;
             return Ok(told.submitted());
         }
-        self.creation.ensure(&self.client, &self.list).await?;
+        let create = creation::create(&self.client, &self.list, self.creation.missing());
+        self.creation.ensure(create).await?;
         let rows = self.encoded(batch, glance.formed, &mut told).await?;
         match verb {
             Verb::Upsert => self.upsert(&rows, handles, &mut told).await?,

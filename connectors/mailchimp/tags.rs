@@ -11,9 +11,7 @@ use super::client::{Client, List};
 use super::encode::{Rows, key, names};
 use super::errors;
 use super::session::{MemberSession, Told, each, put};
-use crate::contract::{
-    BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Session, Submitted, Verb,
-};
+use crate::contract::{BatchSource, ConnectorError, Handles, OneVerb, Outcome, Session, Submitted, Verb};
 
 fn body<'a>(tags: impl Iterator<Item = (&'a str, bool)>) -> Option<Vec<u8>> {
     let status = |active: bool| if active { "active" } else { "inactive" };
@@ -116,11 +114,7 @@ impl Session for TagSession {
             place += 1;
             Ok(())
         })?;
-        let joins = match verb.get()? {
-            Verb::Join => true,
-            Verb::Leave => false,
-            _ => return Err(ConnectorError::new(Kind::Internal, "a tag takes members only")),
-        };
+        let joins = verb.joins("a tag")?;
         let members = &members;
         let course = each((0..members.len()).collect(), |row| self.changed(&members[row].1, joins)).await;
         put(course, |row| members[row].0, &mut told)?;

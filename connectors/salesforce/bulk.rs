@@ -19,7 +19,9 @@ use crate::contract::{
     BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Submitted, Verb,
 };
 
-/// Bytes of an upload: below the 100 MB that the guide advises, because Salesforce counts them in base64.
+/// Bytes of an upload, its header included: below the 100 MB that the guide advises, because Salesforce counts them in base64.
+/// The engine counts a batch's values, and quotes and repeated nulls make a sheet longer than those: what is too much is cut off
+/// here, and goes by another job.
 pub(super) const BYTES: usize = 90_000_000;
 
 /// So many rows that are left go by collections, which is no more calls than another job.
@@ -117,7 +119,7 @@ impl RecordSession {
         })?;
         let Some(sheet) = sheet else { return Err(crate::contract::beyond()) };
         let ids = std::mem::take(&mut underway.ids);
-        let rows = Rows::new(underway.batch, &left, &sheet, &ids, BYTES);
+        let rows = Rows::new(underway.batch, &left, &sheet, &ids, self.jobs.bytes);
         let uploaded = self.uploaded(&rows, &sheet, (&mut underway.trail, underway.handles)).await;
         let made = rows.into_made();
         underway.ids = ids;

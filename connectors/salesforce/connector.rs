@@ -55,6 +55,8 @@ pub struct Salesforce {
     sandbox: bool,
     pause: Duration,
     patience: Patience,
+    /// Bytes of a job's upload at most.
+    pub(super) job_bytes: u64,
     made: Arc<Made>,
 }
 
@@ -95,6 +97,7 @@ impl Salesforce {
             sandbox: settings.sandbox,
             pause,
             patience,
+            job_bytes: BYTES_OF_JOB as u64,
             made: Arc::default(),
         })
     }
@@ -253,7 +256,7 @@ impl Destination for Salesforce {
             columns,
             pause: self.pause,
             fields: target.fields.clone(),
-            jobs: Jobs::new(self.patience, self.made.clone()),
+            jobs: Jobs::new(self.patience, self.job_bytes, self.made.clone()),
             unsettled: context.unsettled,
         }))
     }

@@ -22,6 +22,8 @@ const UPLOADS: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Jobs {
     pub(super) patience: Patience,
+    /// Bytes of an upload at most.
+    pub(super) bytes: u64,
     /// Those that the connection made in this process.
     pub(super) made: Arc<Made>,
     /// The limits were read.
@@ -44,8 +46,8 @@ pub(super) struct OwnJobs {
 }
 
 impl Jobs {
-    pub(super) fn new(patience: Patience, made: Arc<Made>) -> Self {
-        Jobs { patience, made, allowed: OnceCell::new() }
+    pub(super) fn new(patience: Patience, bytes: u64, made: Arc<Made>) -> Self {
+        Jobs { patience, bytes, made, allowed: OnceCell::new() }
     }
 
     pub(super) fn note(&self, job: &Job) {

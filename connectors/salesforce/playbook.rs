@@ -212,7 +212,7 @@ pub(super) const ENTRIES: &[ErrorEntry] = &[
     ),
     entry(
         TOO_LONG,
-        "The record has more than 400,000 characters, which is more than a job of the Bulk API takes.",
+        "The record has more than 400,000 characters, or more bytes than a whole job: a job of the Bulk API does not take it.",
         "Shorten it in the query, or leave out `api: bulk`: under `auto` it goes by a collection.",
     ),
     entry(

@@ -4,9 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::part::Part;
 use super::results::Keys;
-use super::sheet::{Aside, Sheet};
+use super::sheet::{Aside, Sheet, too_large};
 use crate::contract::{BatchSource, ConnectorError, Kind};
 use crate::http::Pieces;
+use crate::split::{Fit, Limits, Splitter};
 
 /// Bytes of a piece, about.
 const PIECE: usize = 256 * 1024;
@@ -19,21 +20,47 @@ pub(super) struct Rows<'a> {
     part: Part<'a>,
     places: &'a [usize],
     sheet: &'a Sheet,
+    header: Vec<u8>,
     /// By place in the batch: ids of the records that each change is for, where it goes by id.
     ids: &'a [Vec<String>],
-    most_bytes: usize,
+    most_bytes: u64,
     made: Mutex<Made>,
 }
 
 /// What came of the rows in the last upload.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Made {
     /// Rows of the upload.
     pub(super) keys: Keys,
     /// Those that are not in it, by place in the batch.
     pub(super) aside: Vec<(usize, Aside)>,
-    bytes: usize,
+    size: Splitter,
     is_full: bool,
+}
+
+impl Made {
+    /// Of no row yet.
+    fn new(header: &[u8], most_bytes: u64) -> Self {
+        let size = Splitter::new(Limits { bytes: most_bytes, ..Limits::NONE }, header.len() as u64);
+        Made { keys: Keys::default(), aside: Vec::new(), size, is_full: false }
+    }
+
+    /// Takes the row at this place of the batch, which has so many bytes, or says where it goes.
+    fn take(&mut self, bytes: u64, key: &[u8], place: usize) -> Result<(), Aside> {
+        match self.size.fit(bytes) {
+            Fit::Never => Err(Aside::Never(too_large(bytes))),
+            Fit::Next => {
+                self.is_full = true;
+                Err(Aside::Elsewhere)
+            }
+            // Of two rows that the results cannot tell apart, one goes by another job.
+            Fit::Here if !self.keys.add(key, place) => Err(Aside::Elsewhere),
+            Fit::Here => {
+                self.size.take(bytes);
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Ends a walk over a batch, as nothing else does.
@@ -47,10 +74,11 @@ impl<'a> Rows<'a> {
         places: &'a [usize],
         sheet: &'a Sheet,
         ids: &'a [Vec<String>],
-        most_bytes: usize,
+        most_bytes: u64,
     ) -> Self {
-        let made = Mutex::default();
-        Rows { part: Part::new(batch, places), places, sheet, ids, most_bytes, made }
+        let header = sheet.header();
+        let made = Mutex::new(Made::new(&header, most_bytes));
+        Rows { part: Part::new(batch, places), places, sheet, header, ids, most_bytes, made }
     }
 
     fn made(&self) -> MutexGuard<'_, Made> {
@@ -72,23 +100,15 @@ impl<'a> Rows<'a> {
             let place = self.places[at];
             let (start, id) = (out.len(), self.ids.get(place).and_then(|ids| ids.first()));
             key.clear();
-            let mut written = if made.is_full {
-                Err(Aside::Elsewhere)
-            } else {
-                self.sheet.row(change, id.map(String::as_str), (out, &mut key))
+            let taken = match made.is_full {
+                true => Err(Aside::Elsewhere),
+                false => self
+                    .sheet
+                    .row(change, id.map(String::as_str), (&mut *out, &mut key))
+                    .and_then(|()| made.take((out.len() - start) as u64, &key, place)),
             };
-            if written.is_ok() {
-                let bytes = out.len() - start;
-                made.is_full = made.bytes + bytes > self.most_bytes && made.keys.len() > 0;
-                // Of two rows that the results cannot tell apart, one goes by another job.
-                if made.is_full || !made.keys.add(&key, place) {
-                    out.truncate(start);
-                    written = Err(Aside::Elsewhere);
-                } else {
-                    made.bytes += bytes;
-                }
-            }
-            if let Err(aside) = written {
+            if let Err(aside) = taken {
+                out.truncate(start);
                 made.aside.push((place, aside));
             }
             at += 1;
@@ -105,9 +125,8 @@ impl Pieces for Rows<'_> {
     fn piece(&self, place: usize) -> Result<Option<(Vec<u8>, usize)>, ConnectorError> {
         let (mut out, mut at) = (Vec::with_capacity(PIECE + PIECE / 8), place);
         if place == 0 {
-            *self.made() = Made::default();
-            out = self.sheet.header();
-            self.made().bytes = out.len();
+            *self.made() = Made::new(&self.header, self.most_bytes);
+            out.extend_from_slice(&self.header);
         }
         while out.len() < PIECE && at < self.places.len() {
             at = self.some(at, &mut out)?;
@@ -119,9 +138,9 @@ impl Pieces for Rows<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::columns::Columns;
-    use super::super::sheet::Plan;
+    use super::super::sheet::{Plan, TOO_LONG};
     use super::*;
-    use crate::contract::{Change, FieldValue, Value, Verb};
+    use crate::contract::{Change, FieldValue, Outcome, Value, Verb};
 
     fn batch(rows: usize, bytes: usize) -> Vec<Change> {
         let text = |text: String| Value::Text(text);
@@ -159,7 +178,7 @@ mod tests {
         let batch = batch(5_000, 200);
         let places: Vec<usize> = (0..batch.len()).filter(|place| place % 7 != 0).collect();
         let sheet = sheet(&batch);
-        let rows = Rows::new(&batch, &places, &sheet, &[], usize::MAX);
+        let rows = Rows::new(&batch, &places, &sheet, &[], u64::MAX);
         let (text, pieces) = upload(&rows);
         assert!(pieces > 3, "{pieces}");
         assert_eq!(upload(&rows).0, text, "what was made before does not count");
@@ -173,14 +192,31 @@ mod tests {
         let batch = batch(100, 1_000);
         let places: Vec<usize> = (0..100).collect();
         let sheet = sheet(&batch);
-        let rows = Rows::new(&batch, &places, &sheet, &[], 10_200);
-        let (text, _) = upload(&rows);
-        assert!(text.len() <= 10_200 && text.ends_with("k9\n"), "{}", text.len());
+        // `F__c,E__c`, ten rows with keys of one digit, and each with the end of its line.
+        let whole = 10 + 10 * 1_004;
+        for (most_bytes, rows_of_job) in [(whole, 10), (whole - 1, 9)] {
+            let rows = Rows::new(&batch, &places, &sheet, &[], most_bytes);
+            let (text, _) = upload(&rows);
+            assert_eq!((text.len(), text.lines().count()), (10 + rows_of_job * 1_004, rows_of_job + 1));
+            let made = rows.into_made();
+            assert_eq!((made.keys.len(), made.aside.len()), (rows_of_job, 100 - rows_of_job));
+            assert!(made.aside.iter().all(|(_, aside)| *aside == Aside::Elsewhere));
+        }
+    }
+
+    #[test]
+    fn a_row_that_no_job_has_room_for_is_refused_and_the_others_go_on() {
+        let mut batch = batch(3, 10);
+        batch[1].fields[0].value = Value::Text("x".repeat(1_000));
+        let sheet = sheet(&batch);
+        let rows = Rows::new(&batch, &[0, 1, 2], &sheet, &[], 500);
+        assert_eq!(upload(&rows).0, "F__c,E__c\nxxxxxxxxxx,k0\nxxxxxxxxxx,k2\n");
         let made = rows.into_made();
-        assert_eq!((made.keys.len(), made.aside.len()), (10, 90));
-        assert!(made.aside.iter().all(|(_, aside)| *aside == Aside::Elsewhere));
-        let alone = Rows::new(&batch, &places, &sheet, &[], 10);
-        assert_eq!(upload(&alone).0.lines().count(), 2, "a row that is too much by itself goes alone");
+        assert_eq!(made.keys.len(), 2);
+        let [(1, Aside::Never(Outcome::Rejected { code, message, .. }))] = &made.aside[..] else {
+            panic!("{:?}", made.aside)
+        };
+        assert!(code == TOO_LONG && message.contains("1004 bytes"), "{message}");
     }
 
     #[test]
@@ -188,7 +224,7 @@ mod tests {
         let mut batch = batch(3, 1);
         batch[2] = batch[0].clone();
         let sheet = sheet(&batch);
-        let rows = Rows::new(&batch, &[0, 1, 2], &sheet, &[], usize::MAX);
+        let rows = Rows::new(&batch, &[0, 1, 2], &sheet, &[], u64::MAX);
         assert_eq!(upload(&rows).0.lines().count(), 3);
         assert_eq!(rows.into_made().aside, [(2, Aside::Elsewhere)]);
     }

@@ -229,6 +229,15 @@ fn too_long() -> Outcome {
     }
 }
 
+/// A record that has more bytes than a whole job may.
+pub(super) fn too_large(bytes: u64) -> Outcome {
+    Outcome::Rejected {
+        code: TOO_LONG.to_owned(),
+        field: None,
+        message: format!("the record has {bytes} bytes, which no job takes"),
+    }
+}
+
 impl<'a> Plan<'a> {
     pub(super) fn new(verb: Verb, fields: &'a [String], shape: &'a Shape<'a>) -> Self {
         Plan { verb, fields, columns: shape.columns, key: shape.key }

@@ -106,6 +106,17 @@ pub struct VendorConfig {
     pub own: Map<String, Json>,
 }
 
+impl VendorConfig {
+    /// The number of one of the vendor's own keys, where it is declared.
+    ///
+    /// # Errors
+    /// For anything else than a whole number that is not negative.
+    pub fn number(&self, key: &str) -> Result<Option<u64>, String> {
+        let wrong = || format!("`{key}` must be a whole number, not negative");
+        self.own.get(key).map(|number| number.as_u64().ok_or_else(wrong)).transpose()
+    }
+}
+
 /// What all emulated accounts declare, by vendor.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SandboxConfig {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
 use super::client::Client;
-use super::config::Config;
+use super::config::LOGIN;
 use super::encode::CALL;
 use super::files::{Files, sum};
 use super::import::FILE;
@@ -19,8 +19,9 @@ use crate::contract::{
     AccountId, Bulk, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Normaliser, Property,
     QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Verb, folded,
 };
-use crate::http::{Patience, Policy, Setup};
+use crate::http::{Patience, Policy, Terms};
 use crate::registry::{Limits, Settings};
+use crate::split;
 
 /// Each endpoint has a window of its own (`x-ratelimit-limit`, recorded: 200 and 600, with up to 60 s left); the smallest is
 /// kept for all of them together.
@@ -47,6 +48,8 @@ pub struct SendGrid {
     limits: Limits,
     sandbox: bool,
     patience: Patience,
+    /// What one import may have.
+    pub(super) file_limits: split::Limits,
 }
 
 impl SendGrid {
@@ -61,23 +64,20 @@ impl SendGrid {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_policy(settings: &Settings, policy: Policy) -> Result<Self, ConnectorError> {
-        let config = Config::read(settings)?;
-        let files = Files::new(policy, config.ca_file.clone(), config.base_url.is_loopback());
-        let setup = Setup {
-            vendor: errors::VENDOR,
-            owner: config.owner,
-            limits: settings.limits.clone(),
-            start_rate: Some(START_RATE),
-            in_flight: IN_FLIGHT,
-            base_url: config.base_url,
-            credentials: config.credentials,
-            ca_file: config.ca_file,
-            policy,
-        };
-        let client = Client { http: settings.client("sendgrid", setup)? };
+        let login = LOGIN.read(settings)?;
+        let files = Files::new(policy, login.ca_file.clone(), login.base_url.is_loopback());
+        let terms = Terms { vendor: errors::VENDOR, start_rate: Some(START_RATE), in_flight: IN_FLIGHT };
+        let client = Client { http: login.sender(settings, terms, policy)? };
         let patience =
             Patience { first: policy.first_pause, longest: policy.longest_pause, whole: LONGEST_JOB };
-        Ok(SendGrid { client, files, limits: settings.limits.clone(), sandbox: settings.sandbox, patience })
+        Ok(SendGrid {
+            client,
+            files,
+            limits: settings.limits.clone(),
+            sandbox: settings.sandbox,
+            patience,
+            file_limits: FILE,
+        })
     }
 }
 
@@ -96,8 +96,8 @@ fn capabilities_of(options: &Options, limits: &Limits) -> Capabilities {
         partial_answers: true,
         bulk: options.importable.then(|| Bulk {
             from,
-            batch_rows: FILE.0,
-            batch_bytes: FILE.1,
+            batch_rows: FILE.rows as usize,
+            batch_bytes: FILE.bytes as usize,
             in_flight: in_flight(IMPORTS),
             requests: CALLS,
             together: None,
@@ -176,6 +176,7 @@ impl Destination for SendGrid {
             fields: target.fields.clone(),
             missing: target.missing.clone(),
             definitions: OnceCell::new(),
+            file_limits: self.file_limits,
         }))
     }
 

@@ -5,7 +5,8 @@
 
 use super::client::Client;
 use super::fields::{Definitions, Type};
-use crate::contract::{ConnectorError, FieldType, Kind, Property, Retry};
+use crate::contract::{ConnectorError, FieldType, Kind, Property};
+use crate::creation::not_created;
 
 /// Characters of a name at most.
 const LONGEST: usize = 100;
@@ -63,17 +64,11 @@ pub(super) async fn ensure(client: &Client, missing: &[Property]) -> Result<Defi
     }
     // An answer may be lost, or another run faster; what is there now is what counts.
     let now = client.definitions().await?;
-    let names: Vec<String> =
-        lacking(&now, missing)?.iter().map(|property| format!("`{}`", property.name)).collect();
-    if names.is_empty() {
-        return Ok(now);
+    let left = lacking(&now, missing)?;
+    match left.is_empty() {
+        true => Ok(now),
+        false => Err(not_created("SendGrid", "custom field", &left, refusal).code("FIELD_NOT_CREATED")),
     }
-    let why = refusal.map_or_else(|| "its answer does not say why".to_owned(), |error| error.message);
-    let message = format!("SendGrid did not create the custom field {}: {why}", names.join(", "));
-    Err(ConnectorError::new(Kind::Config, message)
-        .code("FIELD_NOT_CREATED")
-        .hint("create it in SendGrid, or take `create_missing_properties` out; no row was sent")
-        .retry(Retry::Never))
 }
 
 fn lacking<'a>(

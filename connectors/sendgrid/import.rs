@@ -1,4 +1,4 @@
-//! Very many upserts by an import: a file that is put where SendGrid says, and read there by a job. What a file cannot say
+//! Very many upserts by imports: each a file that is put where SendGrid says, and read there by a job. What a file cannot say
 //! goes by calls.
 //!
 //! Facts: `PUT /v3/marketing/contacts/imports` (`tsg_mc_contacts_v3.json`): up to a million contacts or 5 GB, plain or packed.
@@ -6,6 +6,7 @@
 
 use super::encode::{Rows, Sent, key_of};
 use super::errors;
+use super::fields::Definitions;
 use super::jobs::{must_stop, unknown};
 use super::options::Api;
 use super::session::{ContactSession, settled};
@@ -13,13 +14,31 @@ use super::sheet::Sheet;
 use super::trail::{Step, Task, Underway};
 use crate::contract::{BatchSource, ConnectorError, Kind, OneVerb, Outcome, Outcomes, Submitted};
 use crate::rehearsal::point;
+use crate::split::{Fit, Limits};
 
-/// Rows of one import, and their bytes: far below what SendGrid takes, because the packed file is held in memory, and a file
-/// that is sent piece by piece would not say its length, which stores of files ask for.
-pub(super) const FILE: (usize, usize) = (100_000, 64_000_000);
+/// Rows of one import, and bytes of its file before it is packed: far below what SendGrid takes, because the packed file is
+/// held in memory, and a file that is sent piece by piece would not say its length, which stores of files ask for.
+///
+/// The engine counts a batch's values, and quotes make a file longer than those: what is too much goes by another import.
+pub(super) const FILE: Limits = Limits { rows: 100_000, bytes: 64_000_000 };
+
+/// A batch on its way.
+struct Import<'a> {
+    batch: &'a dyn BatchSource,
+    definitions: Definitions,
+    columns: Vec<String>,
+    /// The first place that was not looked at.
+    from: usize,
+    verb: OneVerb,
+    /// What goes by calls.
+    rows: Rows,
+    outcomes: Outcomes,
+    /// A file had or may have had an effect.
+    has_effect: bool,
+}
 
 impl ContactSession {
-    /// Upserts a batch by an import, as far as a file can say it.
+    /// Upserts a batch by imports, as far as files can say it.
     ///
     /// # Errors
     /// A failure before anything had or may have had an effect.
@@ -33,49 +52,84 @@ impl ContactSession {
         if !columns.iter().any(|field| field == self.options.key.field()) {
             columns.insert(0, self.options.key.field().to_owned());
         }
-        let mut sheet = Sheet::new(&columns, &definitions, self.options.api == Api::Import)?;
-        let (mut rows, mut place) = (Rows::default(), 0);
-        let (mut verb, mut outcomes) = (OneVerb::default(), Outcomes::new(batch.len()));
-        batch.each(&mut |change| {
-            verb.see(change.verb)?;
-            match key_of(self.options.key, change) {
-                Ok(key) => {
-                    let fits = match &mut sheet {
-                        Some(sheet) => sheet.push(Sent { place, key }, change)?,
-                        None => false,
-                    };
-                    if !fits && let Err(refused) = self.push(&mut rows, place, change, &definitions) {
-                        outcomes.set(place, refused);
-                    }
-                }
-                Err(refused) => outcomes.set(place, refused),
-            }
-            place += 1;
-            Ok(())
-        })?;
-        let mut has_effect = false;
-        if let Some(sheet) = sheet.filter(|sheet| !sheet.sent.is_empty()) {
-            has_effect = self.file(sheet, underway, &mut outcomes).await?;
-        }
-        match self.work.by_calls(&rows, &self.options.lists, underway).await {
-            Ok(sent) => settled(&rows, sent, &mut outcomes),
-            Err(error) if has_effect => {
-                let reason = error.message.clone();
-                let outcome = match error.kind {
-                    Kind::Ambiguous => Outcome::Unknown { reason },
-                    _ => Outcome::Deferred { reason },
-                };
-                settled(&rows, vec![outcome; rows.len()], &mut outcomes);
+        let (rows, verb, outcomes) = (Rows::default(), OneVerb::default(), Outcomes::new(batch.len()));
+        let mut import =
+            Import { batch, definitions, columns, from: 0, verb, rows, outcomes, has_effect: false };
+        match self.files_and_calls(&mut import, underway).await {
+            Ok(()) => {}
+            Err(error) if import.has_effect => {
+                import.left(&error);
                 if must_stop(&error) {
-                    return Ok(Submitted::Stopped(outcomes.receipt(), error));
+                    return Ok(Submitted::Stopped(import.outcomes.receipt(), error));
                 }
             }
             Err(error) => return Err(error),
         }
-        Ok(Submitted::Done(outcomes.receipt()))
+        Ok(Submitted::Done(import.outcomes.receipt()))
     }
 
-    /// Sends a file and sets what became of its rows; whether it had or may have had an effect.
+    /// # Errors
+    /// The failure after which nothing else was sent. Of what has no outcome nothing is known where it is
+    /// [`Kind::Ambiguous`], and nothing was done where it is not.
+    async fn files_and_calls(
+        &self,
+        import: &mut Import<'_>,
+        underway: &Underway<'_>,
+    ) -> Result<(), ConnectorError> {
+        while import.from < import.batch.len() {
+            if let Some(sheet) = self.next_file(import)? {
+                let ended = self.file(sheet, underway, &mut import.outcomes).await?;
+                import.has_effect = true;
+                if let Some(error) = ended {
+                    return Err(error);
+                }
+            }
+        }
+        let sent = self.work.by_calls(&import.rows, &self.options.lists, underway).await?;
+        settled(&import.rows, sent, &mut import.outcomes);
+        Ok(())
+    }
+
+    /// The file of the changes that come next, as many as one may have; of those among them that a file cannot say, rows for
+    /// calls. `None` where no file has anything to say.
+    fn next_file(&self, import: &mut Import<'_>) -> Result<Option<Sheet>, ConnectorError> {
+        let dates = self.options.api == Api::Import;
+        let mut sheet = Sheet::new(&import.columns, &import.definitions, dates, self.file_limits)?;
+        let (batch, mut place, mut is_full) = (import.batch, import.from, false);
+        batch.each_in(place..batch.len(), &mut |change| {
+            if is_full {
+                return Ok(());
+            }
+            import.verb.see(change.verb)?;
+            let put = match key_of(self.options.key, change) {
+                Err(refused) => Err(refused),
+                Ok(key) => {
+                    let fit = match &mut sheet {
+                        Some(sheet) => sheet.push(Sent { place, key }, change)?,
+                        None => Fit::Never,
+                    };
+                    match fit {
+                        Fit::Here => Ok(()),
+                        Fit::Next => {
+                            is_full = true;
+                            return Ok(());
+                        }
+                        Fit::Never => self.push(&mut import.rows, place, change, &import.definitions),
+                    }
+                }
+            };
+            if let Err(refused) = put {
+                import.outcomes.set(place, refused);
+            }
+            place += 1;
+            Ok(())
+        })?;
+        import.from = place;
+        Ok(sheet.filter(|sheet| !sheet.sent.is_empty()))
+    }
+
+    /// Sends a file and sets what became of its rows; the failure after which nothing else is to begin, where the run ended
+    /// before its job did.
     ///
     /// # Errors
     /// A failure before it may have arrived.
@@ -84,7 +138,7 @@ impl ContactSession {
         sheet: Sheet,
         underway: &Underway<'_>,
         outcomes: &mut Outcomes,
-    ) -> Result<bool, ConnectorError> {
+    ) -> Result<Option<ConnectorError>, ConnectorError> {
         let upload = self.work.client.import(&self.options.lists, &sheet.mappings()).await;
         let upload = upload.map_err(refused)?;
         let (file, sent) = sheet.finish()?;
@@ -104,11 +158,32 @@ impl ContactSession {
         }
         let whole = self.work.patience.whole;
         let told = self.work.told((&upload.job, Task::Filled), &keys, whole).await;
-        let told = told.unwrap_or_else(|error| unknown(sent.len(), &error.message));
+        let (told, ended) = match told {
+            Ok(told) => (told, None),
+            Err(error) => {
+                (unknown(sent.len(), &error.message), Some(error).filter(|error| error.kind == Kind::Revoked))
+            }
+        };
         for (sent, outcome) in sent.iter().zip(told) {
             outcomes.set(sent.place, outcome);
         }
-        Ok(true)
+        Ok(ended)
+    }
+}
+
+impl Import<'_> {
+    /// What the failure after which nothing else was sent means for all that has no outcome.
+    fn left(&mut self, error: &ConnectorError) {
+        let reason = error.message.clone();
+        let outcome = match error.kind {
+            Kind::Ambiguous => Outcome::Unknown { reason },
+            _ => Outcome::Deferred { reason },
+        };
+        for place in 0..self.batch.len() {
+            if self.outcomes.get(place).is_none() {
+                self.outcomes.set(place, outcome.clone());
+            }
+        }
     }
 }
 

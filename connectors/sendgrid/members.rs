@@ -12,8 +12,8 @@ use super::removal::{self, Found, done};
 use super::session::settled;
 use super::trail::Underway;
 use crate::contract::{
-    BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Receipt, RemoteHandle, Session,
-    Submitted, Verb,
+    BatchSource, ConnectorError, Handles, OneVerb, Outcome, Outcomes, Receipt, RemoteHandle, Session,
+    Submitted,
 };
 use crate::http::json::{list, text};
 
@@ -40,11 +40,7 @@ impl Session for ListSession {
     ) -> Result<Submitted, ConnectorError> {
         let mut verb = OneVerb::default();
         batch.each_in(0..1, &mut |change| verb.see(change.verb))?;
-        let joins = match verb.get()? {
-            Verb::Join => true,
-            Verb::Leave => false,
-            _ => return Err(ConnectorError::new(Kind::Internal, "a list takes members only")),
-        };
+        let joins = verb.joins("a list")?;
         let underway = Underway::new(handles);
         let mut outcomes = Outcomes::new(batch.len());
         let keys = removal::keys(self.key, batch, &mut outcomes)?;

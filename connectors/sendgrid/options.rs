@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::fields::ALTERNATE_EMAILS;
-use crate::contract::{ConnectorError, Kind, Target};
+use crate::contract::{ConnectorError, Target};
+use crate::options::{lists, only_object, unmatched, word, wrong};
 
 /// The only object.
 pub(super) const CONTACTS: &str = "contacts";
@@ -55,36 +56,15 @@ pub(super) struct Options {
 
 impl Options {
     /// # Errors
-    /// [`Kind::Config`] for what SendGrid does not have, or what contradicts itself.
+    /// [`Kind::Config`](crate::contract::Kind::Config) for what SendGrid does not have, or what contradicts itself.
     pub(super) fn read(target: &Target) -> Result<Self, ConnectorError> {
-        if target.object != CONTACTS {
-            return Err(wrong(
-                format!("SendGrid has no object `{}`", target.object),
-                "use `object: contacts`",
-            ));
-        }
+        only_object(target, "SendGrid", CONTACTS)?;
         let key = key(&target.match_on)?;
-        let list = target.options.get("list").map(|value| id("list", value)).transpose()?;
-        let mut lists = match target.options.get("lists") {
-            None => Vec::new(),
-            Some(Json::Array(ids)) => ids.iter().map(|value| id("lists", value)).collect::<Result<_, _>>()?,
-            Some(_) => return Err(wrong("`destination.lists` must be a list".to_owned(), LISTS)),
-        };
+        let (list, mut lists) = lists(target, LISTS, id)?;
         lists.sort_unstable();
         lists.dedup();
-        let api = match target.options.get("api").map(|api| api.as_str().unwrap_or_default()) {
-            None | Some("auto") => Api::Auto,
-            Some("contacts") => Api::Contacts,
-            Some("import") => Api::Import,
-            Some(_) => {
-                let message = "`destination.api` is not known".to_owned();
-                return Err(wrong(message, "use `auto`, `contacts` or `import`"));
-            }
-        };
-        if list.is_some() && !lists.is_empty() {
-            let message = "`destination.list` and `destination.lists` exclude each other".to_owned();
-            return Err(wrong(message, "`list` with `mode: audience`, `lists` for contacts that are sent"));
-        }
+        let words = [("auto", Api::Auto), ("contacts", Api::Contacts), ("import", Api::Import)];
+        let api = word(target, "api", words)?;
         let several = target.fields.iter().any(|field| field == ALTERNATE_EMAILS);
         if several && api == Api::Import {
             let message =
@@ -101,13 +81,8 @@ fn key(match_on: &[String]) -> Result<Key, ConnectorError> {
     {
         return Ok(key);
     }
-    let given: Vec<String> = match_on.iter().map(|name| format!("`{name}`")).collect();
-    let given = if given.is_empty() { "nothing".to_owned() } else { given.join(" and ") };
-    let message = format!("a contact of SendGrid cannot be matched on {given}");
-    Err(wrong(
-        message,
-        "match on one identifier: `match_on: {email: COLUMN}`, or `external_id`, `phone_number_id`, `anonymous_id`",
-    ))
+    let hint = "match on one identifier: `match_on: {email: COLUMN}`, or `external_id`, `phone_number_id`, `anonymous_id`";
+    Err(unmatched("a contact of SendGrid", match_on, hint))
 }
 
 const LISTS: &str = "lists are named by their ids, as in `lists: [ca7a3796-e8a8-4029-9ccb-df8937940562]`; the address of a \
@@ -128,10 +103,6 @@ fn id(option: &str, value: &Json) -> Result<String, ConnectorError> {
     }
 }
 
-fn wrong(message: String, hint: &str) -> ConnectorError {
-    ConnectorError::new(Kind::Config, message).hint(hint)
-}
-
 /// JSON Schema of each option.
 pub(super) fn schema(option: &str) -> Json {
     match option {
@@ -146,6 +117,7 @@ pub(super) fn schema(option: &str) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::support;
 
     const LIST: &str = "ca7a3796-e8a8-4029-9ccb-df8937940562";
 
@@ -155,14 +127,7 @@ mod tests {
         fields: &[&str],
         options: Json,
     ) -> Result<Options, ConnectorError> {
-        let texts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        Options::read(&Target {
-            object: object.to_owned(),
-            match_on: texts(match_on),
-            fields: texts(fields),
-            options: options.as_object().unwrap().clone(),
-            ..Target::default()
-        })
+        Options::read(&support::target(object, match_on, fields, options))
     }
 
     #[test]
@@ -195,7 +160,7 @@ mod tests {
             ("contacts", &["email"], json!({"api": "bulk"}), "`destination.api`"),
         ] {
             let error = read(object, match_on, &["email"], options.clone()).unwrap_err();
-            assert_eq!(error.kind, Kind::Config);
+            assert_eq!(error.kind, crate::contract::Kind::Config);
             assert!(error.message.contains(word) && error.hint.is_some(), "{options}: {error}");
         }
     }

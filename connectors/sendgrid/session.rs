@@ -15,6 +15,7 @@ use crate::contract::{
     RemoteHandle, Session, Submitted, Verb,
 };
 use crate::http::{Reply, in_parts};
+use crate::split::Limits;
 
 pub(super) struct ContactSession {
     pub(super) work: Work,
@@ -23,6 +24,8 @@ pub(super) struct ContactSession {
     pub(super) fields: Vec<String>,
     pub(super) missing: Vec<Property>,
     pub(super) definitions: OnceCell<Definitions>,
+    /// What one import may have.
+    pub(super) file_limits: Limits,
 }
 
 #[async_trait]

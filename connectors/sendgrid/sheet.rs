@@ -11,12 +11,16 @@ use flate2::write::GzEncoder;
 use super::encode::{self, Sent, is_empty};
 use super::fields::{Definitions, Type};
 use crate::contract::{ChangeRef, ConnectorError, FieldRef, Kind, ValueRef};
+use crate::delimited::push_cell;
+use crate::split::{Fit, Limits, Splitter};
 
 /// Rows of one file, packed.
 pub(super) struct Sheet {
     columns: Vec<Column>,
     out: GzEncoder<Vec<u8>>,
     line: Vec<u8>,
+    /// Counts what the file has before it is packed.
+    size: Splitter,
     pub(super) sent: Vec<Sent>,
 }
 
@@ -26,8 +30,8 @@ struct Column {
 }
 
 impl Sheet {
-    /// A file for these fields; `None` where one has no definition, or holds dates and those are not wanted: how an import
-    /// reads them stands in no document that we know.
+    /// A file for these fields, within these limits; `None` where one has no definition, or holds dates and those are not
+    /// wanted: how an import reads them stands in no document that we know.
     ///
     /// # Errors
     /// [`Kind::Internal`] where it cannot be written.
@@ -35,6 +39,7 @@ impl Sheet {
         fields: &[String],
         definitions: &Definitions,
         dates: bool,
+        limits: Limits,
     ) -> Result<Option<Self>, ConnectorError> {
         let column = |name: &String| {
             let definition =
@@ -45,13 +50,12 @@ impl Sheet {
             return Ok(None);
         };
         let out = GzEncoder::new(Vec::new(), Compression::fast());
-        let mut sheet = Sheet { columns, out, line: Vec::new(), sent: Vec::new() };
-        for at in 0..sheet.columns.len() {
-            let name = std::mem::take(&mut sheet.columns[at].name);
-            sheet.cell(at, &name);
-            sheet.columns[at].name = name;
-        }
-        sheet.end_line()?;
+        let mut line = Vec::new();
+        columns.iter().for_each(|column| cell(&column.name, &mut line));
+        end(&mut line);
+        let size = Splitter::new(limits, line.len() as u64);
+        let mut sheet = Sheet { columns, out, line, size, sent: Vec::new() };
+        sheet.write()?;
         Ok(Some(sheet))
     }
 
@@ -60,24 +64,28 @@ impl Sheet {
         self.columns.iter().map(|column| column.id.as_str()).collect()
     }
 
-    /// Adds a row; `false` for one that leaves a column empty.
+    /// Adds a row where it fits. [`Fit::Never`] for one that no file can have: it leaves a column empty, or is too large by
+    /// itself.
     ///
     /// # Errors
     /// [`Kind::Internal`] where it cannot be written.
-    pub(super) fn push(&mut self, sent: Sent, change: ChangeRef<'_>) -> Result<bool, ConnectorError> {
+    pub(super) fn push(&mut self, sent: Sent, change: ChangeRef<'_>) -> Result<Fit, ConnectorError> {
         self.line.clear();
-        for at in 0..self.columns.len() {
-            match value(change, &self.columns[at].name) {
-                Some(field) if is_cell(&field.value) => {
-                    let text = encode::date(&field.value);
-                    self.cell(at, &text);
-                }
-                _ => return Ok(false),
+        for column in &self.columns {
+            match value(change, &column.name) {
+                Some(field) if is_cell(&field.value) => cell(&encode::date(&field.value), &mut self.line),
+                _ => return Ok(Fit::Never),
             }
         }
-        self.end_line()?;
-        self.sent.push(sent);
-        Ok(true)
+        end(&mut self.line);
+        let bytes = self.line.len() as u64;
+        let fit = self.size.fit(bytes);
+        if fit == Fit::Here {
+            self.size.take(bytes);
+            self.write()?;
+            self.sent.push(sent);
+        }
+        Ok(fit)
     }
 
     /// The whole file.
@@ -88,27 +96,21 @@ impl Sheet {
         Ok((self.out.finish().map_err(unwritten)?, self.sent))
     }
 
-    /// In quotes, with those inside doubled, as RFC 4180 says.
-    fn cell(&mut self, at: usize, text: &str) {
-        if at > 0 {
-            self.line.push(b',');
-        }
-        match text.contains(['"', ',', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ') {
-            true => {
-                self.line.push(b'"');
-                self.line.extend_from_slice(text.replace('"', "\"\"").as_bytes());
-                self.line.push(b'"');
-            }
-            false => self.line.extend_from_slice(text.as_bytes()),
-        }
+    fn write(&mut self) -> Result<(), ConnectorError> {
+        self.out.write_all(&self.line).map_err(unwritten)
     }
+}
 
-    fn end_line(&mut self) -> Result<(), ConnectorError> {
-        self.line.push(b'\n');
-        self.out.write_all(&self.line).map_err(unwritten)?;
-        self.line.clear();
-        Ok(())
-    }
+/// Appends a cell and its comma.
+fn cell(text: &str, line: &mut Vec<u8>) {
+    push_cell(text.as_bytes(), b',', line);
+    line.push(b',');
+}
+
+/// Ends a line in place of its last comma.
+fn end(line: &mut Vec<u8>) {
+    line.pop();
+    line.push(b'\n');
 }
 
 fn is_cell(value: &ValueRef<'_>) -> bool {
@@ -142,17 +144,18 @@ mod tests {
         }));
         let definitions = definitions.unwrap();
         let fields = ["first_name".to_owned(), "email".to_owned(), "since".to_owned()];
-        assert!(Sheet::new(&fields, &definitions, false).unwrap().is_none(), "dates are not wanted");
-        assert!(Sheet::new(&["city".to_owned()], &definitions, true).unwrap().is_none(), "no definition");
-        let mut sheet = Sheet::new(&fields, &definitions, true).unwrap().unwrap();
+        let new = |fields: &[String], dates| Sheet::new(fields, &definitions, dates, Limits::NONE).unwrap();
+        assert!(new(&fields[..], false).is_none(), "dates are not wanted");
+        assert!(new(&["city".to_owned()][..], true).is_none(), "no definition");
+        let mut sheet = new(&fields[..], true).unwrap();
         assert_eq!(sheet.mappings(), ["_rf0_T", "_rf2_T", "e4_D"]);
         let field = |name: &str, value: Value| FieldValue { name: name.into(), value };
         let day = Value::Date("2026-02-03".parse().unwrap());
         for (place, name, since, fits) in [
-            (0, Value::Text("A \"B\", C\nD".into()), day.clone(), true),
-            (1, Value::Null, day.clone(), false),
-            (2, Value::Text("Zoë".into()), Value::Null, false),
-            (3, Value::Text(String::new()), day.clone(), false),
+            (0, Value::Text("A \"B\", C\nD".into()), day.clone(), Fit::Here),
+            (1, Value::Null, day.clone(), Fit::Never),
+            (2, Value::Text("Zoë".into()), Value::Null, Fit::Never),
+            (3, Value::Text(String::new()), day.clone(), Fit::Never),
         ] {
             let change = Change {
                 verb: Verb::Upsert,
@@ -168,5 +171,33 @@ mod tests {
         GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
         assert_eq!(text, "first_name,email,since\n\"A \"\"B\"\", C\nD\",a@x.io,2026-02-03T00:00:00Z\n");
         assert_eq!(sent.len(), 1);
+    }
+
+    #[test]
+    fn a_file_takes_no_row_beyond_its_limits_with_the_header_counted() {
+        let definitions = Definitions::read(
+            &json!({"reserved_fields": [{"id": "_rf2_T", "name": "email", "field_type": "Text"}]}),
+        );
+        let limits = Limits { rows: 3, bytes: 16 };
+        let sheet = Sheet::new(&["email".to_owned()], &definitions.unwrap(), false, limits);
+        let mut sheet = sheet.unwrap().unwrap();
+        // `email` and the end of its line have six bytes.
+        for (place, email, fit) in [
+            (0, "abcd", Fit::Here),
+            (1, "a\"b", Fit::Next),
+            (2, "a\"bcdef", Fit::Never),
+            (3, "efgh", Fit::Here),
+            (4, "i", Fit::Next),
+        ] {
+            let email = FieldValue { name: "email".into(), value: Value::Text(email.into()) };
+            let change =
+                Change { verb: Verb::Upsert, destination_key: vec![email], remote_id: None, fields: vec![] };
+            let sent = Sent { place, key: String::new() };
+            assert_eq!(change.borrowed(|change| sheet.push(sent, change)).unwrap(), fit, "{place}");
+        }
+        let (packed, sent) = sheet.finish().unwrap();
+        let mut text = String::new();
+        GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), sent.len()), ("email\nabcd\nefgh\n", 2));
     }
 }

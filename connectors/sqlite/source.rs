@@ -2,20 +2,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use rusqlite::InterruptHandle;
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 
 use super::config::Config;
 use super::connection::{self, Database};
 use super::value::{self, Hint};
 use super::{errors, query};
 use crate::contract::{
-    ConnectorError, Extract, Kind, Query, ReadContext, RowBatch, RowBatchBuilder, RowSink, Schema, Source,
+    ConnectorError, Extract, Kind, Query, ReadContext, RowBatchBuilder, RowSink, Schema, Source,
 };
+use crate::reading::{self, Outlet, Stop};
+
+/// What the thread reads.
+const WHAT: &str = "SQLite";
 
 /// Batches that may wait for the engine: one being filled, one ready.
 const AHEAD: usize = 1;
@@ -30,23 +30,18 @@ impl SqliteSource {
     pub(super) fn new(config: Config) -> Self {
         SqliteSource { path: config.path }
     }
-
-    async fn open(&self) -> Result<Database, ConnectorError> {
-        let path = self.path.clone();
-        spawn_blocking(move || connection::open(&path)).await.unwrap_or_else(|e| Err(died(e)))
-    }
 }
 
 #[async_trait]
 impl Source for SqliteSource {
     async fn shape(&self, query: &Query) -> Result<Arc<Schema>, ConnectorError> {
         let (path, sql) = (self.path.clone(), query.sql()?.to_owned());
-        let prepared = spawn_blocking(move || {
+        let shape = move || {
             let database = connection::open(&path)?;
             let statement = query::prepare(&database.connection, &sql, &path)?;
             query::schema(&statement)
-        });
-        prepared.await.unwrap_or_else(|e| Err(died(e)))
+        };
+        reading::apart(WHAT, shape).await
     }
 
     async fn extract(
@@ -55,24 +50,17 @@ impl Source for SqliteSource {
         _: &ReadContext,
         sink: &mut dyn RowSink,
     ) -> Result<Extract, ConnectorError> {
-        let database = self.open().await?;
-        let stop = Stop::new(database.connection.get_interrupt_handle());
-        let (sender, mut batches) = mpsc::channel(AHEAD);
-        let reader = Reader {
-            database,
-            path: self.path.clone(),
-            sql: query.sql()?.to_owned(),
-            stopped: stop.stopped.clone(),
-            batches: sender,
+        let (path, sql) = (self.path.clone(), query.sql()?.to_owned());
+        let file = self.path.clone();
+        let database = reading::apart(WHAT, move || connection::open(&file)).await?;
+        let interrupt = database.connection.get_interrupt_handle();
+        let stop = Stop::new(move || interrupt.interrupt());
+        let working = stop.working();
+        let read = move |outlet| {
+            let _working = working;
+            Reader { database, path, sql, outlet }.read()
         };
-        let reading = spawn_blocking(move || reader.read());
-        let mut rows = 0;
-        while let Some(batch) = batches.recv().await {
-            let batch: RowBatch = batch;
-            rows += batch.len() as u64;
-            sink.accept(batch).await?;
-        }
-        let read = reading.await.unwrap_or_else(|e| Err(died(e)))?;
+        let (read, rows) = reading::filled(WHAT, AHEAD, sink, read).await?;
         if read != rows {
             let message = format!("{read} rows were read from `{}`, but {rows} arrived", self.path.display());
             return Err(ConnectorError::new(Kind::Internal, message));
@@ -81,36 +69,12 @@ impl Source for SqliteSource {
     }
 }
 
-fn died(error: tokio::task::JoinError) -> ConnectorError {
-    ConnectorError::new(Kind::Internal, "the thread that reads SQLite ended early").source(error)
-}
-
-/// Stops the reading thread when the call ends, however it ends.
-struct Stop {
-    stopped: Arc<AtomicBool>,
-    interrupt: InterruptHandle,
-}
-
-impl Stop {
-    fn new(interrupt: InterruptHandle) -> Self {
-        Stop { stopped: Arc::default(), interrupt }
-    }
-}
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::SeqCst);
-        self.interrupt.interrupt();
-    }
-}
-
 /// What the thread holds.
 struct Reader {
     database: Database,
     path: PathBuf,
     sql: String,
-    stopped: Arc<AtomicBool>,
-    batches: mpsc::Sender<RowBatch>,
+    outlet: Outlet,
 }
 
 impl Reader {
@@ -129,16 +93,9 @@ impl Reader {
         let schema = query::schema(&statement)?;
         let hints: Vec<Hint> = schema.columns.iter().map(|c| Hint::from_declared(&c.declared)).collect();
         let mut builder = RowBatchBuilder::new(schema);
-
-        // An interrupt reaches a statement that runs, or that starts while another runs. This one runs all the time,
-        // so an interrupt after the look at `stopped` cannot be missed.
-        let mut pin = connection.prepare("select 1 from sqlite_schema union all select 1").map_err(failed)?;
-        let mut pinned = pin.query([]).map_err(failed)?;
-        pinned.next().map_err(failed)?;
-        if self.stopped.load(Ordering::SeqCst) {
+        if self.outlet.is_closed() {
             return Ok(0);
         }
-
         let mut count = 0;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
@@ -146,12 +103,12 @@ impl Reader {
                 value::push(&mut builder, *hint, row.get_ref(column).map_err(failed)?);
             }
             count += 1;
-            if builder.is_full() && self.batches.blocking_send(builder.take()).is_err() {
+            if builder.is_full() && self.outlet.put(builder.take()).is_err() {
                 return Ok(count);
             }
         }
         if !builder.is_empty() {
-            let _ = self.batches.blocking_send(builder.take()); // nobody waits: the call has ended
+            let _ = self.outlet.put(builder.take()); // nobody waits: the call has ended
         }
         Ok(count)
     }

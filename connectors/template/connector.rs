@@ -5,14 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::client::Client;
-use super::config::Config;
+use super::config::LOGIN;
 use super::encode::{BYTES, CLOSE, OPEN, operation};
 use super::{answers, errors};
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Handles, Kind,
     QuotaOwner, RateLimit, RunContext, Session, Submitted, Target, Traffic, Verb,
 };
-use crate::http::{Encoded, Policy, Reply, Setup, in_parts};
+use crate::http::{Encoded, Policy, Reply, Terms, in_parts};
 use crate::registry::{Limits, Settings};
 
 /// Most operations of a request.
@@ -39,22 +39,8 @@ impl TemplateDestination {
 
     /// With other times and attempts than the usual ones.
     pub(super) fn with_policy(settings: &Settings, policy: Policy) -> Result<Self, ConnectorError> {
-        let config = Config::read(settings)?;
-        let http = settings.client(
-            "template",
-            Setup {
-                vendor: errors::VENDOR,
-                owner: config.owner,
-                limits: settings.limits.clone(),
-                start_rate: Some(START_RATE),
-                in_flight: IN_FLIGHT,
-                base_url: config.base_url,
-                credentials: config.credentials,
-                ca_file: config.ca_file,
-                policy,
-            },
-        )?;
-        let client = Client { http };
+        let terms = Terms { vendor: errors::VENDOR, start_rate: Some(START_RATE), in_flight: IN_FLIGHT };
+        let client = Client { http: LOGIN.read(settings)?.sender(settings, terms, policy)? };
         Ok(TemplateDestination { client, limits: settings.limits.clone(), sandbox: settings.sandbox })
     }
 }

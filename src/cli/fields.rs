@@ -57,6 +57,7 @@ impl Fields {
             object: self.object.clone(),
             match_on: Vec::new(),
             fields: Vec::new(),
+            types: Default::default(),
             missing: Vec::new(),
             associations: Vec::new(),
             options: serde_json::Map::new(),

@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::{Given, help};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::{Holdings, Ledger as File, Salt, State};
-use crate::project::{Extent, Mode, Project};
+use crate::project::{Extent, Mode, Project, Sync};
 use crate::report::format::{bytes, plural, thousands};
 use crate::report::{Answer, Failure};
 
@@ -174,16 +174,23 @@ impl Import {
         let lease = State::open(&project.state)?.acquire(sync)?;
         let held = File::import(&path, &self.file, &lease, salt.as_ref())?;
         lease.release()?;
-        let advice = match asked.delivery.send {
+        let advice = match extent(&project, asked) {
             Extent::All => String::new(),
             Extent::Changed => format!(
-                "if runs came after the export, follow with `outflow sync {sync} --full-refresh`: with `send: changed`, fields \
-                 that they wrote would stay as they are\n"
+                "if runs came after the export, follow with `outflow sync {sync} --full-refresh`: only what changed is sent, \
+                 so fields that they wrote would stay as they are\n"
             ),
         };
         let text = format!("{sync}: imported; {}\n{advice}", described(&held));
         Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), json!([body(sync, &held)]))])))
     }
+}
+
+/// What of a change is sent, as far as that can be told without the destination.
+fn extent(project: &Project, sync: &Sync) -> Extent {
+    let connection = project.connections.get(&sync.destination.connection);
+    let capabilities = connection.and_then(|connection| connection.connector.capabilities);
+    sync.extent(capabilities.is_some_and(|of| of().changed_fields))
 }
 
 impl One {

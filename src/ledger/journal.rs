@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::codec::Decoder;
 use super::detail;
 use super::dirty::{self, KeySet, dirty_sum};
-use super::entry::{BatchId, Detail, KeyHash, OpenIntent, RecordHash, Settled, Settlement};
+use super::entry::{BatchId, Detail, IntentEntry, KeyHash, OpenIntent, RecordHash, Settled, Settlement};
 use super::fault::{Attempt, Fault, damaged};
 use super::intent::{Intent, read_entry};
 use super::packed::{self, Entry};
@@ -106,6 +106,14 @@ impl Ledger {
                 open.push(stored.open(batch)?);
             }
             Ok(open)
+        })
+    }
+
+    /// All entries of an open batch in its order, also those that are clean by now; none of one that is closed.
+    pub fn batch_entries(&self, batch: BatchId) -> Result<Vec<IntentEntry>> {
+        self.owner.look(move |conn| {
+            let Some(stored) = Stored::get(conn, batch.0)? else { return Ok(Vec::new()) };
+            Ok(stored.entries(batch.0)?.into_iter().map(|(entry, _)| entry).collect())
         })
     }
 
@@ -265,18 +273,22 @@ impl Stored {
             .finish()
     }
 
-    fn open(&self, batch: i64) -> Attempt<OpenIntent> {
+    /// Each entry, and whether its key is still dirty.
+    fn entries(&self, batch: i64) -> Attempt<Vec<(IntentEntry, bool)>> {
         let Ok(data) = zstd::decode_all(&self.data[..]) else {
             return damaged(format!("batch {batch} cannot be decompressed"));
         };
         let mut from = Decoder(&data);
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(self.dirty.len());
         for (key, &dirty) in self.keys.as_chunks().0.iter().zip(&self.dirty) {
-            let entry = read_entry(*key, &mut from)?;
-            if dirty == 1 {
-                entries.push(entry);
-            }
+            entries.push((read_entry(*key, &mut from)?, dirty == 1));
         }
+        Ok(entries)
+    }
+
+    fn open(&self, batch: i64) -> Attempt<OpenIntent> {
+        let entries = self.entries(batch)?.into_iter();
+        let entries = entries.filter_map(|(entry, is_dirty)| is_dirty.then_some(entry)).collect();
         let (run_id, handle) = (self.run_id.clone(), self.handle.clone());
         Ok(OpenIntent { batch: BatchId(batch), run_id, verb: verb(&self.verb)?, handle, entries })
     }

@@ -258,6 +258,7 @@ fn is_path(name: &str, text: &str) -> bool {
         "extensions" => true,
         "url" => !text.contains("://"),
         "credentials" => !matches!(text, "adc" | "none"),
+        "known_hosts" => !text.starts_with("~/"),
         name => name.ends_with(FILE),
     }
 }
@@ -353,15 +354,20 @@ mod tests {
 
     #[test]
     fn what_names_a_file_is_relative_to_the_project() {
-        for (name, text) in
-            [("path", "a.db"), ("ca_file", "ca.pem"), ("url", "data"), ("credentials", "key.json")]
-        {
+        for (name, text) in [
+            ("path", "a.db"),
+            ("ca_file", "ca.pem"),
+            ("url", "data"),
+            ("credentials", "key.json"),
+            ("known_hosts", "hosts"),
+        ] {
             assert!(is_path(name, text), "{name}: {text}");
         }
         for (name, text) in [
             ("credentials", "adc"),
             ("credentials", "none"),
             ("url", "s3://a"),
+            ("known_hosts", "~/.ssh/known_hosts"),
             ("path", ":memory:"),
             ("token", "x"),
         ] {

@@ -165,7 +165,9 @@ fn contradictions(root: &Node, mode: Mode, file: &File<'_>) {
             codes::CONTRADICTION,
             "`priority` is asked of a warehouse, and the source is files",
         );
-        file.report(node.pos, problem.hint("leave it out: rows of files are sent in their order"));
+        let hint = "leave it out: rows of files are sent in their order; a connection of `type: duckdb` reads files by SQL \
+                    and can sort them";
+        file.report(node.pos, problem.hint(hint));
     }
     if mode == Mode::Audience {
         return audience(root, file);

@@ -48,12 +48,12 @@ fn mirrors(mappings: &[Mapping], problems: &Problems) {
     let mut seen: BTreeMap<(&str, String), &Mapping> = BTreeMap::new();
     for mapping in mappings.iter().filter(|m| matches!(m.sync.mode, Mode::Mirror | Mode::Audience)) {
         let destination = &mapping.sync.destination;
-        if let Some(first) = seen.insert((&destination.connection, destination.of_what()), mapping) {
+        if let Some(first) = seen.insert((&destination.connection, destination.kept()), mapping) {
             let message = format!(
                 "`{}` and `{}` both mirror `{}` of `{}`: each would remove what the other added",
                 first.sync.name,
                 mapping.sync.name,
-                destination.of_what(),
+                destination.kept(),
                 destination.connection
             );
             problems.push(Diagnostic::error(codes::TWO_MIRRORS, message).at(destination.location.clone()));

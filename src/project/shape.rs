@@ -301,7 +301,8 @@ const DELIVERY: Shape = Shape::Block(&[
     key(
         "send",
         Shape::Word(&["all", "changed"]),
-        "What of a changed record is sent, where the object is known by its id; `all` unless set.",
+        "What of a changed record is sent, where it is known what the object holds; `all` unless set, but `changed` where each \
+         field that is written costs (Braze).",
     ),
 ]);
 

@@ -80,6 +80,17 @@ pub struct Sync {
     pub priority: Option<String>,
 }
 
+impl Sync {
+    /// What of a change is sent: as the mapping says, or else, where each field that is written `costs`, what changed.
+    pub fn extent(&self, costs: bool) -> Extent {
+        let updates = matches!(self.mode, Mode::Upsert | Mode::Update | Mode::Mirror);
+        match self.delivery.send_at {
+            None if costs && updates && self.keep >= Keep::Fields => Extent::Changed,
+            _ => self.delivery.send,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
     pub connection: String,
@@ -151,6 +162,10 @@ pub struct DestinationSpec {
     pub location: Location,
 }
 
+/// Options that decide which objects are meant, the list first, each with the word before its value.
+const WHICH: [(&str, &str); 3] =
+    [("list", "on list"), ("list_attribute", "with attribute"), ("alias_label", "of aliases")];
+
 impl DestinationSpec {
     /// Where the mistake stands that a connector found: at the option it names, else at the block.
     pub fn place_of(&self, error: &ConnectorError) -> &Location {
@@ -165,13 +180,23 @@ impl DestinationSpec {
         }
     }
 
-    /// The object, and the list of it where members of one are kept.
+    /// The object, the list of it where members of one are kept, and what else decides which objects the keys name: under
+    /// another one the same keys are those of another destination.
     pub fn of_what(&self) -> String {
-        match self.options.get("list") {
-            Some(Json::String(list)) => format!("{} on list {list}", self.object),
-            Some(list) => format!("{} on list {list}", self.object),
-            None => self.object.clone(),
-        }
+        let told = WHICH.iter().filter_map(|which| self.told(*which));
+        std::iter::once(self.object.clone()).chain(told).collect()
+    }
+
+    /// What no two mirrors may both keep: members of a list are the same, whatever else is said of them.
+    pub fn kept(&self) -> String {
+        self.told(WHICH[0]).map_or_else(|| self.of_what(), |list| format!("{}{list}", self.object))
+    }
+
+    fn told(&self, (option, word): (&str, &str)) -> Option<String> {
+        Some(match self.options.get(option)? {
+            Json::String(text) => format!(" {word} {text}"),
+            value => format!(" {word} {value}"),
+        })
     }
 }
 

@@ -25,7 +25,7 @@ pub const LIST: [(Exit, &str); 8] = [
     (Exit::Failed, "failed: configuration, connection, source query, destination down"),
     (Exit::Usage, "usage error; with `diff --exit-code`: there are changes"),
     (Exit::Partial, "finished, but some rows were invalid, rejected or deferred"),
-    (Exit::Held, "held by a guard, a failed data test or a policy; nothing was sent"),
+    (Exit::Held, "held by a guard, a failed data test, a closed `window` or a policy; nothing was sent"),
     (Exit::Locked, "another run holds this sync"),
     (Exit::Quota, "stopped cleanly at a quota; the rest goes next run"),
     (Exit::Interrupted, "interrupted; what was acknowledged is kept"),

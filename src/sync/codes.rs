@@ -26,7 +26,7 @@ pub const CODES: &[ErrorEntry] = &[
     ),
     entry(
         "OF-RUN-011",
-        "The ledger belongs to another account, object, match key or target; sending on would mix two destinations.",
+        "The ledger belongs to another account, object, list, label of aliases, match key or target; sending on would mix two destinations.",
         "`outflow ledger forget SYNC` starts over; or run once with `--accept-new-destination` if the new one holds the same objects under the same ids.",
     ),
     entry(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outflow_connectors::contract::{Bulk, RateLimit};
+use outflow_connectors::contract::{Bulk, RateLimit, Verb};
 
 use super::backfill::Pace;
 use super::bookkeeping;
@@ -35,13 +35,20 @@ impl Work<'_> {
             run_number: self.state.run_number,
             mapping: self.mappings.current.hash.clone(),
             narrows: self.narrows(),
+            by_key: self.resolved.capabilities.changed_fields,
         }
     }
 
     /// Changes send only the fields that changed, unless something casts doubt on what the destination holds.
     pub(super) fn narrows(&self) -> bool {
         let all = self.full_refresh || self.context.options.backfill.is_some();
-        self.context.sync.delivery.send == Extent::Changed && !all && !self.is_retyped()
+        self.extent() == Extent::Changed && !all && !self.is_retyped()
+    }
+
+    /// What of a change is sent, where nothing casts doubt on what the destination holds.
+    fn extent(&self) -> Extent {
+        let capabilities = &self.resolved.capabilities;
+        self.context.sync.extent(capabilities.changed_fields && capabilities.supports(Verb::Update))
     }
 
     fn is_retyped(&self) -> bool {
@@ -50,10 +57,10 @@ impl Work<'_> {
 
     /// What is to be said where an edit of the mapping has whole records sent: one row that is never acknowledged keeps it so.
     pub(super) fn widened(&self) -> Option<String> {
-        let is_widened = self.context.sync.delivery.send == Extent::Changed && self.is_retyped();
+        let is_widened = self.extent() == Extent::Changed && self.is_retyped();
         is_widened.then(|| {
-            "whole records are sent, although `send: changed` stands: a field has another type than before, and not all \
-             rows were acknowledged since"
+            "whole records are sent, although only what changed would be: a field has another type than before, and not \
+             all rows were acknowledged since"
                 .to_owned()
         })
     }

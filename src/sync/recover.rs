@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use outflow_connectors::contract::{
     BatchSource, Change, ConnectorError, Destination, Look, Lookup, Outcome, RemoteHandle, Session, Target,
-    beyond,
+    Verb, beyond,
 };
 use outflow_connectors::rehearsal::point;
 
@@ -107,10 +107,14 @@ async fn settle_job(
     (intent, handle): (&OpenIntent, &str),
     later: &HashSet<KeyHash>,
 ) -> Result<Vec<KeyHash>> {
-    let batch = LostBatch { intent, target };
+    // A handle may name rows by their places in the batch as it was sent, of which some are settled by now.
+    let whole = ledger.batch_entries(intent.batch)?;
+    let batch = LostBatch { verb: intent.verb, entries: &whole, target };
     let receipt = session.settle(&RemoteHandle(handle.to_owned()), &batch).await;
     let receipt = receipt.map_err(|error| Error::destination(&error))?;
-    let settled = intent.entries.iter().zip(receipt.into_outcomes());
+    let dirty: HashSet<KeyHash> = intent.entries.iter().map(|entry| entry.key).collect();
+    let settled = whole.iter().zip(receipt.into_outcomes());
+    let settled = settled.filter(|(entry, _)| dirty.contains(&entry.key));
     let settled = settled.map(|(entry, outcome)| {
         let result = settlement(entry, outcome);
         let overtaken = later.contains(&entry.key) && !matches!(result, Settlement::Unknown);
@@ -228,19 +232,20 @@ pub async fn find_moved(
 
 /// A batch of an earlier run: verbs, keys and ids, but no fields.
 struct LostBatch<'a> {
-    intent: &'a OpenIntent,
+    verb: Verb,
+    entries: &'a [IntentEntry],
     target: &'a Target,
 }
 
 impl BatchSource for LostBatch<'_> {
     fn len(&self) -> usize {
-        self.intent.entries.len()
+        self.entries.len()
     }
 
     fn each_in(&self, places: Range<usize>, look: Look<'_>) -> Result<(), ConnectorError> {
-        for entry in self.intent.entries.get(places).ok_or_else(beyond)? {
+        for entry in self.entries.get(places).ok_or_else(beyond)? {
             let change = Change {
-                verb: self.intent.verb,
+                verb: self.verb,
                 destination_key: destination_key(&self.target.match_on, Some(&entry.destination_key)),
                 remote_id: entry.remote_id.clone(),
                 fields: Vec::new(),

@@ -1,11 +1,12 @@
 //! A mapping against reality: the query's columns, the destination's catalogue and abilities. All that is wrong, at
 //! once, before anything is sent.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use outflow_connectors::contract::{
     Capabilities, Catalog, Connected, ConnectorError, DeleteKind, Destination, FieldType, Kind, Property,
-    Schema, Source, Target, Verb,
+    Schema, Source, Target, Typed, Verb,
 };
 use outflow_connectors::nearest::nearest;
 
@@ -33,10 +34,17 @@ pub fn target(sync: &Sync) -> Target {
         object: sync.destination.object.clone(),
         match_on: sync.destination.match_on.iter().map(|(field, _)| field.clone()).collect(),
         fields: properties(sync).map(|field| field.name.clone()).collect(),
+        types: types(sync),
         missing: Vec::new(),
         associations: sync.fields.iter().filter_map(|field| field.association.clone()).collect(),
         options: sync.destination.options.clone(),
     }
+}
+
+/// What the mapping itself says of the types of its fields.
+fn types(sync: &Sync) -> BTreeMap<String, Typed> {
+    let typed = |field: &Field| Some((field.name.clone(), Typed { kind: field.kind?, scale: field.scale }));
+    properties(sync).filter_map(typed).collect()
 }
 
 /// The fields that are properties of the object.
@@ -152,9 +160,10 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
     errors
 }
 
-/// `delivery: {send: changed}` where objects cannot be updated by their ids.
+/// `delivery: {send: changed}` where objects cannot be updated by their ids, nor by their keys with some of their fields.
 fn no_updates(sync: &Sync, capabilities: &Capabilities) -> Option<Error> {
-    let lacking = match (capabilities.supports(Verb::Update), capabilities.remote_ids) {
+    let is_found = capabilities.remote_ids || capabilities.changed_fields;
+    let lacking = match (capabilities.supports(Verb::Update), is_found) {
         (true, true) => return None,
         (false, _) => "this destination cannot update records",
         (true, false) => "this destination does not name the ids of its objects",

@@ -1,11 +1,14 @@
 //! The command line as its users meet it: the binary, run in folders of its own.
 
 mod bad_input;
+mod braze;
 mod codes;
 mod commands;
 mod guides;
 mod help;
 mod klaviyo;
+mod mailers;
+mod marketo;
 mod models;
 mod oauth;
 mod portable;

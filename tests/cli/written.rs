@@ -125,3 +125,146 @@ fn a_folder_that_cannot_be_written_loses_nothing() {
     let report = outflow(folder.path(), &["sync", "--format", "json"]).ends(0).json();
     assert_eq!(report["syncs"][0]["delivered"], ROWS);
 }
+
+const PACKED: &str = "sync: list
+source: {connection: warehouse, table: people, primary_key: id}
+destination: {connection: drop, object: people, match_on: {id: id}, format: csv, compression: gzip, max_bytes: 9KB, max_rows: 700, operation: false}
+fields: {id: {column: id, type: integer}, about: about, email: email}
+";
+
+const TYPED: &str = "sync: list
+source: {connection: warehouse, table: people, primary_key: id}
+destination: {connection: drop, object: people, match_on: {id: id}, format: parquet, max_bytes: 60KB, max_rows: 700, operation: false}
+fields: {id: {column: id, type: integer}, about: about, email: email}
+";
+
+/// What a second sync reads of the files that a first one, by this mapping, wrote in parts of at most so many bytes.
+fn read_again((written, limit): (&str, u64), connection: &str, source: &str) -> Vec<Json> {
+    let folder = project("");
+    let place = folder.path().join("out");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("mappings/list.yml", written);
+    let report = outflow(folder.path(), &["sync", "--format", "json"]).ends(0).json();
+    assert_eq!(report["syncs"][0]["delivered"], ROWS);
+    let files: Vec<_> = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() > 4 && files.iter().all(|file| file.metadata().unwrap().len() <= limit), "{files:?}");
+    fs::remove_file(folder.path().join("mappings/list.yml")).unwrap();
+    write(
+        "outflow.yml",
+        &format!(
+            "name: written\nconnections:\n  parts: {connection}\n  back: {{type: files, url: ./back}}\n"
+        ),
+    );
+    let source = source.replace("PLACE", place.to_str().unwrap());
+    write(
+        "mappings/back.yml",
+        &format!(
+            "sync: back\nsource: {{connection: parts, {source}, primary_key: id}}\ndestination: {{connection: back, object: back, \
+             match_on: {{id: id}}, operation: false}}\nfields: {{id: {{column: id, type: integer}}, about: about, email: email}}\n"
+        ),
+    );
+    outflow(folder.path(), &["sync"]).ends(0);
+    let texts = fs::read_dir(folder.path().join("back"))
+        .unwrap()
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+    let lines = texts
+        .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Json>>());
+    let mut rows: Vec<Json> = lines.collect();
+    rows.sort_by_key(|row| row["id"].as_u64());
+    rows
+}
+
+fn assert_same(rows: &[Json]) {
+    assert_eq!(rows.len(), ROWS);
+    for (id, row) in rows.iter().enumerate() {
+        let email = (id % 3 > 0).then(|| format!("p{id}@x.io"));
+        let expected = serde_json::json!({"id": id, "about": about(id), "email": email});
+        assert_eq!(*row, expected, "{id}");
+    }
+}
+
+#[test]
+fn parquet_is_read_as_it_was_written() {
+    assert_same(&read_again((TYPED, 60_000), "{type: files, url: ./out}", "file: \"*.parquet\""));
+}
+
+#[cfg(feature = "duckdb")]
+#[test]
+fn duckdb_reads_parquet_as_it_was_written() {
+    let query = "query: \"select id::bigint as id, about, email from read_parquet('PLACE/*.parquet') where typeof(id) = 'BIGINT' and \
+                 typeof(about) = 'VARCHAR'\"";
+    assert_same(&read_again((TYPED, 60_000), "{type: duckdb, path: \":memory:\"}", query));
+}
+
+#[test]
+fn packed_csv_is_read_as_it_was_written() {
+    assert_same(&read_again((PACKED, 9_000), "{type: files, url: ./out}", "file: \"*.csv.gz\""));
+}
+
+#[cfg(feature = "duckdb")]
+#[test]
+fn duckdb_reads_packed_csv_as_it_was_written() {
+    let query = "query: \"select id::bigint as id, about, email from read_csv('PLACE/*.csv.gz', header = true, all_varchar = true, \
+                 delim = ',', quote = '\\\"', escape = '\\\"', allow_quoted_nulls = false)\"";
+    assert_same(&read_again((PACKED, 9_000), "{type: duckdb, path: \":memory:\"}", query));
+}
+
+/// Packed Shift_JIS with a file for each hour, as a partner may want it; Python's own codecs read it.
+const PARTNER: &str = r#"
+import csv, glob, gzip, io, json, os, sys
+folder, rows = sys.argv[1], []
+[manifest] = [json.load(open(name)) for name in glob.glob(folder + "/*.manifest.json")]
+assert manifest["complete"] and manifest["encoding"] == "Shift_JIS", manifest
+listed = {part["name"]: part for part in manifest["parts"]}
+for path in glob.glob(folder + "/*.csv.gz"):
+    name = os.path.basename(path)
+    sync, date, hour, part = name[:-len(".csv.gz")].split("_")
+    text = gzip.open(path).read().decode("shift_jis")
+    assert text.startswith('"_op","id","about","hour"\r\n"upsert","') and text.endswith('"\r\n'), text
+    found = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    assert sync == "list" and len(date) == 10 and {row[3] for row in found} == {hour}, name
+    assert listed.pop(name)["rows"] == len(found), name
+    rows += found
+assert not listed, listed
+done = glob.glob(folder + "/*.done")
+assert len(done) == 1 and os.path.getsize(done[0]) == 0, done
+json.dump(rows, sys.stdout)
+"#;
+
+#[test]
+fn a_partners_file_has_its_encoding_its_quotes_and_its_hours_and_bad_rows_cost_themselves() {
+    let folder = project(
+        "  name: \"{{ sync }}_{{ date }}_{{ partition }}_{{ part }}.csv.gz\"\n  format: csv\n  encoding: shift_jis\n  \
+         line_end: crlf\n  quoting: all\n  max_bytes: 2KB\n  partition_by: hour\n  manifest: true\n  done: true\n",
+    );
+    let mapping = folder.path().join("mappings/list.yml");
+    let text = fs::read_to_string(&mapping).unwrap().replace("email: email", "hour: hour");
+    fs::write(&mapping, text).unwrap();
+    let warehouse = Connection::open(folder.path().join("w.db")).unwrap();
+    let sql = format!(
+        "delete from people where id >= 40; alter table people add column hour integer;
+         update people set hour = 8 + id % 3, about = '表示 ' || id;
+         update people set about = '😀' where id = 5; update people set about = '{}' where id = 7",
+        "x".repeat(5_000)
+    );
+    warehouse.execute_batch(&sql).unwrap();
+    let report = outflow(folder.path(), &["sync", "--format", "json"]).ends(3).json()["syncs"][0].clone();
+    assert_eq!((&report["delivered"], &report["rejected"]), (&38.into(), &2.into()), "{report:#}");
+    let errors = outflow(folder.path(), &["errors", "list", "--format", "json"]).ends(0).json();
+    let mut refused: Vec<(u64, &str)> = errors["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| (error["key"]["id"].as_u64().unwrap(), error["code"].as_str().unwrap()))
+        .collect();
+    refused.sort_unstable();
+    assert_eq!(refused, [(5, "FILE_ENCODING"), (7, "FILE_RECORD_TOO_LARGE")]);
+    let out = folder.path().join("out");
+    let run = Command::new("python3").args(["-c", PARTNER]).arg(&out).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let rows: Vec<[String; 4]> = serde_json::from_slice(&run.stdout).unwrap();
+    let found: BTreeMap<u64, String> =
+        rows.into_iter().map(|[_, id, about, _]| (id.parse().unwrap(), about)).collect();
+    let whole = (0..40).filter(|id| ![5, 7].contains(id)).map(|id| (id, format!("表示 {id}")));
+    assert_eq!(found, whole.collect::<BTreeMap<u64, String>>());
+}

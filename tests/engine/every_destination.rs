@@ -329,7 +329,7 @@ fn at_the_end_of_the_days_quota_a_run_stops_and_another_goes_on() {
         assert_eq!(rig.arrived().len() as u64, delivered, "{report:#}");
         let shown = rig.shown()["requests"].clone();
         let sent = shown["writes"].as_u64().unwrap() + shown["reads"].as_u64().unwrap();
-        assert!(sent <= room, "{sent} requests of {room}");
+        assert!(sent <= room, "{}: {sent} requests of {room}: {report:#}", spec.vendor);
         rig.change(|connection, _| connection["limits"]["daily_calls"] = json!(100_000));
         assert_eq!(counts(&rig.sync(0), ["delivered"]), [pending]);
         rig.assert_equal();

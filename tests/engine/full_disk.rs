@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::lab::{Lab, check_identities, copy_into};
 use super::matrix::{UNSETTLED, held, touched};
 use super::parts::Folder;
+use super::remotes::Project;
 use super::scenarios::{BATCH, SCENARIOS, Scenario, serve};
 use crate::support::{Run, SmallDisk};
 
@@ -167,6 +168,42 @@ fn a_destination_folder_without_room_or_rights_gets_whole_files_or_none() {
     told(&folder.sync(None), &folder.out(), "permissions");
     disk.protect(false);
     folder.assert_made_good("read-only");
+}
+
+/// Where parts wait that go to another machine.
+#[test]
+fn a_temporary_folder_without_room_is_told_and_nothing_counts_as_delivered() {
+    let Some(project) = Project::new(MUCH) else { return };
+    let aside = project.path().join("aside");
+    let Some(disk) = SmallDisk::over(&aside, 1024) else { return };
+    starve(&project, &disk, (&aside, &aside), "space");
+    assert_eq!(fs::read_dir(&aside).unwrap().count(), 0, "something is left");
+    project.assert_made_good("a full disk");
+}
+
+#[test]
+fn a_server_without_room_gets_whole_files_or_none() {
+    let Some(project) = Project::new(MUCH) else { return };
+    let Some(disk) = SmallDisk::over(project.place(), 1024) else { return };
+    starve(&project, &disk, (project.path(), project.place()), "disk");
+    project.assert_made_good("a full disk");
+}
+
+/// Letters of a row of which a batch takes some 12 kB.
+const MUCH: usize = 3_000;
+
+/// Runs without room for a batch on this disk, which is that of the second folder; what is on its way waits in the first.
+fn starve(project: &Project, disk: &SmallDisk, (aside, full): (&Path, &Path), hint: &str) {
+    for kilobytes in [4, 8] {
+        disk.leave(kilobytes);
+        let run = project.sync_by(aside, None);
+        disk.clear();
+        told(&run, full, hint);
+        assert_eq!(run.json()["syncs"][0]["delivered"], 0, "{run:#?}");
+        // A run that was stopped says so in its manifest, if there is room for it.
+        let names = project.names();
+        assert!(names.iter().all(|name| name.ends_with(".manifest.json")), "{kilobytes} kB: {names:?}");
+    }
 }
 
 #[track_caller]

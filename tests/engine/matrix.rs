@@ -61,8 +61,11 @@ fn a_run_that_ends_anywhere_is_made_good_by_the_next() {
         .filter_map(|(_, plan, _)| Some(plan.split_once(':')?.0.to_owned()))
         .collect();
     struck.extend(super::jobs::accidents());
+    struck.extend(super::buckets::POINTS.map(str::to_owned));
     struck.extend(super::imports::POINTS.map(str::to_owned));
     struck.extend(super::linked::POINTS.map(str::to_owned));
+    struck.extend(super::lost_imports::POINTS.map(str::to_owned));
+    struck.extend(super::remotes::POINTS.map(str::to_owned));
     struck.extend(super::uploads::POINTS.map(str::to_owned));
     struck.extend(super::warehouses::POINTS.map(str::to_owned));
     let mut never = super::points::named();

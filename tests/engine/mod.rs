@@ -6,8 +6,12 @@ mod audience;
 mod backfill;
 mod backfill_stops;
 mod bad_source;
+#[cfg(debug_assertions)]
+mod buckets;
 mod bulk;
 mod changed;
+#[cfg(debug_assertions)]
+mod changed_by_key;
 #[cfg(all(debug_assertions, target_os = "linux"))]
 mod clocks;
 mod crash;
@@ -32,8 +36,12 @@ mod jobs;
 mod json_api;
 mod kill;
 mod lab;
+#[cfg(debug_assertions)]
+mod left_jobs;
 mod limits;
 mod linked;
+#[cfg(debug_assertions)]
+mod lost_imports;
 mod mapping;
 #[cfg(debug_assertions)]
 mod matrix;
@@ -49,6 +57,8 @@ mod points;
 mod portal;
 mod refresh;
 mod rejections;
+#[cfg(debug_assertions)]
+mod remotes;
 mod replaced;
 mod same_key;
 mod scenarios;

@@ -59,7 +59,7 @@ enum Step {
 }
 
 /// Points of ordinary runs.
-const POINTS: [&str; 12] = [
+pub const POINTS: [&str; 12] = [
     "ledger.begin",
     "ledger.commit",
     "ledger.committed",
@@ -273,7 +273,8 @@ fn a_lost_change_of_another_field_is_undone() {
     play(&History { mirror: false, lossy: false, changed: true, steps });
 }
 
-fn asked(name: &str) -> Option<u64> {
+/// A number that a variable asks for.
+pub fn asked(name: &str) -> Option<u64> {
     std::env::var(name)
         .ok()
         .map(|value| value.parse().unwrap_or_else(|_| panic!("`{name}` must be a number")))

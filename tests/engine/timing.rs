@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
+use super::lab::{Lab, THREE, counts};
 use crate::support::{Run, outflow};
 
 const ROWS: i64 = 40;
@@ -121,4 +122,29 @@ fn a_run_says_that_the_time_it_is_given_is_too_short() {
     let folder = project("deliver_within: 1h\n");
     let run = outflow(folder.path(), &["sync"]).ends(0);
     assert!(!run.stdout.contains("deliver_within") && !run.stderr.contains("falls behind"), "{run:#?}");
+}
+
+#[test]
+fn a_scarce_budget_goes_to_the_highest_priority() {
+    let mut lab = Lab::new(THREE).mapping("priority: score\ndelivery: {batch_rows: 1, concurrency: 1}");
+    // Two reads come first: the account and its properties.
+    lab.daily = 3;
+    lab.write();
+    let report = lab.sync(6);
+    assert_eq!(counts(&report, ["delivered", "pending"]), [1, 2], "{report:#}");
+    assert_eq!(lab.names().into_keys().collect::<Vec<_>>(), ["cyd@x.io"]);
+    // A row that is new since then goes before those that wait.
+    lab.sql("insert into people values (4, 'dan@x.io', 'Dan', 9)");
+    let limited = lab_with_room(lab, 1);
+    assert_eq!(limited.names().into_keys().collect::<Vec<_>>(), ["cyd@x.io", "dan@x.io"]);
+    limited.sync(0);
+    limited.assert_mirrored();
+}
+
+/// After a run that may send so many rows.
+fn lab_with_room(mut lab: Lab, rows: u64) -> Lab {
+    lab.daily = 1_000_000;
+    lab.write();
+    lab.sync_with(&["--limit", &rows.to_string()], 0);
+    lab
 }

@@ -30,6 +30,18 @@ fn the_benchmark_of_the_diff_runs_on_a_small_table() {
     assert!(text.contains("2,000 rows of SQLite, outflow"), "{text}");
 }
 
+/// All rows as files of CSV, plain and packed: the script itself checks each file's size and that together they are the table.
+#[test]
+fn the_benchmark_of_the_split_runs_on_a_small_table() {
+    let Some(mut python) = python() else { return };
+    let place = tempfile::tempdir().unwrap();
+    python.args(["-B", "bench/run.py", "--no-rivals", "--only", "split", "--rows", "2000", "--pairs", "1"]);
+    python.args(["--binary", env!("CARGO_BIN_EXE_outflow"), "--place"]).arg(place.path());
+    let text = succeeded(&python.output().unwrap());
+    assert!(text.contains("2,000 rows, plain, outflow, first run"), "{text}");
+    assert!(text.contains("2,000 rows, gzip, outflow, once more"), "{text}");
+}
+
 /// A wrong count must end the benchmark, or its numbers mean nothing.
 #[test]
 fn the_benchmark_ends_at_a_wrong_count() {

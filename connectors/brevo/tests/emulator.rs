@@ -11,7 +11,7 @@ use crate::contract::{
 async fn a_contact_lives_from_upsert_to_delete() {
     let rig = Rig::start(json!({})).await;
     let target = target(json!({"lists": [4, 7], "api": "single"}));
-    assert_eq!(rig.brevo.account().await.unwrap(), AccountId("sandbox".to_owned()));
+    assert_eq!(rig.destination.account().await.unwrap(), AccountId("sandbox".to_owned()));
     let ann =
         |verb, name| change(verb, "ann@x.io", &[("FIRSTNAME", text(name)), ("AGE", Value::Integer(30))]);
     let outcomes = rig.submit(&target, vec![ann(Verb::Upsert, "Ann")]).await;
@@ -55,7 +55,7 @@ async fn contacts_are_matched_by_an_id_of_ours_as_well() {
         assert!(is_applied(&outcomes[0]), "{outcomes:?}");
         assert_eq!(rig.contacts().await.keys().collect::<Vec<_>>(), [email]);
     }
-    let found = rig.brevo.look_up(&target, &[vec![field("ext_id", text("k/1 ü"))]]).await.unwrap();
+    let found = rig.destination.look_up(&target, &[vec![field("ext_id", text("k/1 ü"))]]).await.unwrap();
     assert!(matches!(found[0], Lookup::Found { .. }));
     let outcomes = rig.submit(&target, vec![row(Verb::Delete, "")]).await;
     assert!(is_applied(&outcomes[0]) && rig.contacts().await.is_empty());
@@ -69,7 +69,7 @@ async fn a_key_says_whether_its_contact_is_there() {
     let key = |value: Value| vec![field("email", value)];
     let keys = [key(text("no address")), key(text("ann+1@x.io")), key(text("bob@x.io")), key(Value::Null)];
     let expected = [Lookup::Unclear, Lookup::Found { remote_id: id }, Lookup::Absent, Lookup::Unclear];
-    assert_eq!(rig.brevo.look_up(&target, &keys).await.unwrap(), expected);
+    assert_eq!(rig.destination.look_up(&target, &keys).await.unwrap(), expected);
 }
 
 #[tokio::test]
@@ -108,13 +108,13 @@ async fn many_updates_go_in_one_request_and_what_is_absent_costs_itself() {
 #[tokio::test]
 async fn the_catalogue_is_the_accounts() {
     let rig = Rig::start(json!({})).await;
-    let catalog = rig.brevo.catalog(&target(json!({"lists": ["4", 7]}))).await.unwrap();
+    let catalog = rig.destination.catalog(&target(json!({"lists": ["4", 7]}))).await.unwrap();
     assert_eq!(catalog.get("AGE").unwrap().kind, FieldType::Number);
     assert!(catalog.get("email").unwrap().unique && catalog.get("nonsense").is_none() && !catalog.open);
     for (options, word) in
         [(json!({"lists": [4, 5]}), "no list 5"), (json!({"list": 5}), "takes members only")]
     {
-        let error = rig.brevo.catalog(&target(options)).await.unwrap_err();
+        let error = rig.destination.catalog(&target(options)).await.unwrap_err();
         assert!(
             error.kind == Kind::Config && error.message.contains(word) && error.hint.is_some(),
             "{error:?}"
@@ -122,7 +122,7 @@ async fn the_catalogue_is_the_accounts() {
     }
     for (list, word) in [(5, "no list 5"), (9, "fills the list 9 itself")] {
         let members = Target { fields: vec!["email".to_owned()], ..target(json!({"list": list})) };
-        let error = rig.brevo.catalog(&members).await.unwrap_err();
+        let error = rig.destination.catalog(&members).await.unwrap_err();
         assert!(error.kind == Kind::Config && error.message.contains(word), "{error:?}");
     }
 }

@@ -1,15 +1,12 @@
 //! Imports: what they take, and that nothing counts that was not seen.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
-use super::{Rig, change, id_of, is_applied, rejected, target, text};
+use super::{Few, Kept, Rig, change, id_of, is_applied, is_unknown, rejected, target, text};
 use crate::contract::{
-    Change, ConnectorError, Destination, Handles, Kind, Outcome, Permission, RemoteHandle, RunContext,
-    Submitted, Target, Value, Verb,
+    Change, Destination, Outcome, RemoteHandle, RunContext, Submitted, Target, Value, Verb,
 };
 
 fn upserts(count: usize) -> Vec<Change> {
@@ -124,22 +121,6 @@ async fn an_import_that_is_refused_whole_sends_each_row_alone() {
     assert_eq!(rig.requests("writes"), 1);
 }
 
-/// The run ends after so many writes.
-#[derive(Debug)]
-struct Few(AtomicUsize);
-
-#[async_trait]
-impl Permission for Few {
-    fn check(&self) -> Result<(), ConnectorError> {
-        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        left.map(drop).map_err(|_| ConnectorError::new(Kind::Revoked, "the run is over"))
-    }
-
-    async fn closing(&self) {
-        std::future::pending().await
-    }
-}
-
 #[tokio::test]
 async fn what_an_import_did_in_part_is_unknown_where_its_own_request_does_not_leave() {
     let rig = Rig::start(json!({})).await;
@@ -148,16 +129,12 @@ async fn what_an_import_did_in_part_is_unknown_where_its_own_request_does_not_le
         .map(|n| change(Verb::Upsert, &format!("p{n}@x.io"), &[("NO_SUCH", text("x")), ("PLAN", text("a"))]))
         .collect();
     let context = RunContext { permission: Arc::new(Few(1.into())), ..RunContext::alone("run", "contacts") };
-    let session = rig.brevo.open(&imported(json!({})), context).await.unwrap();
+    let session = rig.destination.open(&imported(json!({})), context).await.unwrap();
     let Submitted::Done(receipt) = session.submit(&changes, &Kept::default()).await.unwrap() else {
         panic!()
     };
     assert_eq!(rig.contacts().await["p0@x.io"]["PLAN"], "a");
-    assert!(
-        receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })),
-        "{:?}",
-        receipt.outcomes()
-    );
+    assert!(receipt.outcomes().iter().all(is_unknown), "{:?}", receipt.outcomes());
 }
 
 #[tokio::test]
@@ -188,30 +165,21 @@ async fn what_a_row_leaves_out_stays() {
     assert!(contacts["b@x.io"].get("PLAN").is_none());
 }
 
-#[derive(Default)]
-struct Kept(Mutex<Option<RemoteHandle>>);
-
-#[async_trait]
-impl Handles for Kept {
-    async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError> {
-        *self.0.lock().unwrap() = Some(handle.clone());
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn an_import_that_a_run_left_is_waited_for_before_anything_is_sent_again() {
     let fault = json!({"do": "status", "code": 403, "path": "/processes", "times": 1});
     let rig = Rig::start(json!({"faults": [fault]})).await;
     let (kept, changes) = (Kept::default(), upserts(3));
-    let session = rig.brevo.open(&imported(json!({})), RunContext::alone("run", "contacts")).await.unwrap();
+    let session =
+        rig.destination.open(&imported(json!({})), RunContext::alone("run", "contacts")).await.unwrap();
     let Submitted::Done(receipt) = session.submit(&changes, &kept).await.unwrap() else { panic!() };
-    assert!(receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })));
+    assert!(receipt.outcomes().iter().all(is_unknown));
     assert!(rig.contacts().await.is_empty(), "it is still at work");
-    let handle = kept.0.lock().unwrap().take().unwrap();
-    let session = rig.brevo.open(&imported(json!({})), RunContext::alone("next", "contacts")).await.unwrap();
+    let handle = kept.last().unwrap();
+    let session =
+        rig.destination.open(&imported(json!({})), RunContext::alone("next", "contacts")).await.unwrap();
     let receipt = session.settle(&handle, &changes).await.unwrap();
-    assert!(receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })));
+    assert!(receipt.outcomes().iter().all(is_unknown));
     assert_eq!(rig.contacts().await.len(), 3, "its end was waited for");
     // One that Brevo knows no more is at work no more.
     assert!(session.settle(&RemoteHandle("999999".to_owned()), &changes).await.is_ok());

@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::CustomerIo;
-use crate::conformance::support::{self, field};
-use crate::contract::{Change, ConnectorError, Outcome, RateLimit, Target, Verb};
+use crate::conformance::rig::{self, PATIENCE};
+use crate::conformance::support::{self, field, letters};
+use crate::contract::{Change, RateLimit, Target, Verb};
 use crate::registry::{Limits, Settings};
-use crate::sandbox::{Sandbox, SandboxConfig, Storage};
 
 /// A connection with short pauses and three attempts.
 fn connected(values: Json, base_url: &str, requests: Option<RateLimit>, timeout: Duration) -> CustomerIo {
@@ -26,48 +26,25 @@ fn credentials(site_id: &str) -> Json {
     json!({"site_id": site_id, "api_key": "key-test"})
 }
 
-/// A running sandbox and a connection to it.
-struct Rig {
-    sandbox: Sandbox,
-    customerio: CustomerIo,
-}
+type Rig = rig::Rig<CustomerIo>;
 
 impl Rig {
-    async fn start(block: Json) -> Rig {
+    async fn start(block: Json) -> Self {
         Self::of(credentials("site-test"), block).await
     }
 
-    async fn of(values: Json, block: Json) -> Rig {
-        let mut config = SandboxConfig::default();
-        config.add("customerio", &block).unwrap();
-        let sandbox = Sandbox::start(config, Storage::Memory, 0).await.unwrap();
-        let url = format!("{}/customerio", sandbox.url());
-        let customerio = connected(values, &url, None, Duration::from_secs(20));
-        Rig { sandbox, customerio }
+    async fn of(values: Json, block: Json) -> Self {
+        Rig::new("customerio", block, &json!({}), |url| connected(values, url, None, PATIENCE)).await
     }
 
     /// The properties of what lives under this name, in the order of creation.
     async fn living(&self, object: &str) -> Vec<Json> {
-        let shown = self.sandbox.show().await.unwrap();
-        let objects = shown["objects"]["customerio"][object].as_array().cloned().unwrap_or_default();
-        let living = objects.into_iter().filter(|object| object["archived"] == false);
-        living.map(|object| object["properties"].clone()).collect()
-    }
-
-    async fn submit(&self, target: &Target, changes: Vec<Change>) -> Result<Vec<Outcome>, ConnectorError> {
-        support::submit(&self.customerio, target, changes).await
+        self.live(object).await.into_iter().map(|object| object["properties"].clone()).collect()
     }
 }
 
 fn target(object: &str, match_on: &str, fields: &[&str], options: Json) -> Target {
-    Target {
-        object: object.to_owned(),
-        match_on: vec![match_on.to_owned()],
-        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
-        missing: Vec::new(),
-        associations: Vec::new(),
-        options: self::options(options),
-    }
+    support::target(object, &[match_on], fields, options)
 }
 
 fn options(options: Json) -> serde_json::Map<String, Json> {
@@ -86,16 +63,4 @@ fn change(verb: Verb, id: &str, fields: &[(&str, &str)]) -> Change {
         remote_id: None,
         fields: fields.iter().map(|(name, value)| field(name, value)).collect(),
     }
-}
-
-/// Outcomes as letters: applied, rejected, deferred, unknown, skipped.
-fn letters(outcomes: &[Outcome]) -> String {
-    let letter = |outcome: &Outcome| match outcome {
-        Outcome::Applied { .. } => 'a',
-        Outcome::Rejected { .. } => 'r',
-        Outcome::Deferred { .. } => 'd',
-        Outcome::Unknown { .. } => 'u',
-        Outcome::Skipped { .. } => 's',
-    };
-    outcomes.iter().map(letter).collect()
 }

@@ -232,3 +232,37 @@ pub(super) fn judge(store: &Store, what: &str, shown: &Path, error: &Error) -> C
     let retry = if kind == Kind::Unavailable { Retry::Exhausted } else { Retry::Never };
     ConnectorError::new(kind, store.secrets.redact(&message)).code(code).retry(retry).hint(hint)
 }
+
+/// The error about this object of a store, of a request that was to write it or to make room for it.
+pub(super) fn unwritten(store: &Store, what: &str, shown: &Path, error: &Error) -> ConnectorError {
+    let told = judge(store, what, shown, error);
+    match told.code.as_deref() {
+        Some(errors::STORE_DENIED) => told.hint(
+            "let the account list the bucket, and read, write and remove its objects (`s3:ListBucket`, `s3:GetObject`, `s3:PutObject`, \
+             `s3:DeleteObject` and `s3:AbortMultipartUpload`; `Storage Object User`; `Storage Blob Data Contributor`)",
+        ),
+        Some(errors::STORE_FAILED | errors::STORE_UNREACHABLE) => {
+            told.hint("check the network and the store; the next run goes on where this one ended")
+        }
+        // Nobody asked for something that is not there.
+        Some(errors::MISSING | errors::CHANGED) => {
+            let (shown, said) = (shown.display(), Answer::of(error).told());
+            let message = format!("`{shown}` cannot be {what}: the store answers {said}");
+            ConnectorError::new(Kind::Unavailable, store.secrets.redact(&message))
+                .code(errors::STORE_FAILED)
+                .retry(Retry::Exhausted)
+                .hint("run again: what is not complete is sent anew")
+        }
+        _ => told,
+    }
+}
+
+/// Whether the store does not know an upload any more, or its pieces.
+pub(super) fn is_gone(error: &Error) -> bool {
+    let answer = Answer::of(error);
+    match answer.vendor.as_str() {
+        "NoSuchUpload" | "InvalidBlockList" => true,
+        "NoSuchBucket" | "ContainerNotFound" | "ContainerBeingDeleted" => false,
+        _ => answer.status == Some(404) || matches!(error, Error::NotFound { .. }),
+    }
+}

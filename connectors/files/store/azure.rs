@@ -1,11 +1,9 @@
 //! Azure Blob Storage.
 
-use std::sync::Arc;
-
 use object_store::azure::{AzureConfigKey as Key, MicrosoftAzureBuilder};
 
 use super::settings::is_public;
-use super::{Built, Secrets, address, client, retry};
+use super::{Built, Client, Secrets, address, client, retry};
 use crate::registry::Settings;
 
 /// What logs in, and the variable of the environment that stands in for it:
@@ -31,6 +29,8 @@ pub(super) fn build(container: &str, settings: &Settings) -> Built {
         .with_retry(retry())
         .with_client_options(client(address.as_ref()))
         .with_skip_signature(is_public(settings)?);
+    // Containers of two accounts may have one name.
+    let owner = Some(address.as_ref().map_or(account, |address| address.as_str()).to_owned());
     if let Some(address) = address {
         builder = builder.with_endpoint(address.as_str().to_owned());
     }
@@ -63,7 +63,7 @@ pub(super) fn build(container: &str, settings: &Settings) -> Built {
         }
     }
     let store = builder.build().map_err(|error| secrets.redact(&error.to_string()))?;
-    Ok((Arc::new(store), secrets))
+    Ok(Client::new(store, owner, secrets))
 }
 
 /// One way to log in, and all that it takes.

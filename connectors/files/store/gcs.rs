@@ -10,7 +10,7 @@ use object_store::{CredentialProvider, Error};
 use tokio::sync::OnceCell;
 
 use super::answer::LoginFailed;
-use super::{Built, Secrets, address, client, retry};
+use super::{Built, Client, Secrets, address, client, retry};
 use crate::google::{KeyFile, Login};
 use crate::registry::Settings;
 
@@ -27,6 +27,7 @@ pub(super) fn build(bucket: &str, settings: &Settings) -> Built {
         .with_client_options(client(address.as_ref()))
         .with_skip_signature(matches!(login, Login::None))
         .with_credentials(Arc::new(Tokens { login, made: OnceCell::new() }));
+    let owner = address.as_ref().map(|address| address.as_str().to_owned());
     let builder = match address {
         Some(address) => builder.with_base_url(address.as_str()),
         None => builder,
@@ -34,7 +35,7 @@ pub(super) fn build(bucket: &str, settings: &Settings) -> Built {
     let mut secrets = Secrets::default();
     secrets.add(settings.text("service_account_key")?.unwrap_or_default());
     let store = builder.build().map_err(|error| secrets.redact(&error.to_string()))?;
-    Ok((Arc::new(store), secrets))
+    Ok(Client::new(store, owner, secrets))
 }
 
 fn login(settings: &Settings) -> Result<Login, String> {

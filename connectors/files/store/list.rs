@@ -55,7 +55,8 @@ pub(in crate::files) fn find(
     Ok(keys.into_iter().filter(fits).map(below).collect())
 }
 
-fn join(place: &Path, part: &str) -> Path {
+/// The key of what lies below another.
+pub(super) fn join(place: &Path, part: &str) -> Path {
     let joined = match place.as_ref() {
         "" => part.to_owned(),
         place => format!("{place}/{part}"),

@@ -11,11 +11,15 @@ mod object;
 mod parts;
 mod s3;
 mod settings;
+mod upload;
 
+use std::fmt;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::limit::LimitStore;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use tokio::runtime::Handle;
@@ -25,6 +29,8 @@ pub(super) use self::list::find;
 pub(super) use self::object::Object;
 pub(super) use self::parts::Parts;
 pub(super) use self::settings::{ENVIRONMENT, SETTINGS, foreign};
+pub(super) use self::upload::Uploads;
+use super::errors;
 use crate::contract::{ConnectorError, Kind};
 use crate::http::BaseUrl;
 use crate::registry::Settings;
@@ -35,13 +41,22 @@ pub(super) const KIND: &str = "files";
 const REQUESTS: usize = 16;
 
 /// A bucket or container, and what lies below a prefix in it.
-#[derive(Debug)]
 pub(super) struct Store {
     /// As the connection names it, without a slash at the end: `s3://bucket/prefix`.
     url: String,
+    /// Whose bucket it is, where `url` does not say it.
+    owner: Option<String>,
     root: Path,
     inner: Arc<dyn ObjectStore>,
+    /// The same store, for objects that are written piece by piece.
+    uploads: Arc<dyn MultipartStore>,
     secrets: Secrets,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.url)
+    }
 }
 
 impl Store {
@@ -63,19 +78,26 @@ impl Store {
             "gs" => gcs::build(bucket, settings),
             _ => azure::build(bucket, settings),
         };
-        let (inner, secrets) = built.map_err(|error| match error {
+        let Client { inner, uploads, owner, secrets } = built.map_err(|error| match error {
             Refused::Setting(what) => refuse(what),
             Refused::Address(error) => error,
         })?;
         let url = format!("{scheme}://{}", rest.trim_end_matches('/'));
-        Ok(Store { url, root, inner: Arc::new(LimitStore::new(inner, REQUESTS)), secrets })
+        Ok(Store { url, owner, root, inner: Arc::new(LimitStore::new(inner, REQUESTS)), uploads, secrets })
     }
 
     /// One for tests, over whatever holds its objects.
     #[cfg(test)]
-    pub(super) fn over(url: &str, inner: Arc<dyn ObjectStore>) -> Self {
-        let prefix = url.splitn(4, '/').nth(3).unwrap_or_default();
-        Store { url: url.to_owned(), root: Path::parse(prefix).unwrap(), inner, secrets: Secrets::default() }
+    pub(super) fn over<S: ObjectStore + MultipartStore>(url: &str, inner: Arc<S>) -> Self {
+        Store::written(url, inner.clone(), inner)
+    }
+
+    /// One for tests, whose uploads go another way than the rest.
+    #[cfg(test)]
+    pub(super) fn written(url: &str, inner: Arc<dyn ObjectStore>, uploads: Arc<dyn MultipartStore>) -> Self {
+        let (root, secrets) = (url.splitn(4, '/').nth(3).unwrap_or_default(), Secrets::default());
+        let root = Path::parse(root).unwrap();
+        Store { url: url.to_owned(), owner: None, root, inner, uploads, secrets }
     }
 
     #[cfg(test)]
@@ -91,6 +113,47 @@ impl Store {
     /// As in messages.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Which bucket of whom it is, and what below it.
+    pub(super) fn account(&self) -> String {
+        match &self.owner {
+            None => self.url.clone(),
+            Some(owner) => format!("{} at {owner}", self.url),
+        }
+    }
+
+    /// Looks whether the store lets this account in, and has such a bucket; changes nothing.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) async fn look(&self) -> Result<(), ConnectorError> {
+        // Nobody has written it: the answer that it is not there is a good one.
+        match object::head(&*self.inner, &self.key(".outflow")).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let told = answer::judge(self, "looked for", FilePath::new(self.url()), &error);
+                let is_absent = told.code.as_deref() == Some(errors::MISSING);
+                if is_absent {
+                    Ok(())
+                } else {
+                    Err(answer::unwritten(self, "written to", FilePath::new(self.url()), &error))
+                }
+            }
+        }
+    }
+
+    /// The key of a file of this name. A sync's hidden ones lie below a folder of their own, so that listing them is short.
+    fn key(&self, name: &str) -> Path {
+        match name.split_once('@') {
+            Some((sync, rest)) if name.starts_with('.') => list::join(&self.root, &format!("{sync}@/{rest}")),
+            _ => list::join(&self.root, name),
+        }
+    }
+
+    /// The address of a file of this name, for messages.
+    fn shown(&self, name: &str) -> PathBuf {
+        FilePath::new(self.url()).join(name)
     }
 }
 
@@ -108,7 +171,23 @@ impl From<String> for Refused {
     }
 }
 
-type Built = Result<(Arc<dyn ObjectStore>, Secrets), Refused>;
+type Built = Result<Client, Refused>;
+
+/// A bucket of a vendor.
+struct Client {
+    inner: Arc<dyn ObjectStore>,
+    uploads: Arc<dyn MultipartStore>,
+    /// Whose it is, where the name of the bucket does not say it.
+    owner: Option<String>,
+    secrets: Secrets,
+}
+
+impl Client {
+    fn new<S: ObjectStore + MultipartStore>(store: S, owner: Option<String>, secrets: Secrets) -> Self {
+        let store = Arc::new(store);
+        Client { inner: store.clone(), uploads: store, owner, secrets }
+    }
+}
 
 /// What must not stand in a message.
 #[derive(Default)]
@@ -181,7 +260,10 @@ fn hint(what: &str) -> &'static str {
 }
 
 /// Has a task of the runtime do something, and waits for it on this thread; `None` where the runtime ends.
-fn wait<T: Send + 'static>(handle: &Handle, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+pub(super) fn wait<T: Send + 'static>(
+    handle: &Handle,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
     begin(handle, work).blocking_recv().ok()
 }
 

@@ -114,7 +114,7 @@ enum Fault {
 }
 
 /// What the store says of an object; where it says no, with the reason that only a body holds.
-async fn head(store: &dyn ObjectStore, location: &Path) -> object_store::Result<ObjectMeta> {
+pub(super) async fn head(store: &dyn ObjectStore, location: &Path) -> object_store::Result<ObjectMeta> {
     match store.head(location).await {
         Err(error) if answer::is_bare(&error) => store.get(location).await.map(|found| found.meta),
         other => other,

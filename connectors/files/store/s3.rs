@@ -1,11 +1,9 @@
 //! Amazon S3, and whatever speaks as it does.
 
-use std::sync::Arc;
-
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Key};
 
 use super::settings::is_public;
-use super::{Built, Secrets, address, client, retry};
+use super::{Built, Client, Secrets, address, client, retry};
 use crate::registry::Settings;
 
 /// Variables of the environment beside those of a key, by the names that the store's client has for them:
@@ -29,6 +27,8 @@ pub(super) fn build(bucket: &str, settings: &Settings) -> Built {
         .with_bucket_name(bucket)
         .with_retry(retry())
         .with_client_options(client(address.as_ref()))
+        // Not all that speak S3 can remove many objects at once.
+        .with_disable_bulk_delete(true)
         .with_skip_signature(is_public(settings)?);
     for (name, key) in VARIABLES {
         if let Some(value) = settings.environment.get(name).filter(|value| !value.is_empty()) {
@@ -38,6 +38,7 @@ pub(super) fn build(bucket: &str, settings: &Settings) -> Built {
     if let Some(region) = settings.text("region")? {
         builder = builder.with_region(region);
     }
+    let owner = address.as_ref().map(|address| address.as_str().to_owned());
     if let Some(address) = address {
         builder = builder.with_endpoint(address.as_str());
     }
@@ -51,7 +52,7 @@ pub(super) fn build(bucket: &str, settings: &Settings) -> Built {
         }
     }
     let store = builder.build().map_err(|error| secrets.redact(&error.to_string()))?;
-    Ok((Arc::new(store), secrets))
+    Ok(Client::new(store, owner, secrets))
 }
 
 /// The key: all of the connection's, or all of the environment's, for one's token does not fit the other's key.

@@ -1,4 +1,4 @@
-//! What a connection to an object store may say, and what its environment may.
+//! What a connection to an object store, or to a server, may say, and what its environment may.
 
 use crate::registry::{Setting, Settings};
 
@@ -11,12 +11,13 @@ const fn secret(name: &'static str, help: &'static str) -> Setting {
 }
 
 /// Beside `url`; each says which stores take it.
-pub(in crate::files) const SETTINGS: [Setting; 15] = [
+pub(in crate::files) const SETTINGS: [Setting; 21] = [
     Setting {
         name: "url",
         required: true,
         secret: false,
-        help: "A folder, relative to the project, or a source's `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`.",
+        help: "A folder, relative to the project; `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`; of a destination also \
+               `sftp://USER@HOST:PORT/FOLDER`.",
     },
     setting("region", "s3: the bucket's region; unless set `AWS_REGION`, or `us-east-1`."),
     setting("endpoint", "s3: the address of another store that speaks S3; the same as `base_url`."),
@@ -33,11 +34,20 @@ pub(in crate::files) const SETTINGS: [Setting; 15] = [
     secret("service_account_key", "gs: the JSON of a service account's key, in place of a file."),
     setting("account", "az: the storage account; unless set `AZURE_STORAGE_ACCOUNT_NAME`."),
     secret("access_key", "az: a key of the account."),
-    secret("sas_token", "az: a shared access signature that allows reading and listing."),
+    secret(
+        "sas_token",
+        "az: a shared access signature that allows reading and listing; of a destination also creating, writing and deleting.",
+    ),
     setting("tenant_id", "az: the directory of the application that logs in."),
     setting("client_id", "az: the application that logs in; alone, a managed identity of the machine."),
     secret("client_secret", "az: the application's secret."),
     setting("authority_host", "az: where the application logs in, in a cloud of another country."),
+    secret("password", "sftp: the user's password."),
+    secret("private_key", "sftp: the text of the user's private key."),
+    setting("private_key_file", "sftp: its file, relative to the project."),
+    secret("passphrase", "sftp: what opens the private key."),
+    setting("host_key", "sftp: the server's key, `ssh-ed25519 AAAA...`, or its fingerprint, `SHA256:...`."),
+    setting("known_hosts", "sftp: the file of keys that servers have; unless set `~/.ssh/known_hosts`."),
 ];
 
 /// Variables that the vendors' own tools read.
@@ -65,10 +75,12 @@ pub(in crate::files) const ENVIRONMENT: &[&str] = &[
     "AZURE_FEDERATED_TOKEN_FILE",
     "AZURE_AUTHORITY_HOST",
     "IDENTITY_ENDPOINT",
+    // Where `~/.ssh/known_hosts` is.
+    "HOME",
 ];
 
 /// The settings of a store by its scheme, beside `url`.
-const OWN: [(&str, &[&str]); 4] = [
+const OWN: [(&str, &[&str]); 5] = [
     ("s3", &["region", "endpoint", "access_key_id", "secret_access_key", "session_token", "credentials"]),
     ("gs", &["credentials", "service_account_key"]),
     (
@@ -84,6 +96,7 @@ const OWN: [(&str, &[&str]); 4] = [
             "credentials",
         ],
     ),
+    ("sftp", &["password", "private_key", "private_key_file", "passphrase", "host_key", "known_hosts"]),
     ("", &[]),
 ];
 

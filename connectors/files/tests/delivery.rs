@@ -15,6 +15,7 @@ fn target(object: &str) -> Target {
         object: object.into(),
         match_on: vec!["id".into()],
         fields: vec!["id".into()],
+        types: Default::default(),
         missing: Vec::new(),
         associations: Vec::new(),
         options: Default::default(),
@@ -41,7 +42,7 @@ pub(super) fn content(folder: &Path) -> BTreeMap<String, String> {
 }
 
 /// A runtime whose threads may block, as the engine's may.
-pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
+pub(in crate::files) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -164,6 +165,59 @@ fn runs_and_batches_never_overwrite_each_other() {
         names,
         ["people-a-0001.jsonl", "people-a-0002.jsonl", "people-b-0001.jsonl", "people-b-0002.jsonl"]
     );
+}
+
+/// The last handle.
+#[derive(Default)]
+struct Last(std::sync::Mutex<String>);
+
+#[async_trait]
+impl crate::contract::Handles for Last {
+    async fn store(&self, handle: &crate::contract::RemoteHandle) -> Result<(), ConnectorError> {
+        *self.0.lock().unwrap() = handle.0.clone();
+        Ok(())
+    }
+}
+
+#[test]
+fn names_may_have_folders_which_come_with_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let destination = destination(folder.path());
+    let options = serde_json::json!({"name": "{{ date }}/a/{{ part }}.jsonl", "done": "{{ date }}/done"});
+    let target = Target { options: options.as_object().unwrap().clone(), ..target("people") };
+    let last = Last::default();
+    run(async {
+        let context = RunContext::alone("20260727T064501Z-aa", "people");
+        let session = destination.open(&target, context).await.unwrap();
+        session.submit(&changes(), &last).await.unwrap();
+        session.finish(crate::contract::RunEnd::Complete).await.unwrap();
+    });
+    let date = folder.path().join("2026-07-27");
+    let part = date.join("a/0001.jsonl");
+    assert_eq!(content(&part.with_file_name("")).len(), 1);
+    assert!(date.join("done").is_file());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left at the top");
+    // As after a crash before the rename, and somebody who tidies up.
+    let handle = last.0.into_inner().unwrap();
+    let staged: serde_json::Value = serde_json::from_str(&handle).unwrap();
+    let hidden = folder.path().join(staged["staged"]["parts"][0]["staged"].as_str().unwrap());
+    std::fs::rename(&part, &hidden).unwrap();
+    std::fs::remove_dir_all(&date).unwrap();
+    run(async {
+        let session = destination.open(&target, RunContext::alone("b", "people")).await.unwrap();
+        session.settle(&crate::contract::RemoteHandle(handle.clone()), &changes()).await.unwrap();
+    });
+    assert!(part.is_file() && !hidden.exists());
+    // A file in the place of a folder is told before anything is published.
+    std::fs::remove_dir_all(&date).unwrap();
+    std::fs::write(&date, "a file").unwrap();
+    let error = run(async {
+        let context = RunContext::alone("20260727T064501Z-aa", "people");
+        let session = destination.open(&target, context).await.unwrap();
+        session.submit(&changes(), &Keeps).await.unwrap_err()
+    });
+    assert_eq!((error.kind, error.code.as_deref()), (Kind::Unavailable, Some("FILE_UNREADABLE")), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left at the top");
 }
 
 #[test]

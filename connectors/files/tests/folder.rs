@@ -112,7 +112,7 @@ fn a_url_is_a_folder_or_a_store() {
     };
     assert_eq!((source("s3://bucket/x".into()), destination("s3://bucket/x".into())), Default::default());
     for make in [&source as &dyn Fn(serde_json::Value) -> String, &destination] {
-        assert!(make("sftp://u@h/d".into()).contains("not supported yet"));
+        assert!(make("sftp://u@h/d".into()).contains("`private_key_file` is missing"));
         assert!(make("http://x".into()).contains("unknown `http://`"));
         assert!(make("".into()).contains("not a folder's name"));
         assert!(make(7.into()).contains("not a folder's name"));
@@ -122,11 +122,14 @@ fn a_url_is_a_folder_or_a_store() {
 }
 
 #[test]
-fn a_store_is_not_written_to() {
-    let store = settings(serde_json::json!({"url": "s3://bucket/x"}));
-    let store = (CONNECTOR.destination.unwrap())(&store).unwrap();
-    let target = crate::contract::Target { object: "a".into(), ..Default::default() };
-    let refused = store.capabilities(&target).err().unwrap();
-    assert!(refused.message.contains("`s3://bucket/x` can only be read"), "{refused}");
-    assert!(block_on(store.account()).is_err());
+fn a_server_is_written_to_and_not_read() {
+    let key = format!("SHA256:{}", "A".repeat(43));
+    let server =
+        settings(serde_json::json!({"url": "sftp://u@h/d", "password": "very-secret", "host_key": key}));
+    let error = (CONNECTOR.source.unwrap())(&server).err().unwrap();
+    assert!(error.message.contains("can only be written") && error.hint.is_some(), "{error}");
+    assert!(!error.message.contains("secret"), "{error}");
+    let foreign = settings(serde_json::json!({"url": "sftp://u@h/d", "region": "a"}));
+    let error = (CONNECTOR.destination.unwrap())(&foreign).err().unwrap();
+    assert!(error.message.contains("`region` is no setting of a server"), "{error}");
 }

@@ -53,7 +53,7 @@ fn keeps() -> Keeps {
 }
 
 /// The outcomes of one batch of the run `20260727T064501Z-aa`.
-async fn submit(
+pub(super) async fn submit(
     destination: &dyn Destination,
     target: &Target,
     changes: &Vec<Change>,
@@ -65,7 +65,7 @@ async fn submit(
     Ok(receipt.into_outcomes())
 }
 
-fn codes(outcomes: &[Outcome]) -> Vec<&str> {
+pub(super) fn codes(outcomes: &[Outcome]) -> Vec<&str> {
     let code = |outcome| match outcome {
         &Outcome::Applied { .. } => "",
         Outcome::Rejected { code, .. } => code.as_str(),
@@ -109,6 +109,10 @@ fn a_csv_file_is_as_it_was_asked_for() {
     assert_eq!(
         one(options, &rows),
         "\u{feff}\"id\";\"name\";\"hour\"\r\n\"1\";\"a,b \"\"c\"\"\nd\";\\N\r\n\"2\";\"\";\"7\"\r\n\"3\";\" x\";\"[\"\"p\"\",true]\"\r\n"
+    );
+    assert_eq!(
+        one(json!({"format": "csv", "quoting": "all"}), &rows[1..2].to_vec()),
+        "\"_op\",\"id\",\"name\",\"hour\"\n\"upsert\",\"2\",\"\",\"7\"\n"
     );
     assert_eq!(
         one(json!({"format": "tsv", "header": false, "operation": "what"}), &rows[1..2].to_vec()),
@@ -217,6 +221,8 @@ fn options_that_cannot_be_meant_are_refused_with_a_hint() {
         ("people", json!({"max_rows": 0}), "above 0"),
         ("people", json!({"delimiter": ";"}), "is for CSV"),
         ("people", json!({"format": "csv", "delimiter": "ab"}), "`destination.delimiter`"),
+        ("people", json!({"format": "csv", "delimiter": "e"}), "`destination.delimiter`"),
+        ("people", json!({"format": "csv", "null_text": "n,a"}), "`destination.null_text`"),
         ("people", json!({"format": "csv", "encoding": "utf-16"}), "not written"),
         ("people", json!({"format": "csv", "encoding": "big5", "bom": true}), "Big5"),
         ("people", json!({"manifest": 7}), "`destination.manifest`"),
@@ -373,9 +379,7 @@ proptest! {
             let text = unpacked(name, bytes);
             let before = found.len();
             if format == "csv" {
-                let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
-                for row in reader.records() {
-                    let row = row.unwrap();
+                for row in csv::Reader::from_reader(text.as_bytes()).records().map(Result::unwrap) {
                     found.insert(row[1].parse::<usize>().unwrap(), row[2].to_owned());
                 }
             } else {

@@ -2,13 +2,15 @@
 
 mod csv_rows;
 mod damage;
-mod delivery;
+pub(in crate::files) mod delivery;
 mod folder;
 mod json_lines;
 mod layout;
 mod packed;
+mod parquet_parts;
+mod parquet_removals;
 mod parquet_types;
-mod stores;
+pub(in crate::files) mod stores;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -6,7 +6,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::charset;
 use super::name::Template;
-use crate::contract::{ConnectorError, Kind, Target};
+use super::parquet::{self, CODECS, Codec};
+use crate::contract::{ConnectorError, Kind, Target, Typed};
+use crate::delimited::is_special;
 use crate::files::locate::Compression;
 use crate::settings::size;
 use crate::split::Limits;
@@ -17,6 +19,15 @@ pub(in crate::files) enum Format {
     /// Also with tabs.
     Csv,
     JsonLines,
+    Parquet,
+}
+
+/// A column of a file.
+#[derive(Debug, Clone)]
+pub(in crate::files) struct Column {
+    pub name: String,
+    /// What the mapping says of its values.
+    pub typed: Typed,
 }
 
 /// Which cells of a delimited file stand in quotes.
@@ -32,7 +43,10 @@ pub(in crate::files) enum Quoting {
 #[derive(Debug, Clone)]
 pub(in crate::files) struct Layout {
     pub format: Format,
+    /// Of the file as a whole.
     pub compression: Compression,
+    /// Of the pages of Parquet.
+    pub codec: Codec,
     pub delimiter: u8,
     pub quoting: Quoting,
     pub line_end: &'static str,
@@ -66,15 +80,14 @@ impl Layout {
         let named = target.options.get("name").and_then(Json::as_str).unwrap_or(&target.object);
         let by_name = Ending::of(named);
         let format = given.one_of("format", FORMATS)?;
-        let compression = given.one_of("compression", COMPRESSIONS)?;
         agrees("format", format.map(|kind| kind.0), by_name.format.map(|kind| kind.0), named)?;
-        agrees("compression", compression, by_name.compression, named)?;
         let (format, tabs) = format.or(by_name.format).unwrap_or((Format::JsonLines, false));
-        let compression = compression.or(by_name.compression).unwrap_or(Compression::None);
+        let (compression, codec) = given.packing(format, by_name.compression, named)?;
         let all_rows = given.one_of("extract", &[("changes", false), ("full", true)])?.unwrap_or(false);
         let layout = Layout {
             format,
             compression,
+            codec,
             delimiter: given.delimiter()?.unwrap_or(if tabs { b'\t' } else { b',' }),
             quoting: given.one_of("quoting", QUOTINGS)?.unwrap_or(Quoting::Needed),
             line_end: given.one_of("line_end", &[("lf", "\n"), ("crlf", "\r\n")])?.unwrap_or("\n"),
@@ -113,11 +126,21 @@ impl Layout {
             let message = format!("a field cannot be named `{name}`: it tells what each line means");
             return Err(wrong(message, "give the field another name, or `operation` in `destination`"));
         }
-        if self.format == Format::JsonLines
-            && let Some(name) = DELIMITED.iter().find(|name| target.options.contains_key(**name))
-        {
-            let message = format!("`destination.{name}` is for CSV, and the format is `jsonl`");
-            return Err(wrong(message, "take it out, or write `format: csv`"));
+        let (format, unfit) = match self.format {
+            Format::Csv => ("csv", &TEXTUAL[..0]),
+            Format::JsonLines => ("jsonl", &TEXTUAL[1..]),
+            Format::Parquet => ("parquet", TEXTUAL),
+        };
+        if let Some(name) = unfit.iter().find(|name| target.options.contains_key(**name)) {
+            let others = if *name == "encoding" { "CSV and JSON Lines" } else { "CSV" };
+            let message = format!("`destination.{name}` is for {others}, and the format is `{format}`");
+            return Err(wrong(message, "take it out, or write `format: csv`").with("option", name));
+        }
+        self.has_room(target)?;
+        if self.null_text.bytes().any(|byte| is_special(byte, self.delimiter)) {
+            let message =
+                "`destination.null_text` holds a delimiter, a quote or the end of a line".to_owned();
+            return Err(wrong(message, "write a text that needs no quotes, such as `\\N`, or take it out"));
         }
         if self.byte_order_mark && self.encoding != UTF_8 {
             let message =
@@ -127,19 +150,52 @@ impl Layout {
         self.name.check(self.partition_by.is_some())
     }
 
-    /// The columns of a delimited file, in their order.
-    pub(in crate::files) fn columns(&self, target: &Target) -> Vec<String> {
+    /// # Errors
+    /// [`Kind::Config`] where no file of Parquet can be as small as it is to be.
+    fn has_room(&self, target: &Target) -> Result<(), ConnectorError> {
+        let least = parquet::blank(&self.columns(target));
+        if self.format != Format::Parquet || self.limits.bytes > least {
+            return Ok(());
+        }
+        let message = format!(
+            "`destination.max_bytes: {}` is too little for Parquet: without a row such a file may take {least} bytes",
+            self.limits.bytes
+        );
+        Err(wrong(message, "raise it; some hundred kilobytes are the least that makes good files")
+            .with("option", "max_bytes"))
+    }
+
+    /// The columns of a file, in their order.
+    pub(in crate::files) fn columns(&self, target: &Target) -> Vec<Column> {
         let others = target.fields.iter().filter(|name| !target.match_on.contains(name));
-        self.operation.iter().chain(&target.match_on).chain(others).cloned().collect()
+        let column = |name: &String| Column {
+            name: name.clone(),
+            typed: target.types.get(name).copied().unwrap_or_default(),
+        };
+        self.operation.iter().chain(&target.match_on).chain(others).map(column).collect()
+    }
+
+    /// How the content is compressed, by the word of the option.
+    pub(super) fn compression_name(&self) -> &'static str {
+        match (self.format, self.compression) {
+            (Format::Parquet, _) => self.codec.name(),
+            (_, Compression::None) => "none",
+            (_, Compression::Gzip) => "gzip",
+            (_, Compression::Zstd) => "zstd",
+        }
     }
 }
 
-/// Options of delimited files alone.
-const DELIMITED: [&str; 6] = ["delimiter", "quoting", "line_end", "header", "null_text", "bom"];
+/// Options of lines of text; all but the first of CSV alone.
+const TEXTUAL: &[&str] = &["encoding", "delimiter", "quoting", "line_end", "header", "null_text", "bom"];
 
 /// Formats by their names, each with whether its cells are usually divided by tabs.
-const FORMATS: &[(&str, (Format, bool))] =
-    &[("csv", (Format::Csv, false)), ("tsv", (Format::Csv, true)), ("jsonl", (Format::JsonLines, false))];
+const FORMATS: &[(&str, (Format, bool))] = &[
+    ("csv", (Format::Csv, false)),
+    ("tsv", (Format::Csv, true)),
+    ("jsonl", (Format::JsonLines, false)),
+    ("parquet", (Format::Parquet, false)),
+];
 const COMPRESSIONS: &[(&str, Compression)] =
     &[("none", Compression::None), ("gzip", Compression::Gzip), ("zstd", Compression::Zstd)];
 const QUOTINGS: &[(&str, Quoting)] =
@@ -163,6 +219,7 @@ impl Ending {
             "csv" => Some((Format::Csv, false)),
             "tsv" => Some((Format::Csv, true)),
             "jsonl" | "ndjson" => Some((Format::JsonLines, false)),
+            "parquet" | "pq" => Some((Format::Parquet, false)),
             _ => None,
         };
         Ending { format, compression: compression.or(format.map(|_| Compression::None)) }
@@ -211,6 +268,27 @@ impl<'a> Given<'a> {
         })
     }
 
+    /// How a file is compressed: as a whole, or, Parquet, inside.
+    fn packing(
+        &self,
+        format: Format,
+        by_name: Option<Compression>,
+        name: &str,
+    ) -> Result<(Compression, Codec), ConnectorError> {
+        if format != Format::Parquet {
+            let given = self.one_of("compression", COMPRESSIONS)?;
+            agrees("compression", given, by_name, name)?;
+            return Ok((given.or(by_name).unwrap_or(Compression::None), Codec::None));
+        }
+        if by_name.is_some_and(|compression| compression != Compression::None) {
+            let message = format!(
+                "the name `{name}` is of a file that is compressed as a whole, and Parquet is compressed inside"
+            );
+            return Err(wrong(message, "let it end in `.parquet`; `compression` says how"));
+        }
+        Ok((Compression::None, self.one_of("compression", CODECS)?.unwrap_or(Codec::Snappy)))
+    }
+
     fn flag(&self, name: &str) -> Result<Option<bool>, ConnectorError> {
         let given = self.options.get(name).map(|value| value.as_bool());
         given.map_or(Ok(None), |flag| match flag {
@@ -247,13 +325,15 @@ impl<'a> Given<'a> {
             None => return Ok(None),
             Some("tab") => Some(b'\t'),
             Some(text) => match text.as_bytes() {
+                // A letter would cut the words of `operation`, which stand without quotes.
+                [byte] if byte.is_ascii_alphanumeric() => None,
                 [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Some(*byte),
                 _ => None,
             },
         };
         byte.map(Some).ok_or_else(|| {
             let message = "`destination.delimiter` cannot stand between the cells of CSV".to_owned();
-            wrong(message, "write one ASCII character, such as `\";\"`, or `tab`")
+            wrong(message, "write one ASCII character that is no letter or digit, such as `\";\"`, or `tab`")
         })
     }
 
@@ -301,9 +381,9 @@ pub(super) fn wrong(message: String, hint: &str) -> ConnectorError {
 pub(in crate::files) fn schema(option: &str) -> Json {
     match option {
         "bom" | "header" => json!({"type": "boolean"}),
-        "compression" => json!({"enum": ["none", "gzip", "zstd"]}),
+        "compression" => json!({"enum": ["none", "gzip", "zstd", "snappy"]}),
         "extract" => json!({"enum": ["changes", "full"]}),
-        "format" => json!({"enum": ["csv", "tsv", "jsonl"]}),
+        "format" => json!({"enum": ["csv", "tsv", "jsonl", "parquet"]}),
         "line_end" => json!({"enum": ["lf", "crlf"]}),
         "manifest" | "done" => json!({"type": ["boolean", "string"]}),
         "max_bytes" => json!({"type": ["string", "integer"]}),

@@ -9,9 +9,8 @@ use serde_json::json;
 use super::layout::Layout;
 use super::name::Run;
 use super::parts::{Part, Staged};
-use super::place::Folder;
+use super::place::{Place, Token};
 use crate::contract::ConnectorError;
-use crate::files::locate::Compression;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub(in crate::files) enum Ending {
 pub(in crate::files) struct Manifests<'a> {
     pub layout: &'a Layout,
     pub run: &'a Run,
-    pub folder: &'a Folder,
+    pub place: &'a dyn Place,
 }
 
 /// What the hidden name of a batch's record ends with.
@@ -60,13 +59,35 @@ impl Manifests<'_> {
     ) -> Result<(), ConnectorError> {
         // One of an earlier run says nothing of what comes now.
         if let Some(done) = &self.layout.done {
-            self.folder.remove(&[done.render(self.run, None)?])?;
+            self.place.remove(&[done.render(self.run, None)?])?;
         }
         if self.layout.manifest.is_none() || staged.parts.is_empty() {
             return Ok(());
         }
-        let record = Record { run_id: run_id.to_owned(), parts: staged.parts.clone() };
-        self.folder.put(&format!("{batch}{RECORD}"), &serde_json::to_vec(&record).unwrap_or_default())
+        self.record(batch, run_id, staged.parts.iter().collect())
+    }
+
+    /// Keeps of a batch only these parts: others were taken away.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub(in crate::files) fn keep_only(
+        &self,
+        batch: &str,
+        run_id: &str,
+        parts: Vec<&Part>,
+    ) -> Result<(), ConnectorError> {
+        match &self.layout.manifest {
+            None => Ok(()),
+            Some(_) => self.record(batch, run_id, parts),
+        }
+    }
+
+    fn record(&self, batch: &str, run_id: &str, parts: Vec<&Part>) -> Result<(), ConnectorError> {
+        let kept = |part: &Part| Part { staged: Token::default(), ..part.clone() };
+        let parts = parts.into_iter().map(kept).collect();
+        let record = Record { run_id: run_id.to_owned(), parts };
+        self.place.put(&format!("{batch}{RECORD}"), &serde_json::to_vec(&record).unwrap_or_default())
     }
 
     /// Writes the manifest of this run, and of runs that ended before they could, without the batches of this one that are
@@ -81,7 +102,7 @@ impl Manifests<'_> {
     ) -> Result<(), ConnectorError> {
         if let Some(name) = &self.layout.manifest {
             let own = self.run.batches();
-            let mut records = self.folder.hidden(&Run::batches_of(&self.run.sync))?;
+            let mut records = self.place.hidden(&Run::batches_of(&self.run.sync))?;
             records.retain(|record| match record.strip_suffix(RECORD) {
                 Some(batch) => !batch.starts_with(&own) || published.contains(batch),
                 None => false,
@@ -96,10 +117,10 @@ impl Manifests<'_> {
                 let run = Run { run_id, ..self.run.clone() };
                 self.tell(&name.render(&run, None)?, &run, (complete, parts))?;
             }
-            self.folder.remove(&records)?;
+            self.place.remove(&records)?;
         }
         match (&self.layout.done, ending) {
-            (Some(name), Ending::Complete) => self.folder.put(&name.render(self.run, None)?, b""),
+            (Some(name), Ending::Complete) => self.place.put(&name.render(self.run, None)?, b""),
             _ => Ok(()),
         }
     }
@@ -111,18 +132,18 @@ impl Manifests<'_> {
         run: &Run,
         (complete, mut parts): (bool, Vec<Part>),
     ) -> Result<(), ConnectorError> {
-        let earlier: Option<Told> = if self.folder.has(name) { self.read(name)? } else { None };
+        let earlier: Option<Told> = if self.place.has(name)? { self.read(name)? } else { None };
         if let Some(earlier) = earlier.filter(|earlier| earlier.run == run.run_id) {
             parts.extend(earlier.parts);
         }
         parts.sort_by(|a, b| a.name.cmp(&b.name));
         parts.dedup_by(|a, b| a.name == b.name);
-        self.folder.put(name, &self.manifest(run, complete, &parts))
+        self.place.put(name, &self.manifest(run, complete, &parts))
     }
 
     /// A file that was written here; `None` where it is another's.
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ConnectorError> {
-        Ok(serde_json::from_slice(&self.folder.get(name)?).ok())
+        Ok(serde_json::from_slice(&self.place.get(name)?).ok())
     }
 
     fn manifest(&self, run: &Run, complete: bool, parts: &[Part]) -> Vec<u8> {
@@ -142,11 +163,7 @@ impl Manifests<'_> {
             "complete": complete,
             "rows": sum(|part| part.rows),
             "bytes": sum(|part| part.bytes),
-            "compression": match self.layout.compression {
-                Compression::None => "none",
-                Compression::Gzip => "gzip",
-                Compression::Zstd => "zstd",
-            },
+            "compression": self.layout.compression_name(),
             "encoding": self.layout.encoding.name(),
             "parts": parts.iter().map(part).collect::<Vec<_>>(),
         });

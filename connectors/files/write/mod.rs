@@ -1,20 +1,23 @@
 //! Changes as files: laid out as the mapping asks, cut into parts, staged aside, and published when a whole batch is there.
 
 mod charset;
+mod counted;
+mod form;
 mod layout;
 mod manifest;
 mod name;
+mod parquet;
 mod partition;
 mod parts;
 mod place;
 mod record;
 mod stream;
 
-pub(super) use layout::{Layout, schema};
+pub(super) use layout::{Column, Layout, schema};
 pub(super) use manifest::{Ending, Manifests};
 pub(super) use name::Run;
-pub(super) use parts::{Desk, Staged, stage};
-pub(super) use place::Folder;
+pub(super) use parts::{Desk, Part, Staged, stage};
+pub(super) use place::{Bucket, Folder, Named, Place, Sftp, Token, Upload, ended};
 
 /// The names of the options, see [`Layout`].
 pub(super) const OPTIONS: &[&str] = &[

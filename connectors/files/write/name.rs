@@ -53,8 +53,12 @@ impl Run {
     }
 }
 
-/// Bytes of a name that every file system takes, with what a hidden one has beside it.
+/// Bytes of a file's or folder's name that every file system takes, with what a hidden one has beside it.
 const LONGEST: usize = 200;
+
+/// Bytes of a name with its folders. A key of S3 has 1,024 at most, with the prefix:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>.
+const LONGEST_PATH: usize = 700;
 
 impl Template {
     /// The name of the parts: the option's, or one of the object, the run and the part.
@@ -79,6 +83,7 @@ impl Template {
                     (Format::Csv, false) => ".csv",
                     (Format::Csv, true) => ".tsv",
                     (Format::JsonLines, _) => ".jsonl",
+                    (Format::Parquet, _) => ".parquet",
                 };
                 let packed = match compression {
                     Compression::None => "",
@@ -128,7 +133,7 @@ impl Template {
         run.chunk().map_or_else(String::new, |chunk| format!("{}-", escaped(chunk)))
     }
 
-    /// The name of a file of this run; of a part with its number and the value of its partition.
+    /// The name of a file of this run, with its folders; of a part with its number and the value of its partition.
     ///
     /// # Errors
     /// [`Kind::Config`](crate::contract::Kind::Config) for what is no plain file's name.
@@ -163,12 +168,7 @@ impl Template {
             let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
             wrong(format!("the name `{}` of a file cannot be read: {why}", self.text), NAME_HINT)
         })?;
-        let is_plain = |c: char| !matches!(c, '/' | '\\' | '\0') && !c.is_control();
-        if rendered.is_empty()
-            || rendered.len() > LONGEST
-            || rendered.starts_with('.')
-            || !rendered.chars().all(is_plain)
-        {
+        if rendered.len() > LONGEST_PATH || !rendered.split('/').all(is_level) {
             let message = format!("`{rendered}` cannot be the name of a file");
             return Err(wrong(message, NAME_HINT).code(errors::OBJECT));
         }
@@ -176,8 +176,14 @@ impl Template {
     }
 }
 
+/// Whether a file or a folder can be called so.
+fn is_level(name: &str) -> bool {
+    let is_plain = |c: char| c != '\\' && !c.is_control();
+    !name.is_empty() && name.len() <= LONGEST && !name.starts_with('.') && name.chars().all(is_plain)
+}
+
 const NAME_HINT: &str = "name files as in `\"{{ sync }}_{{ date }}_{{ time }}_{{ part }}.csv\"`; there are `sync`, `object`, `run`, `date`, \
-    `time`, `part` and, with `partition_by`, `partition`";
+    `time`, `part` and, with `partition_by`, `partition`; a slash makes a folder, and none of them begins with a dot";
 
 fn sample() -> Run {
     Run {
@@ -194,7 +200,7 @@ fn sample() -> Run {
 /// [`Kind::Config`](crate::contract::Kind::Config) for what cannot be one.
 pub(super) fn stem(object: &str) -> Result<&str, ConnectorError> {
     let packed = object.strip_suffix(".gz").or_else(|| object.strip_suffix(".zst")).unwrap_or(object);
-    let endings = [".jsonl", ".ndjson", ".csv", ".tsv"];
+    let endings = [".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".pq"];
     let stem = endings.iter().find_map(|ending| packed.strip_suffix(ending)).unwrap_or(object);
     let is_plain = |c: char| !matches!(c, '/' | '\\') && !c.is_control();
     if !stem.is_empty() && stem.len() <= 100 && !stem.starts_with('.') && stem.chars().all(is_plain) {
@@ -235,13 +241,29 @@ mod tests {
             render("{{ sync }}_{{ date }}_{{ time }}_{{ partition }}_{{ part }}.csv.gz", 7, Some("a/b 9"));
         assert_eq!(name.unwrap(), "sync_2026-07-27_154501_a%2Fb%209_0007.csv.gz");
         assert_eq!(render("{{ object }}-{{ run }}", 1, None).unwrap(), "object-20260727T064501Z-1a2b3c");
+        let below = render("{{ sync }}/{{ date }}/{{ partition }}/part-{{ part }}.csv", 7, Some("a/.."));
+        assert_eq!(below.unwrap(), "sync/2026-07-27/a%2F../part-0007.csv");
+        // A value cannot lead out of the folder.
+        assert!(render("{{ partition }}/{{ part }}.csv", 7, Some("..")).is_err());
     }
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in
-            ["{{ nothing }}", "{{ part", "", ".{{ part }}", "a/{{ part }}", "{{ 'x' * 201 }}{{ part }}", "\n"]
-        {
+        for text in [
+            "{{ nothing }}",
+            "{{ part",
+            "",
+            ".{{ part }}",
+            "/{{ part }}",
+            "a//{{ part }}",
+            "a/../{{ part }}",
+            "a/.{{ part }}",
+            "{{ part }}/",
+            "a\\{{ part }}",
+            "{{ 'x' * 201 }}{{ part }}",
+            "{{ 'xxxxxxxxx/' * 70 }}{{ part }}",
+            "\n",
+        ] {
             let error = render(text, 1, None).unwrap_err();
             assert!(error.hint.as_deref().is_some_and(|hint| hint.contains("`part`")), "{text:?}: {error}");
         }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::charset;
-use super::layout::{Format, Layout, Quoting};
+use super::layout::{self, Format, Layout, Quoting};
 use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, write_text};
 use crate::delimited::{is_special, push_cell, push_quoted};
 use crate::files::errors;
@@ -11,20 +11,21 @@ use crate::files::errors;
 /// Writes the lines of one batch.
 pub(super) struct Lines<'a> {
     layout: &'a Layout,
-    columns: Vec<Column<'a>>,
+    columns: Vec<Finder<'a>>,
     line: Vec<u8>,
     cell: Vec<u8>,
 }
 
-struct Column<'a> {
-    name: &'a str,
+/// Finds the fields of one column.
+pub(super) struct Finder<'a> {
+    pub name: &'a str,
     /// Where the field stood in the change before.
     seen: usize,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(layout: &'a Layout, columns: &'a [String]) -> Self {
-        let columns = columns.iter().map(|name| Column { name, seen: 0 }).collect();
+    pub(super) fn new(layout: &'a Layout, columns: &'a [layout::Column]) -> Self {
+        let columns = columns.iter().map(|column| Finder::new(&column.name)).collect();
         Lines { layout, columns, line: Vec::new(), cell: Vec::new() }
     }
 
@@ -58,9 +59,10 @@ impl<'a> Lines<'a> {
     pub(super) fn record(&mut self, change: ChangeRef<'_>, out: &mut Vec<u8>) -> Result<(), Outcome> {
         out.clear();
         self.line.clear();
-        match self.layout.format {
-            Format::Csv => self.cells(change)?,
-            Format::JsonLines => json(change, self.layout.operation.as_deref(), &mut self.line),
+        if self.layout.format == Format::Csv {
+            self.cells(change)?;
+        } else {
+            json(change, self.layout.operation.as_deref(), &mut self.line);
         }
         let culprit = |character: char| {
             let mut text = Vec::new();
@@ -83,7 +85,9 @@ impl<'a> Lines<'a> {
                 self.line.push(layout.delimiter);
             }
             if at == 0 && layout.operation.is_some() {
-                let _ = write!(self.line, "{}", change.verb); // writing to memory cannot fail
+                self.cell.clear();
+                let _ = write!(self.cell, "{}", change.verb); // writing to memory cannot fail
+                cell(&self.cell, layout, &mut self.line).map_err(|why| refused(why, column.name))?;
                 continue;
             }
             match column.of(change) {
@@ -128,9 +132,13 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl Column<'_> {
+impl<'a> Finder<'a> {
+    pub(super) fn new(name: &'a str) -> Self {
+        Finder { name, seen: 0 }
+    }
+
     /// The change's field for this column; the match key's own value stands in for one that the change does not have.
-    fn of<'c>(&mut self, change: ChangeRef<'c>) -> Option<&'c FieldRef<'c>> {
+    pub(super) fn of<'c>(&mut self, change: ChangeRef<'c>) -> Option<&'c FieldRef<'c>> {
         if let Some(field) = change.fields.get(self.seen).filter(|field| field.name == self.name) {
             return Some(field);
         }

@@ -1,19 +1,16 @@
-//! One part, staged under a hidden name: counted, hashed, compressed, and never above its limit.
+//! One part of lines, staged under a hidden name: compressed, and never above its limit.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use flate2::Compression as Level;
 use flate2::write::GzEncoder;
-use sha2::{Digest, Sha256};
 
+use super::counted::{Counted, Written};
 use crate::contract::ConnectorError;
 use crate::files::errors;
 use crate::files::locate::Compression;
-use crate::rehearsal::point;
 use crate::split::{Fit, Limits, Splitter};
-use crate::sql::hex;
 
 const BUFFER: usize = 1 << 17;
 
@@ -35,33 +32,6 @@ enum Packed {
     Zstd(Box<zstd::Encoder<'static, Counted>>),
 }
 
-struct Counted {
-    file: File,
-    bytes: u64,
-    digest: Sha256,
-}
-
-impl Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.bytes += written as u64;
-        self.digest.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What was written.
-pub(super) struct Written {
-    pub rows: u64,
-    pub bytes: u64,
-    /// In hex.
-    pub sha256: String,
-}
-
 /// Most bytes that a compressor makes of so many: what does not shrink is stored, a few bytes in each block of some kilobytes
 /// longer.
 pub(super) fn bound(bytes: usize, compression: Compression) -> u64 {
@@ -81,9 +51,7 @@ impl Stream {
         limits: Limits,
     ) -> Result<Self, ConnectorError> {
         let failed = |error| errors::io("written", &path, error);
-        let file = File::create(&path).map_err(failed)?;
-        point("part.begun");
-        let counted = Counted { file, bytes: 0, digest: Sha256::new() };
+        let counted = Counted::create(&path)?;
         let out = match compression {
             Compression::None => Packed::Plain(BufWriter::with_capacity(BUFFER, counted)),
             Compression::Gzip => Packed::Gzip(Box::new(GzEncoder::new(counted, Level::default()))),
@@ -145,8 +113,8 @@ impl Stream {
         self.is_measured = true;
         let flushed = match &mut self.out {
             Packed::Plain(_) => Ok(0),
-            Packed::Gzip(out) => out.flush().map(|()| out.get_ref().bytes),
-            Packed::Zstd(out) => out.flush().map(|()| out.get_ref().bytes),
+            Packed::Gzip(out) => out.flush().map(|()| out.get_ref().bytes()),
+            Packed::Zstd(out) => out.flush().map(|()| out.get_ref().bytes()),
         };
         let bytes = flushed.map_err(|error| errors::io("written", &self.path, error))?;
         self.splitter.measured(bytes + FRAME);
@@ -160,14 +128,11 @@ impl Stream {
     pub(super) fn end(self) -> Result<Written, ConnectorError> {
         let Stream { path, out, splitter, .. } = self;
         let failed = |error| errors::io("written", &path, error);
-        let counted = match out {
+        let mut counted = match out {
             Packed::Plain(out) => out.into_inner().map_err(|error| failed(error.into_error()))?,
             Packed::Gzip(out) => out.finish().map_err(failed)?,
             Packed::Zstd(out) => out.finish().map_err(failed)?,
         };
-        point("part.written");
-        counted.file.sync_all().map_err(failed)?;
-        point("part.synced");
-        Ok(Written { rows: splitter.rows(), bytes: counted.bytes, sha256: hex(&counted.digest.finalize()) })
+        counted.settle(&path, splitter.rows())
     }
 }

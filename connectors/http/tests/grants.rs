@@ -149,6 +149,26 @@ async fn client_credentials_can_go_by_basic_authentication() {
 }
 
 #[tokio::test]
+async fn client_credentials_can_go_by_the_address() {
+    let server = Server::start(|seen: Seen| async move {
+        match seen.line.starts_with("GET /oauth/token?") {
+            true => answer("200 OK", r#"{"access_token":"access-token-1","expires_in":1800}"#),
+            false => answer("200 OK", "{}"),
+        }
+    })
+    .await;
+    let credentials = grant(&server.url, GrantKind::ClientCredentials, ClientAuth::Query);
+    client_as(&server.url, credentials).send(&Request::get("/x")).await.unwrap();
+    let seen = server.seen.lock().unwrap().clone();
+    let query = "grant_type=client_credentials&client_id=client-id&client_secret=very-secret-client";
+    assert_eq!(
+        (seen[0].line.as_str(), seen[0].body.as_str()),
+        (format!("GET /oauth/token?{query}").as_str(), "")
+    );
+    assert_eq!(seen[1].header("authorization"), Some("Bearer access-token-1"));
+}
+
+#[tokio::test]
 async fn refused_credentials_are_tried_once_and_trouble_is_waited_out() {
     for (line, body, kind, asked) in [
         ("400 No", r#"{"error":"invalid_grant","error_description":"refresh-1 is old"}"#, Kind::Auth, 1),

@@ -49,6 +49,7 @@ fn target() -> Target {
         object: "contacts".to_owned(),
         match_on: vec!["email".to_owned()],
         fields: vec!["email".to_owned(), "firstname".to_owned()],
+        types: Default::default(),
         missing: Vec::new(),
         associations: Vec::new(),
         options: serde_json::Map::new(),

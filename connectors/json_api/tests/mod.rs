@@ -22,6 +22,7 @@ fn target(options: Json) -> Target {
         object: "people".to_owned(),
         match_on: vec!["id".to_owned()],
         fields: vec!["id".to_owned(), "name".to_owned(), "nickname".to_owned()],
+        types: Default::default(),
         missing: Vec::new(),
         associations: Vec::new(),
         options: options.as_object().unwrap().clone(),

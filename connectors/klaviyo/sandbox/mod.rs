@@ -34,10 +34,7 @@ pub(crate) const EMULATOR: Emulator = Emulator { keys: &["import_polls", "lists"
 const POLLS: u64 = 2;
 
 fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
-    let polls = match config.own.get("import_polls") {
-        None => POLLS,
-        Some(polls) => polls.as_u64().ok_or("`import_polls` must be a whole number, not negative")?,
-    };
+    let polls = config.number("import_polls")?.unwrap_or(POLLS);
     let mut lists = BTreeMap::new();
     for (name, id) in
         config.own.get("lists").map(|lists| object(lists, "`lists`")).transpose()?.into_iter().flatten()

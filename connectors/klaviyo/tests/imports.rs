@@ -1,16 +1,13 @@
 //! Imports: what they take, what their errors say, and that nothing counts that was not confirmed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Kept, Rig, change, is_applied, is_unknown, rejected, target, text, upserts};
+use super::{Closing, Kept, Rig, change, is_applied, is_unknown, rejected, target, text, upserts};
 use crate::contract::{
-    Change, ConnectorError, Destination, Kind, Outcome, Permission, RemoteHandle, RunContext, Submitted,
-    Target, Value, Verb, Window,
+    Change, Destination, Kind, Outcome, RemoteHandle, RunContext, Submitted, Target, Value, Verb, Window,
 };
 
 fn imported() -> Target {
@@ -180,15 +177,15 @@ async fn an_import_that_a_run_left_is_settled_by_its_handle() {
     let mut changes = upserts(6);
     changes[1].destination_key[0].value = Value::Null;
     changes[4] = change(Verb::Upsert, "p4@x.io", &[("plan", text("gold"))]);
-    let session = rig.klaviyo.open(&imported(), RunContext::alone("run", "people")).await.unwrap();
+    let session = rig.destination.open(&imported(), RunContext::alone("run", "people")).await.unwrap();
     let Submitted::Done(receipt) = session.submit(&changes, &kept).await.unwrap() else { panic!() };
     assert_eq!(receipt.outcomes().iter().filter(|outcome| is_unknown(outcome)).count(), 5);
     assert!(rig.profiles().await.is_empty(), "it is still at work");
 
-    let handle = kept.0.lock().unwrap().take().unwrap();
+    let handle = kept.last().unwrap();
     let bare: Vec<Change> =
         changes.into_iter().map(|change| Change { fields: Vec::new(), ..change }).collect();
-    let session = rig.klaviyo.open(&imported(), RunContext::alone("next", "people")).await.unwrap();
+    let session = rig.destination.open(&imported(), RunContext::alone("next", "people")).await.unwrap();
     let receipt = session.settle(&handle, &bare).await.unwrap();
     for (place, outcome) in receipt.outcomes().iter().enumerate() {
         match place {
@@ -220,7 +217,7 @@ async fn an_import_that_nobody_wrote_down_ends_before_anything_is_sent() {
         let (rig, before) = with_lost_import().await;
         let unsettled = Some(Window { from: before, to: Timestamp::now() });
         let context = RunContext { unsettled, ..RunContext::alone("next", "people") };
-        let session = rig.klaviyo.open(&target, context).await.unwrap();
+        let session = rig.destination.open(&target, context).await.unwrap();
         let new = vec![change(Verb::Upsert, "a@x.io", &[("plan", text("new"))])];
         let Submitted::Done(receipt) = session.submit(&new, &Kept::default()).await.unwrap() else {
             panic!()
@@ -235,41 +232,23 @@ async fn an_import_that_nobody_wrote_down_ends_before_anything_is_sent() {
 #[tokio::test]
 async fn a_lost_import_of_a_batch_ends_before_the_batch_is_settled() {
     let (rig, _) = with_lost_import().await;
-    let session = rig.klaviyo.open(&imported(), RunContext::alone("next", "people")).await.unwrap();
+    let session = rig.destination.open(&imported(), RunContext::alone("next", "people")).await.unwrap();
     let rows = vec![change(Verb::Upsert, "a@x.io", &[])];
     let receipt = session.settle(&RemoteHandle("[]".to_owned()), &rows).await.unwrap();
     assert!(is_unknown(&receipt.outcomes()[0]), "{receipt:?}");
     assert_eq!(rig.profiles().await["a@x.io"]["plan"], "old", "it is at work no more");
 }
 
-/// The run closes once so many writes have left.
-#[derive(Debug)]
-struct Closing(AtomicUsize);
-
-#[async_trait]
-impl Permission for Closing {
-    fn check(&self) -> Result<(), ConnectorError> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    async fn closing(&self) {
-        while self.0.load(Ordering::SeqCst) == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_run_that_ends_leaves_its_import_to_the_next() {
     let rig = Rig::start(json!({"import_polls": 1_000_000})).await;
     let context =
-        RunContext { permission: Arc::new(Closing(0.into())), ..RunContext::alone("run", "people") };
-    let session = rig.klaviyo.open(&imported(), context).await.unwrap();
+        RunContext { permission: Arc::new(Closing::default()), ..RunContext::alone("run", "people") };
+    let session = rig.destination.open(&imported(), context).await.unwrap();
     let kept = Kept::default();
     let Submitted::Done(receipt) = session.submit(&upserts(3), &kept).await.unwrap() else { panic!() };
     assert!(receipt.outcomes().iter().all(is_unknown), "{receipt:?}");
-    assert!(kept.0.lock().unwrap().is_some(), "the next run can ask for it");
+    assert!(kept.last().is_some(), "the next run can ask for it");
 }
 
 #[tokio::test]

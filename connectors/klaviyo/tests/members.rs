@@ -49,7 +49,7 @@ async fn nobody_is_subscribed_unless_the_mapping_says_so() {
     assert_eq!((&ann["suppressed"], ann.get("subscribed")), (&json!(true), None));
 
     let subscribing = members_of("NEWS", json!({"subscribe": true}));
-    assert_eq!(rig.klaviyo.capabilities(&subscribing).unwrap().verbs, [Verb::Join, Verb::Leave]);
+    assert_eq!(rig.destination.capabilities(&subscribing).unwrap().verbs, [Verb::Join, Verb::Leave]);
     let outcomes = rig.submit(&subscribing, of(Verb::Join, &["a@x.io", "no@x.io"])).await;
     assert!(is_applied(&outcomes[0]));
     assert_eq!(rejected(&outcomes[1]), Outcome::OBJECT_NOT_FOUND, "nobody is made by a subscription");
@@ -78,7 +78,7 @@ async fn a_list_takes_no_fields_and_a_lost_subscription_is_not_repeated() {
         "{error:?}"
     );
     let subscribing = target(json!({"list": "NEWS", "subscribe": true}));
-    assert_eq!(rig.klaviyo.catalog(&subscribing).await.unwrap_err().kind, Kind::Config);
+    assert_eq!(rig.destination.catalog(&subscribing).await.unwrap_err().kind, Kind::Config);
     let written = rig.requests("writes");
     let subscribing = members_of("NEWS", json!({"subscribe": true}));
     let error = rig.try_submit(&subscribing, of(Verb::Join, &["a@x.io"])).await.unwrap_err();
@@ -100,7 +100,7 @@ async fn who_unsubscribed_after_a_lost_subscription_is_not_subscribed_again() {
 
     let unsettled = Some(Window { from: before, to: Timestamp::now() });
     let context = RunContext { unsettled, ..RunContext::alone("next", "people") };
-    let session = rig.klaviyo.open(&subscribing, context).await.unwrap();
+    let session = rig.destination.open(&subscribing, context).await.unwrap();
     let (all, written) = (of(Verb::Join, &["a@x.io", "b@x.io", "c@x.io"]), rig.requests("writes"));
     let Submitted::Done(receipt) = session.submit(&all, &Kept::default()).await.unwrap() else { panic!() };
     let outcomes = receipt.outcomes();
@@ -148,7 +148,7 @@ async fn a_key_that_no_question_takes_costs_its_own_row_alone() {
     }
     let keys: Vec<Vec<FieldValue>> =
         vec![vec![field("email", text("p1@x.io"))], vec![field("email", text(odd))]];
-    let found = rig.klaviyo.look_up(&target(json!({})), &keys).await.unwrap();
+    let found = rig.destination.look_up(&target(json!({})), &keys).await.unwrap();
     assert!(matches!(&found[..], [Lookup::Found { .. }, Lookup::Unclear]), "{found:?}");
 }
 

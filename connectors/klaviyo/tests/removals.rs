@@ -14,7 +14,7 @@ async fn a_profile_is_removed_for_good_by_one_identifier() {
             ["a@x.io", "b@x.io", "c@x.io"].map(|e| change(Verb::Upsert, e, &[])).into(),
         )
         .await;
-    assert_eq!(rig.klaviyo.capabilities(&target(json!({}))).unwrap().deletes, DeleteKind::Hard);
+    assert_eq!(rig.destination.capabilities(&target(json!({}))).unwrap().deletes, DeleteKind::Hard);
     let mut removals: Vec<Change> =
         ["a@x.io", "old@x.io", "no@x.io", "c@x.io"].map(|e| change(Verb::Delete, e, &[])).into();
     removals[1].remote_id = Some(id_of(&made[1]));
@@ -44,7 +44,7 @@ async fn who_is_suppressed_stays_and_nobody_is_made_for_it() {
     rig.submit(&target(json!({})), emails.iter().map(|email| change(Verb::Upsert, email, &[])).collect())
         .await;
     let suppressing = target(json!({"deletion": "suppress"}));
-    assert_eq!(rig.klaviyo.capabilities(&suppressing).unwrap().deletes, DeleteKind::Archive);
+    assert_eq!(rig.destination.capabilities(&suppressing).unwrap().deletes, DeleteKind::Archive);
     let written = rig.requests("writes");
     let all = emails.iter().map(String::as_str).chain(["no@x.io", "none"]);
     let outcomes =
@@ -85,13 +85,13 @@ async fn a_suppression_counts_once_its_job_says_that_it_is_done() {
     rig.submit(&target(json!({})), of(Verb::Upsert, &["a@x.io", "b@x.io"])).await;
     let (suppressing, kept) = (target(json!({"deletion": "suppress"})), Kept::default());
     let removals = of(Verb::Delete, &["a@x.io", "no@x.io", "b@x.io"]);
-    let session = rig.klaviyo.open(&suppressing, RunContext::alone("run", "people")).await.unwrap();
+    let session = rig.destination.open(&suppressing, RunContext::alone("run", "people")).await.unwrap();
     let Submitted::Done(receipt) = session.submit(&removals, &kept).await.unwrap() else { panic!() };
     let outcomes = receipt.outcomes();
     assert!(is_unknown(&outcomes[0]) && is_applied(&outcomes[1]) && is_unknown(&outcomes[2]), "{outcomes:?}");
 
-    let (handle, written) = (kept.0.lock().unwrap().take().unwrap(), rig.requests("writes"));
-    let session = rig.klaviyo.open(&suppressing, RunContext::alone("next", "people")).await.unwrap();
+    let (handle, written) = (kept.last().unwrap(), rig.requests("writes"));
+    let session = rig.destination.open(&suppressing, RunContext::alone("next", "people")).await.unwrap();
     let receipt = session.settle(&handle, &removals).await.unwrap();
     let outcomes = receipt.outcomes();
     assert!(is_applied(&outcomes[0]) && is_unknown(&outcomes[1]) && is_applied(&outcomes[2]), "{outcomes:?}");

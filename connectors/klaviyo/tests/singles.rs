@@ -54,7 +54,7 @@ async fn each_identifier_can_be_matched_on() {
             Outcome::OBJECT_NOT_FOUND
         );
         let keys: Vec<_> = [value, other, ""].map(|value| vec![field(key, text(value))]).into();
-        let found = rig.klaviyo.look_up(&on, &keys).await.unwrap();
+        let found = rig.destination.look_up(&on, &keys).await.unwrap();
         assert_eq!(found, [Lookup::Found { remote_id: id_of(&made[0]) }, Lookup::Absent, Lookup::Unclear]);
         assert!(is_applied(&rig.submit(&on, row(Verb::Delete, value, "")).await[0]));
         assert!(rig.profiles().await.is_empty(), "{key}");
@@ -70,7 +70,7 @@ async fn klaviyos_own_id_can_be_matched_on_but_makes_nothing() {
         fields: vec!["id".to_owned(), "plan".to_owned()],
         ..target(json!({}))
     };
-    let verbs = rig.klaviyo.capabilities(&on).unwrap().verbs;
+    let verbs = rig.destination.capabilities(&on).unwrap().verbs;
     assert_eq!(verbs, [Verb::Update, Verb::Delete]);
     let row = |id: &str| {
         let own = field("id", text(id));
@@ -141,11 +141,11 @@ async fn a_profile_that_may_not_be_on_the_list_is_not_done() {
 #[tokio::test]
 async fn a_list_that_is_not_there_is_found_before_anything_is_sent() {
     let rig = Rig::start(json!({})).await;
-    assert!(rig.klaviyo.catalog(&target(json!({"list": "NEWS"}))).await.unwrap().open);
-    let error = rig.klaviyo.catalog(&target(json!({"list": "NONE"}))).await.unwrap_err();
+    assert!(rig.destination.catalog(&target(json!({"list": "NEWS"}))).await.unwrap().open);
+    let error = rig.destination.catalog(&target(json!({"list": "NONE"}))).await.unwrap_err();
     assert!(
         error.kind == Kind::Config && error.message.contains("no list `NONE`") && error.hint.is_some(),
         "{error:?}"
     );
-    assert_eq!(rig.klaviyo.account().await.unwrap().0, "sandbox");
+    assert_eq!(rig.destination.account().await.unwrap().0, "sandbox");
 }

@@ -43,17 +43,27 @@ pub(super) fn answer(
 ) -> rusqlite::Result<Answer> {
     match (request.method.as_str(), path) {
         ("POST", []) => start(request, state),
-        ("GET", []) => {
-            let mut all = Vec::new();
-            state.scan(BATCHES, |batch| {
-                all.push(shown(&batch, request));
-                true
-            })?;
-            Ok(Answer::new(StatusCode::OK, json!({"total_items": all.len(), "batches": all})))
-        }
+        ("GET", []) => page(request, state),
         ("GET", [id]) => look(account, id, request, state),
         _ => Ok(not_allowed("The requested method and resource are not compatible.")),
     }
+}
+
+/// A page of the batches.
+fn page(request: &Request, state: &State<'_>) -> rusqlite::Result<Answer> {
+    let number = |name: &str, usual: usize| request.query(name).map_or(Some(usual), |text| text.parse().ok());
+    let (Some(count @ 0..=1000), Some(offset)) = (number("count", 10), number("offset", 0)) else {
+        return Ok(invalid("count must be 0 to 1000, and offset a number"));
+    };
+    let (mut total, mut found) = (0, Vec::new());
+    state.scan(BATCHES, |batch| {
+        if (offset..offset.saturating_add(count)).contains(&total) {
+            found.push(shown(&batch, request));
+        }
+        total += 1;
+        true
+    })?;
+    Ok(Answer::new(StatusCode::OK, json!({"total_items": total, "batches": found})))
 }
 
 fn start(request: &Request, state: &State<'_>) -> rusqlite::Result<Answer> {

@@ -52,10 +52,7 @@ pub(super) struct Account {
 }
 
 fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
-    let polls = match config.own.get("batch_polls") {
-        None => POLLS,
-        Some(polls) => polls.as_u64().ok_or("`batch_polls` must be a whole number, not negative")?,
-    };
+    let polls = config.number("batch_polls")?.unwrap_or(POLLS);
     let mut audiences = named(config, "audiences")?;
     if audiences.is_empty() {
         audiences.insert(USUAL.0.to_owned(), USUAL.1.to_owned());

@@ -13,7 +13,7 @@ use crate::mailchimp::encode::hash;
 async fn a_member_lives_from_upsert_to_removal() {
     let rig = Rig::start(json!({})).await;
     let target = target(&["FNAME", "SINCE", "BIRTHDAY", "HOME", "interests.9143cf3bd1"], json!({}));
-    assert_eq!(rig.mailchimp.account().await.unwrap(), AccountId("sandbox".to_owned()));
+    assert_eq!(rig.destination.account().await.unwrap(), AccountId("sandbox".to_owned()));
     let day = |text: &str| Value::Date(text.parse().unwrap());
     let home = json!({"addr1": "1 rue X", "city": "Paris", "state": "IDF", "zip": "75001"});
     let fields = [
@@ -81,10 +81,10 @@ async fn merge_fields_that_are_required_can_be_left_out_where_that_is_asked_for(
     let rows = || vec![change(Verb::Upsert, "a@x.io", &[("FNAME", text("A"))])];
     let strict = target(&["FNAME"], json!({}));
     assert_eq!(rejected(&rig.submit(&strict, rows()).await[0]), "ERROR_GENERIC");
-    assert!(rig.mailchimp.catalog(&strict).await.unwrap().get("CODE").unwrap().required);
+    assert!(rig.destination.catalog(&strict).await.unwrap().get("CODE").unwrap().required);
     let lax = target(&["FNAME"], json!({"skip_merge_validation": true}));
     assert!(is_applied(&rig.submit(&lax, rows()).await[0]));
-    assert!(!rig.mailchimp.catalog(&lax).await.unwrap().get("CODE").unwrap().required);
+    assert!(!rig.destination.catalog(&lax).await.unwrap().get("CODE").unwrap().required);
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn a_look_up_finds_who_lives() {
     let keys: Vec<_> = [text("A@x.io"), text("b@x.io"), text("c@x.io"), Value::Null]
         .map(|value| vec![field("email_address", value)])
         .to_vec();
-    let found = rig.mailchimp.look_up(&target, &keys).await.unwrap();
+    let found = rig.destination.look_up(&target, &keys).await.unwrap();
     let is_there = Lookup::Found { remote_id: hash("a@x.io") };
     assert_eq!(found, [is_there, Lookup::Absent, Lookup::Absent, Lookup::Unclear]);
 }
@@ -161,27 +161,27 @@ async fn a_look_up_finds_who_lives() {
 #[tokio::test]
 async fn the_catalogue_is_that_of_the_list() {
     let rig = Rig::start(json!({})).await;
-    let catalog = rig.mailchimp.catalog(&target(&["interests.9143cf3bd1"], json!({}))).await.unwrap();
+    let catalog = rig.destination.catalog(&target(&["interests.9143cf3bd1"], json!({}))).await.unwrap();
     assert_eq!(catalog.get("LTV").unwrap().kind, FieldType::Number);
     assert_eq!(catalog.get("TIER").unwrap().options, ["free", "pro"]);
     assert!(catalog.get("interests.9143cf3bd1").is_some() && !catalog.open);
     assert!(
-        rig.mailchimp
+        rig.destination
             .catalog(&target(&["FNAME"], json!({})))
             .await
             .unwrap()
             .get("interests.9143cf3bd1")
             .is_none()
     );
-    let error = rig.mailchimp.catalog(&target(&[], json!({"list": "ffffffffff"}))).await.unwrap_err();
+    let error = rig.destination.catalog(&target(&[], json!({"list": "ffffffffff"}))).await.unwrap_err();
     assert_eq!(error.kind, Kind::Config);
     assert!(error.message.contains("`ffffffffff`") && error.hint.is_some(), "{error}");
     // Without a mapping: the account's only list.
     let unsaid = Target { object: "members".to_owned(), ..Target::default() };
-    assert!(rig.mailchimp.capabilities(&unsaid).is_ok());
-    assert!(rig.mailchimp.catalog(&unsaid).await.unwrap().get("LTV").is_some());
+    assert!(rig.destination.capabilities(&unsaid).is_ok());
+    assert!(rig.destination.catalog(&unsaid).await.unwrap().get("LTV").is_some());
     let several = Rig::start(json!({"audiences": {LIST: "One", "b1b2c3d4e5": "Two"}})).await;
-    let catalog = several.mailchimp.catalog(&unsaid).await.unwrap();
+    let catalog = several.destination.catalog(&unsaid).await.unwrap();
     assert!(catalog.get("LTV").is_none() && catalog.notes.len() == 2, "{:?}", catalog.notes);
 }
 

@@ -1,16 +1,13 @@
 //! Batches of operations.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde_json::json;
 
-use super::{Rig, change, target, text};
+use super::{Closing, Kept, Rig, change, is_unknown, target, text};
 use crate::conformance::support::{is_applied, rejected};
 use crate::contract::{
-    Change, ConnectorError, Destination, Handles, Kind, Outcome, Permission, RemoteHandle, RunContext,
-    Submitted, Target, Verb, Window,
+    Change, Destination, Kind, Outcome, RemoteHandle, RunContext, Submitted, Target, Verb, Window,
 };
 use crate::mailchimp::jobs::perhaps_left;
 
@@ -50,7 +47,7 @@ async fn what_nobody_knows_is_unknown() {
     ] {
         let rig = Rig::start(json!({"faults": [fault.clone()]})).await;
         let outcomes = rig.submit(&batches(), upserts(3)).await;
-        assert!(outcomes.iter().all(|o| matches!(o, Outcome::Unknown { .. })), "{fault}: {outcomes:?}");
+        assert!(outcomes.iter().all(is_unknown), "{fault}: {outcomes:?}");
         assert_eq!(rig.requests("writes"), 1, "{fault}: a batch is never repeated blindly");
     }
 }
@@ -65,26 +62,15 @@ async fn a_batch_that_is_refused_whole_sends_each_row_alone() {
     assert_eq!((error.kind, rig.requests("writes")), (Kind::Auth, 1));
 }
 
-#[derive(Default)]
-pub(super) struct Kept(Mutex<Option<RemoteHandle>>);
-
-#[async_trait]
-impl Handles for Kept {
-    async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError> {
-        *self.0.lock().unwrap() = Some(handle.clone());
-        Ok(())
-    }
-}
-
 /// A batch whose run ended before its results were there, and its handle.
 async fn left(rig: &Rig, changes: &Vec<Change>) -> RemoteHandle {
     let kept = Kept::default();
-    let session = rig.mailchimp.open(&batches(), RunContext::alone("run", "members")).await.unwrap();
+    let session = rig.destination.open(&batches(), RunContext::alone("run", "members")).await.unwrap();
     let submitted = session.submit(changes, &kept).await.unwrap();
     let (Submitted::Done(receipt) | Submitted::Stopped(receipt, _)) = submitted else { panic!() };
-    assert!(receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })), "{receipt:?}");
+    assert!(receipt.outcomes().iter().all(is_unknown), "{receipt:?}");
     assert!(rig.members().await.is_empty(), "it is still at work");
-    kept.0.lock().unwrap().take().unwrap()
+    kept.last().unwrap()
 }
 
 #[tokio::test]
@@ -94,7 +80,7 @@ async fn the_results_of_a_batch_that_a_run_left_are_taken_by_the_next() {
     let mut changes = upserts(3);
     changes[1].fields[1].value = text("gold");
     let handle = left(&rig, &changes).await;
-    let session = rig.mailchimp.open(&batches(), RunContext::alone("next", "members")).await.unwrap();
+    let session = rig.destination.open(&batches(), RunContext::alone("next", "members")).await.unwrap();
     let mut bare: Vec<Change> = changes.iter().map(|c| Change { fields: Vec::new(), ..c.clone() }).collect();
     bare.push(change(Verb::Upsert, "other@x.io", &[]));
     let receipt = session.settle(&handle, &bare).await.unwrap();
@@ -105,7 +91,7 @@ async fn the_results_of_a_batch_that_a_run_left_are_taken_by_the_next() {
     assert_eq!((rig.members().await.len(), rig.requests("writes")), (2, 1));
     // What Mailchimp knows no more proves nothing.
     let receipt = session.settle(&RemoteHandle("ffff".to_owned()), &bare).await.unwrap();
-    assert!(receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })));
+    assert!(receipt.outcomes().iter().all(is_unknown));
 }
 
 /// A run after one that left a batch and did not write it down.
@@ -129,13 +115,13 @@ async fn a_batch_that_nobody_wrote_down_is_waited_for_whatever_comes_next() {
         let older = upserts(1);
         let handle = left(&rig, &older).await;
         let to = target(&["PLAN"], options.clone());
-        let session = rig.mailchimp.open(&to, after_a_crash()).await.unwrap();
+        let session = rig.destination.open(&to, after_a_crash()).await.unwrap();
         let Submitted::Done(receipt) = session.submit(&changes, &Kept::default()).await.unwrap() else {
             panic!()
         };
         assert!(is_applied(&receipt.outcomes()[0]), "{options}: {receipt:?}");
         // The older batch ends now at the latest.
-        let session = rig.mailchimp.open(&batches(), RunContext::alone("last", "members")).await.unwrap();
+        let session = rig.destination.open(&batches(), RunContext::alone("last", "members")).await.unwrap();
         session.settle(&handle, &older).await.unwrap();
         let member = &rig.members().await["p0@x.io"];
         assert_eq!(member["status"], status, "{options}: the older batch does not come after the newer");
@@ -168,7 +154,7 @@ async fn a_batch_that_may_be_at_work_still_is_not_settled() {
     let rig = Rig::start(json!({"faults": [fault]})).await;
     let changes = upserts(2);
     let handle = left(&rig, &changes).await;
-    let session = rig.mailchimp.open(&batches(), RunContext::alone("next", "members")).await.unwrap();
+    let session = rig.destination.open(&batches(), RunContext::alone("next", "members")).await.unwrap();
     let error = session.settle(&handle, &changes).await.unwrap_err();
     assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
 
@@ -179,61 +165,34 @@ async fn a_batch_that_may_be_at_work_still_is_not_settled() {
     ]);
     let rig = Rig::start(json!({"faults": faults})).await;
     let handle = left(&rig, &changes).await;
-    let session = rig.mailchimp.open(&batches(), RunContext::alone("next", "members")).await.unwrap();
+    let session = rig.destination.open(&batches(), RunContext::alone("next", "members")).await.unwrap();
     let receipt = session.settle(&handle, &changes).await.unwrap();
-    assert!(receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })), "{receipt:?}");
-}
-
-struct Full;
-
-#[async_trait]
-impl Handles for Full {
-    async fn store(&self, _handle: &RemoteHandle) -> Result<(), ConnectorError> {
-        Err(ConnectorError::new(Kind::Internal, "the disk is full"))
-    }
+    assert!(receipt.outcomes().iter().all(is_unknown), "{receipt:?}");
 }
 
 #[tokio::test]
 async fn no_batch_follows_one_that_could_not_be_written_down() {
     let rig = Rig::start(json!({})).await;
-    let session = rig.mailchimp.open(&batches(), RunContext::alone("run", "members")).await.unwrap();
-    let submitted = session.submit(&upserts(1_050), &Full).await.unwrap();
+    let session = rig.destination.open(&batches(), RunContext::alone("run", "members")).await.unwrap();
+    let submitted = session.submit(&upserts(1_050), &Kept::with_room(0)).await.unwrap();
     let Submitted::Stopped(receipt, error) = submitted else { panic!() };
     assert_eq!((error.message.as_str(), rig.requests("writes")), ("the disk is full", 1));
     let (sent, unsent) = receipt.outcomes().split_at(1_000);
-    assert!(sent.iter().all(|o| matches!(o, Outcome::Unknown { .. })));
+    assert!(sent.iter().all(is_unknown));
     assert!(unsent.iter().all(|o| matches!(o, Outcome::Deferred { .. })));
-}
-
-/// A run that ends as soon as something was sent.
-#[derive(Debug)]
-struct Closing(AtomicUsize);
-
-#[async_trait]
-impl Permission for Closing {
-    fn check(&self) -> Result<(), ConnectorError> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    async fn closing(&self) {
-        while self.0.load(Ordering::SeqCst) == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-    }
 }
 
 #[tokio::test]
 async fn a_run_that_ends_leaves_its_batch_to_the_next() {
     let rig = Rig::start(json!({"batch_polls": 1_000_000})).await;
     let context =
-        RunContext { permission: Arc::new(Closing(0.into())), ..RunContext::alone("run", "members") };
-    let session = rig.mailchimp.open(&batches(), context).await.unwrap();
+        RunContext { permission: Arc::new(Closing::default()), ..RunContext::alone("run", "members") };
+    let session = rig.destination.open(&batches(), context).await.unwrap();
     let kept = Kept::default();
     let Submitted::Stopped(receipt, error) = session.submit(&upserts(3), &kept).await.unwrap() else {
         panic!()
     };
     assert_eq!(error.kind, Kind::Revoked, "{error:?}");
-    assert!(receipt.outcomes().iter().all(|o| matches!(o, Outcome::Unknown { .. })), "{receipt:?}");
-    assert!(kept.0.lock().unwrap().is_some(), "the next run can ask for it");
+    assert!(receipt.outcomes().iter().all(is_unknown), "{receipt:?}");
+    assert!(kept.last().is_some(), "the next run can ask for it");
 }

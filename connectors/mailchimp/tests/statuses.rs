@@ -2,8 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::jobs::Kept;
-use super::{Rig, change, known, stopped, target, text};
+use super::{Kept, Rig, change, known, stopped, target, text};
 use crate::conformance::support::{is_applied, rejected};
 use crate::contract::{Change, Destination, Outcome, RunContext, Session, Submitted, Verb};
 
@@ -137,7 +136,7 @@ async fn what_was_written_of_an_archived_member_is_not_said_to_be_refused() {
     for api in ["members", "batches"] {
         let rig = Rig::start(json!({})).await;
         let to = target(&["FNAME", "status"], json!({"api": api}));
-        let session = rig.mailchimp.open(&to, RunContext::alone("run", "members")).await.unwrap();
+        let session = rig.destination.open(&to, RunContext::alone("run", "members")).await.unwrap();
         assert!(is_applied(&in_session(&*session, named("Ann")).await[0]));
         // The session has looked at who is archived; this one is so since.
         assert!(is_applied(&rig.submit(&to, vec![change(Verb::Delete, "ann@x.io", &[])]).await[0]));

@@ -44,18 +44,12 @@ pub(crate) const EMULATOR: Emulator = Emulator {
 const VERSIONS: std::ops::RangeInclusive<u32> = 58..=67;
 
 fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
-    let number = |name: &str| match config.own.get(name) {
-        None => Ok(None),
-        Some(number) => {
-            number.as_u64().map(Some).ok_or(format!("`{name}` must be a whole number, not negative"))
-        }
-    };
     Ok(Box::new(Org {
         schema: Schema::declared(&config.objects, config.own.get("references"))?,
-        sessions: Sessions::new(number("session_calls")?),
+        sessions: Sessions::new(config.number("session_calls")?),
         queries: Mutex::default(),
         locks: Locks::read(config.own.get("locks"))?,
-        jobs: Jobs::new(number("bulk_batches")?, number("failing_jobs")?.unwrap_or(0)),
+        jobs: Jobs::new(config.number("bulk_batches")?, config.number("failing_jobs")?.unwrap_or(0)),
     }))
 }
 

@@ -51,11 +51,11 @@ async fn a_record_can_be_named_by_its_id_alone() {
     let made = rig.submit(&target(json!({})), vec![named("a", "Ann")]).await;
     let fields = vec!["Id".to_owned(), "LastName".to_owned()];
     let by_id = Target { match_on: vec!["Id".to_owned()], fields, ..target(json!({})) };
-    let capabilities = rig.salesforce.capabilities(&by_id).unwrap();
+    let capabilities = rig.destination.capabilities(&by_id).unwrap();
     assert!(!capabilities.supports(Verb::Upsert) && capabilities.supports(Verb::Update));
-    let catalog = rig.salesforce.catalog(&by_id).await.unwrap();
+    let catalog = rig.destination.catalog(&by_id).await.unwrap();
     assert!(!catalog.get("Id").unwrap().read_only, "its values are sent, to say which record is meant");
-    let normalise = rig.salesforce.normaliser(&by_id, "Id").unwrap();
+    let normalise = rig.destination.normaliser(&by_id, "Id").unwrap();
     let short = id(&made[0])[..15].to_owned();
     assert_eq!(normalise(text(&short)), text(&id(&made[0])));
     let key = field("Id", text(&short));
@@ -125,7 +125,7 @@ async fn a_lost_create_is_looked_for_by_its_key() {
     rig.submit(&target(json!({})), vec![named("it's \\ a", "Ann")]).await;
     let key = |code: &str| vec![field("Code__c", text(code))];
     let found =
-        rig.salesforce.look_up(&target(json!({})), &[key("IT'S \\ A"), key("b"), vec![]]).await.unwrap();
+        rig.destination.look_up(&target(json!({})), &[key("IT'S \\ A"), key("b"), vec![]]).await.unwrap();
     assert!(matches!(found[0], Lookup::Found { .. }), "{found:?}");
     assert_eq!(found[1..], [Lookup::Absent, Lookup::Unclear]);
 }
@@ -137,7 +137,7 @@ async fn a_query_is_read_to_its_last_page_or_not_at_all() {
         let many = (0..200).map(|n| named(&format!("k{}", batch * 200 + n), "Ann")).collect();
         assert!(rig.submit(&target(json!({})), many).await.iter().all(is_applied));
     }
-    let rows = rig.salesforce.client.query("SELECT Id, Code__c FROM Contact").await.unwrap();
+    let rows = rig.destination.client.query("SELECT Id, Code__c FROM Contact").await.unwrap();
     let codes: BTreeSet<&str> = rows.iter().filter_map(|row| row["Code__c"].as_str()).collect();
     assert_eq!((rows.len(), codes.len()), (2_200, 2_200));
 
@@ -178,12 +178,12 @@ async fn what_a_mapping_cannot_mean_is_said_before_anything_is_sent() {
         (with("Contact", "Code__c", "Acount.Number__c"), "`Contact` has no parent `Acount`"),
         (with("Contact", "Code__c", "Account.Numbr__c"), "`Account` has no field `Numbr__c`"),
     ] {
-        let error = rig.salesforce.catalog(&target).await.unwrap_err();
+        let error = rig.destination.catalog(&target).await.unwrap_err();
         assert!(error.kind == Kind::Config && error.message.contains(word), "{error}");
     }
-    let near = rig.salesforce.catalog(&with("Contcat", "Code__c", "LastName")).await.unwrap_err();
+    let near = rig.destination.catalog(&with("Contcat", "Code__c", "LastName")).await.unwrap_err();
     assert_eq!(near.hint.as_deref(), Some("did you mean `Contact`?"));
-    let catalog = rig.salesforce.catalog(&target(json!({}))).await.unwrap();
+    let catalog = rig.destination.catalog(&target(json!({}))).await.unwrap();
     let property = |name: &str| catalog.get(name).unwrap();
     assert!(property("LastName").required && property("Code__c").unique && property("CreatedDate").read_only);
     assert_eq!(property("Tier__c").options, ["A", "B"]);
@@ -200,5 +200,5 @@ async fn a_version_that_the_org_does_not_speak_is_named_with_its_newest() {
         connected(&values, &format!("{}/salesforce", rig.sandbox.url()), super::PATIENCE).account().await;
     let error = error.unwrap_err();
     assert!(error.message.contains("version 99.0") && error.hint.unwrap().contains("`67.0`"));
-    assert_eq!(rig.salesforce.account().await.unwrap().0, "salesforce:00D4S000000Oz4EUAS");
+    assert_eq!(rig.destination.account().await.unwrap().0, "salesforce:00D4S000000Oz4EUAS");
 }

@@ -234,10 +234,25 @@ async fn a_record_that_no_job_takes_goes_by_a_collection_or_is_refused() {
     assert_eq!(rejected(&outcomes[0]), "STRING_TOO_LONG", "Salesforce's own word, by a collection");
 }
 
+/// The header has 49 bytes, and a row 13 to 17.
+#[tokio::test]
+async fn a_batch_whose_sheet_is_too_large_goes_by_several_jobs() {
+    let mut rig = Rig::start(json!({})).await;
+    rig.destination.job_bytes = 2_000;
+    let mut rows = many(300);
+    rows[7] = named("k7", &"x".repeat(2_000));
+    let outcomes = rig.submit(&by("bulk"), rows).await;
+    assert_eq!((applied(&outcomes), rejected(&outcomes[7])), (299, "RECORD_TOO_LONG"));
+    assert_eq!(rig.requests("writes"), 3 * 3, "three jobs, each made, filled and closed");
+    let contacts = rig.contacts().await;
+    assert_eq!((contacts.len(), &contacts["k299"]["LastName"]), (299, &json!("Name 299")));
+    assert!(!contacts.contains_key("k7"));
+}
+
 #[tokio::test]
 async fn batches_of_the_day_end_a_run_cleanly() {
     let rig = Rig::start(json!({"bulk_batches": 1})).await;
-    assert!(rig.salesforce.allowance(1, 300).await.unwrap().unwrap().contains("1 are left"));
+    assert!(rig.destination.allowance(1, 300).await.unwrap().unwrap().contains("1 are left"));
     assert_eq!(applied(&rig.submit(&by("auto"), many(300)).await), 300);
     let error = rig.try_submit(&by("auto"), many(300)).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_deref()), (Kind::Quota, Some("ExceededQuota")));

@@ -12,14 +12,11 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::Salesforce;
-use crate::conformance::support;
-use crate::contract::{Change, ConnectorError, FieldValue, Outcome, Target, Value, Verb};
+use crate::conformance::rig::{self, PATIENCE};
+use crate::conformance::support::{self, holding as field, text};
+use crate::contract::{Change, Target, Value, Verb};
 use crate::http::Patience;
 use crate::registry::{Limits, Settings};
-use crate::sandbox::{Sandbox, SandboxConfig, Storage};
-
-/// Far longer than any answer of these tests takes.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -40,33 +37,14 @@ fn limited(values: &Json, base_url: &str, timeout: Duration, limits: Limits) -> 
     Salesforce::with_policy(&settings, support::policy(timeout), TIMES).unwrap()
 }
 
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
-}
-
 fn target(options: Json) -> Target {
-    Target {
-        object: "Contact".to_owned(),
-        match_on: vec!["Code__c".to_owned()],
-        fields: ["Code__c", "LastName", "Email", "Tier__c", "Account.Number__c"].map(str::to_owned).to_vec(),
-        options: options.as_object().unwrap().clone(),
-        ..Target::default()
-    }
-}
-
-fn field(name: &str, value: Value) -> FieldValue {
-    FieldValue { name: name.into(), value }
+    let fields = ["Code__c", "LastName", "Email", "Tier__c", "Account.Number__c"];
+    support::target("Contact", &["Code__c"], &fields, options)
 }
 
 /// A change of the contact with this code.
 fn change(verb: Verb, code: &str, fields: &[(&str, Value)]) -> Change {
-    let key = field("Code__c", text(code));
-    let more = fields.iter().map(|(name, value)| field(name, value.clone()));
-    let fields = match verb {
-        Verb::Delete => Vec::new(),
-        _ => std::iter::once(key.clone()).chain(more).collect(),
-    };
-    Change { verb, destination_key: vec![key], remote_id: None, fields }
+    support::change(verb, ("Code__c", code), fields)
 }
 
 fn block(more: Json) -> Json {
@@ -88,42 +66,16 @@ async fn answering(body: Json) -> String {
     address
 }
 
-struct Rig {
-    sandbox: Sandbox,
-    salesforce: Salesforce,
-}
+type Rig = rig::Rig<Salesforce>;
 
 impl Rig {
-    async fn start(more: Json) -> Rig {
-        let mut config = SandboxConfig::default();
-        config.add("salesforce", &block(more)).unwrap();
-        let sandbox = Sandbox::start(config, Storage::Memory, 0).await.unwrap();
-        let salesforce = connected(&auth("secret"), &format!("{}/salesforce", sandbox.url()), PATIENCE);
-        Rig { sandbox, salesforce }
-    }
-
-    async fn submit(&self, target: &Target, changes: Vec<Change>) -> Vec<Outcome> {
-        self.try_submit(target, changes).await.unwrap()
-    }
-
-    async fn try_submit(
-        &self,
-        target: &Target,
-        changes: Vec<Change>,
-    ) -> Result<Vec<Outcome>, ConnectorError> {
-        support::submit(&self.salesforce, target, changes).await
+    async fn start(more: Json) -> Self {
+        let connect = |url: &str| connected(&auth("secret"), url, PATIENCE);
+        Rig::new("salesforce", block(json!({})), &more, connect).await
     }
 
     /// The records that live, by their codes.
     async fn contacts(&self) -> Map<String, Json> {
-        let shown = self.sandbox.show().await.unwrap();
-        let contacts = shown["objects"]["salesforce"]["Contact"].as_array().cloned().unwrap_or_default();
-        let live = contacts.into_iter().filter(|contact| contact["archived"] == false);
-        live.map(|c| (c["properties"]["Code__c"].as_str().unwrap_or("-").to_owned(), c["properties"].clone()))
-            .collect()
-    }
-
-    fn requests(&self, kind: &str) -> u64 {
-        self.sandbox.stats()["requests"][kind].as_u64().unwrap()
+        rig::by("Code__c", self.live("Contact").await)
     }
 }

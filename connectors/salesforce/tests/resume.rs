@@ -60,7 +60,7 @@ async fn a_day_that_ends_while_a_job_works_leaves_its_rows_to_a_later_run() {
     for (calls, is_closed) in [(4, false), (5, false), (6, false), (7, true), (8, true), (9, true)] {
         let rig = Rig::start(json!({"limits": {"daily_calls": calls}})).await;
         let (rows, kept) = (many(300), Kept::default());
-        let session = rig.salesforce.open(&by("bulk"), RunContext::alone("run", "sync")).await.unwrap();
+        let session = rig.destination.open(&by("bulk"), RunContext::alone("run", "sync")).await.unwrap();
         match session.submit(&rows, &kept).await {
             Ok(Submitted::Stopped(receipt, error)) => {
                 assert_eq!((error.kind, is_closed), (Kind::Quota, true), "{calls}: {error}");
@@ -79,7 +79,7 @@ async fn a_day_that_ends_while_a_job_works_leaves_its_rows_to_a_later_run() {
 async fn rows_of_a_job_that_somebody_aborts_are_sent_by_another() {
     let rig = Rig::start(json!({})).await;
     let target = by("bulk");
-    let client = rig.salesforce.client.sending(rig.salesforce.client.http.permitted_by(Arc::new(Always)));
+    let client = rig.destination.client.sending(rig.destination.client.http.permitted_by(Arc::new(Always)));
     let abort = async {
         loop {
             let jobs = client.all_jobs().await.unwrap();
@@ -100,7 +100,7 @@ async fn an_upload_and_a_file_that_stand_still_are_given_up_and_begun_again() {
     for path in ["/batches", "/successfulResults"] {
         let rig = Rig::start(fault("hang", path, 1)).await;
         let base_url = format!("{}/salesforce", rig.sandbox.url());
-        let salesforce = connected(&auth("secret"), &base_url, Duration::from_millis(500));
+        let salesforce = connected(&auth("secret"), &base_url, Duration::from_secs(4));
         let outcomes = support::submit(&salesforce, &by("bulk"), many(3_000)).await.unwrap();
         assert_eq!(applied(&outcomes), 3_000, "{path}");
         assert_eq!(rig.sandbox.stats()["fired"]["hang"], 1, "{path}");
@@ -145,7 +145,7 @@ struct Ends<'a>(&'a Rig, AtomicBool);
 impl Handles for Ends<'_> {
     async fn store(&self, handle: &RemoteHandle) -> Result<(), ConnectorError> {
         if !self.1.swap(true, Ordering::SeqCst) {
-            let client = &self.0.salesforce.client;
+            let client = &self.0.destination.client;
             let client = client.sending(client.http.permitted_by(Arc::new(Always)));
             client.abort_job(&handle.0).await?;
         }
@@ -156,7 +156,7 @@ impl Handles for Ends<'_> {
 #[tokio::test]
 async fn a_job_that_somebody_ends_before_it_has_its_data_is_made_anew() {
     let rig = Rig::start(json!({})).await;
-    let session = rig.salesforce.open(&by("bulk"), RunContext::alone("run", "sync")).await.unwrap();
+    let session = rig.destination.open(&by("bulk"), RunContext::alone("run", "sync")).await.unwrap();
     let Submitted::Done(receipt) =
         session.submit(&many(300), &Ends(&rig, AtomicBool::new(false))).await.unwrap()
     else {
@@ -173,7 +173,7 @@ async fn rows_that_were_sent_again_are_not_what_the_first_job_says_of_them() {
         let rig = Rig::start(json!({"locks": 3})).await;
         let rows: Vec<Change> = many(300).into_iter().map(|row| Change { verb, ..row }).collect();
         let kept = Kept::default();
-        let session = rig.salesforce.open(&by("auto"), RunContext::alone("run", "sync")).await.unwrap();
+        let session = rig.destination.open(&by("auto"), RunContext::alone("run", "sync")).await.unwrap();
         session.submit(&rows, &kept).await.unwrap();
         assert_eq!(rig.contacts().await.len(), 300);
         let handles = kept.0.into_inner().unwrap();
@@ -191,13 +191,13 @@ fn bare(changes: &[Change]) -> Vec<Change> {
 }
 
 async fn settled(rig: &Rig, target: &Target, handle: &str, batch: &[Change]) -> Vec<Outcome> {
-    let session = rig.salesforce.open(target, RunContext::alone("next", "sync")).await.unwrap();
+    let session = rig.destination.open(target, RunContext::alone("next", "sync")).await.unwrap();
     let batch = bare(batch);
     session.settle(&RemoteHandle(handle.to_owned()), &batch).await.unwrap().into_outcomes()
 }
 
 async fn jobs(rig: &Rig) -> Vec<String> {
-    let jobs = rig.salesforce.client.all_jobs().await.unwrap();
+    let jobs = rig.destination.client.all_jobs().await.unwrap();
     jobs.into_iter().map(|job| format!("{:?}", job.state)).collect()
 }
 
@@ -209,7 +209,7 @@ async fn a_job_is_found_again_wherever_its_run_ended() {
         let mut rows: Vec<Change> = many(400).into_iter().map(|row| Change { verb, ..row }).collect();
         rows[9] = change(verb, "k9", &[("LastName", Value::Null)]);
         let kept = Kept::default();
-        let session = rig.salesforce.open(&target, RunContext::alone("run", "sync")).await.unwrap();
+        let session = rig.destination.open(&target, RunContext::alone("run", "sync")).await.unwrap();
         let Submitted::Done(_) = session.submit(&rows, &kept).await.unwrap() else { panic!() };
         let handles = kept.0.into_inner().unwrap();
         assert_eq!(handles.len(), 2, "{handles:?}");
@@ -237,7 +237,7 @@ async fn a_job_without_its_data_is_ended_and_one_with_it_is_closed() {
     let (target, rows) = (by("bulk"), many(3));
     // The run ended between the upload and the note of it.
     let rig = Rig::start(json!({})).await;
-    let session = rig.salesforce.open(&target, RunContext::alone("run", "sync")).await.unwrap();
+    let session = rig.destination.open(&target, RunContext::alone("run", "sync")).await.unwrap();
     let kept = Kept(Mutex::default(), Some(1));
     assert_eq!(session.submit(&rows, &kept).await.unwrap_err().message, "the disk is full");
     let handle = kept.0.lock().unwrap()[0].clone();
@@ -248,13 +248,13 @@ async fn a_job_without_its_data_is_ended_and_one_with_it_is_closed() {
 
     // Between the note and the close.
     let rig = Rig::start(json!({})).await;
-    let session = rig.salesforce.open(&target, RunContext::alone("run", "sync")).await.unwrap();
+    let session = rig.destination.open(&target, RunContext::alone("run", "sync")).await.unwrap();
     let stuck = Stuck::default();
     tokio::select! {
         _ = session.submit(&rows, &stuck) => panic!("it went on"),
         () = stuck.0.notified() => {}
     }
-    let [job] = rig.salesforce.client.all_jobs().await.unwrap().try_into().unwrap();
+    let [job] = rig.destination.client.all_jobs().await.unwrap().try_into().unwrap();
     assert_eq!(job.state, State::Open);
     let handle = format!("{}+", job.id);
     let outcomes = settled(&rig, &target, &handle, &rows).await;
@@ -262,7 +262,7 @@ async fn a_job_without_its_data_is_ended_and_one_with_it_is_closed() {
     assert_eq!(jobs(&rig).await, ["Complete"]);
 
     // Somebody ended it meanwhile, and Salesforce has no results of it.
-    let client = rig.salesforce.client.sending(rig.salesforce.client.http.permitted_by(Arc::new(Always)));
+    let client = rig.destination.client.sending(rig.destination.client.http.permitted_by(Arc::new(Always)));
     let wanted = Wanted { object: "Contact", operation: "upsert", key: Some("Code__c"), rule: None };
     let job = client.create_job(&wanted, &Default::default()).await.unwrap();
     client.abort_job(&job.id).await.unwrap();
@@ -271,7 +271,7 @@ async fn a_job_without_its_data_is_ended_and_one_with_it_is_closed() {
 
     // Nothing could be noted at all.
     let rig = Rig::start(json!({})).await;
-    let session = rig.salesforce.open(&target, RunContext::alone("run", "sync")).await.unwrap();
+    let session = rig.destination.open(&target, RunContext::alone("run", "sync")).await.unwrap();
     let kept = Kept(Mutex::default(), Some(0));
     session.submit(&rows, &kept).await.unwrap_err();
     assert_eq!(jobs(&rig).await, ["Aborted"], "no job without a note of it");
@@ -283,7 +283,7 @@ async fn rows_that_went_by_collections_after_a_job_are_unknown_to_a_later_run() 
     let (target, mut rows) = (by("auto"), many(300));
     rows[7] = named("k7", "#N/A");
     let kept = Kept::default();
-    let session = rig.salesforce.open(&target, RunContext::alone("run", "sync")).await.unwrap();
+    let session = rig.destination.open(&target, RunContext::alone("run", "sync")).await.unwrap();
     session.submit(&rows, &kept).await.unwrap();
     let handles = kept.0.into_inner().unwrap();
     assert_eq!(handles.len(), 3);
@@ -302,14 +302,14 @@ async fn a_job_whose_answer_was_lost_is_ended_and_others_are_left() {
     // One for another operation may be somebody's.
     let rig = Rig::start(json!({})).await;
     let wanted = |operation| Wanted { object: "Contact", operation, key: None, rule: None };
-    let client = rig.salesforce.client.sending(rig.salesforce.client.http.permitted_by(Arc::new(Always)));
+    let client = rig.destination.client.sending(rig.destination.client.http.permitted_by(Arc::new(Always)));
     for operation in ["insert", "delete"] {
         client.create_job(&wanted(operation), &Default::default()).await.unwrap();
     }
     let from = jiff::Timestamp::now() - Duration::from_secs(60);
     let unsettled = Some(Window { from, to: jiff::Timestamp::now() + Duration::from_secs(600) });
     let context = RunContext { unsettled, ..RunContext::alone("run", "sync") };
-    let session = rig.salesforce.open(&by("bulk"), context).await.unwrap();
+    let session = rig.destination.open(&by("bulk"), context).await.unwrap();
     let rows: Vec<Change> = many(3).into_iter().map(|row| Change { verb: Verb::Create, ..row }).collect();
     session.submit(&rows, &Kept::default()).await.unwrap();
     assert_eq!(jobs(&rig).await, ["Open", "Open", "Complete"]);

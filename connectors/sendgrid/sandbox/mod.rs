@@ -33,10 +33,7 @@ pub(crate) const EMULATOR: Emulator = Emulator { keys: &["job_polls", "marketing
 const POLLS: u64 = 2;
 
 fn emulator(config: &VendorConfig) -> Result<Box<dyn Vendor>, String> {
-    let polls = match config.own.get("job_polls") {
-        None => POLLS,
-        Some(polls) => polls.as_u64().ok_or("`job_polls` must be a whole number, not negative")?,
-    };
+    let polls = config.number("job_polls")?.unwrap_or(POLLS);
     let lists = Lists::declared(config.own.get("marketing_lists"))?;
     Ok(Box::new(Account { fields: Fields::declared(&config.objects)?, lists, polls }))
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{NEWS, change, connected, target, text};
 use crate::conformance::{self, Access, Subject};
 use crate::contract::{Change, RateLimit, Target, Verb};
+use crate::registry::Limits;
 
 fn good(verb: Verb, number: usize) -> Change {
     change(verb, &format!("person{number}@example.com"), &[("first_name", text("Ann"))])
@@ -35,7 +36,8 @@ async fn sendgrid_behaves_as_every_destination_must() {
         connect: |base_url, access, timeout| {
             let key = if access == Access::Bad { "invalid" } else { "SG.key" };
             let rate = RateLimit { requests: 10, per: Duration::from_secs(1) };
-            Arc::new(connected(key, base_url, timeout, rate))
+            let limits = Limits { requests: Some(rate), ..Limits::default() };
+            Arc::new(connected(key, base_url, timeout, limits))
         },
         renews: false,
         written_at: "/v3/marketing/contacts",

@@ -11,7 +11,7 @@ use crate::contract::{
 async fn a_contact_lives_from_upsert_to_delete() {
     let rig = Rig::start(json!({})).await;
     let target = target(json!({"lists": [NEWS, BEST]}));
-    assert_eq!(rig.sendgrid.account().await.unwrap(), AccountId("sandbox".to_owned()));
+    assert_eq!(rig.destination.account().await.unwrap(), AccountId("sandbox".to_owned()));
     let since = Value::Date("2026-02-03".parse().unwrap());
     let ann = |name: &str| {
         let fields = [("first_name", text(name)), ("score", Value::Integer(30)), ("since", since.clone())];
@@ -58,10 +58,10 @@ async fn contacts_are_matched_by_each_identifier() {
         for city in ["Paris", "Rome"] {
             assert_eq!(letters(&rig.submit(&target, vec![row(Verb::Upsert, city)]).await), "a", "{key}");
         }
-        let contacts = rig.shown("contacts", key).await;
+        let contacts = rig.contacts_by(key).await;
         assert_eq!(contacts["k/1 ü"]["city"], "Rome", "{key}");
         assert_eq!(letters(&rig.submit(&target, vec![row(Verb::Delete, "")]).await), "a");
-        assert!(rig.shown("contacts", key).await.is_empty());
+        assert!(rig.contacts_by(key).await.is_empty());
     }
 }
 
@@ -103,7 +103,7 @@ async fn a_refusal_that_names_no_contact_is_searched_for_in_bounds() {
 #[tokio::test]
 async fn the_catalogue_is_the_accounts_and_a_list_that_is_not_there_is_found_first() {
     let rig = Rig::start(json!({})).await;
-    let catalog = rig.sendgrid.catalog(&target(json!({"lists": [NEWS, BEST]}))).await.unwrap();
+    let catalog = rig.destination.catalog(&target(json!({"lists": [NEWS, BEST]}))).await.unwrap();
     assert_eq!(catalog.get("score").unwrap().kind, FieldType::Number);
     assert!(catalog.get("email").unwrap().unique && catalog.get("nonsense").is_none() && !catalog.open);
     assert!(catalog.get("updated_at").unwrap().read_only);
@@ -112,14 +112,14 @@ async fn the_catalogue_is_the_accounts_and_a_list_that_is_not_there_is_found_fir
         (json!({"lists": [NEWS, other]}), "no list dddd3796"),
         (json!({"list": other}), "takes members only"),
     ] {
-        let error = rig.sendgrid.catalog(&target(options)).await.err().unwrap();
+        let error = rig.destination.catalog(&target(options)).await.err().unwrap();
         assert!(
             error.kind == Kind::Config && error.message.contains(word) && error.hint.is_some(),
             "{error:?}"
         );
     }
     let members = Target { fields: vec!["email".to_owned()], ..target(json!({"list": other})) };
-    let error = rig.sendgrid.catalog(&members).await.err().unwrap();
+    let error = rig.destination.catalog(&members).await.err().unwrap();
     assert!(error.message.contains("no list"), "{error:?}");
     assert_eq!(rig.requests("writes"), 0);
 }

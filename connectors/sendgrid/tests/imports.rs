@@ -1,10 +1,16 @@
 //! Imports: what a file can say, where it goes, and what becomes of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
 use serde_json::{Value as Json, json};
 
 use super::{BEST, Kept, NEWS, Rig, change, is_applied, letters, rejected, target, text};
 use crate::contract::{
-    Change, Destination, Kind, Outcome, RemoteHandle, RunContext, Session, Submitted, Target, Value, Verb,
+    Change, ConnectorError, Destination, Kind, Outcome, Permission, RemoteHandle, RunContext, Session,
+    Submitted, Target, Value, Verb,
 };
 
 fn day() -> Value {
@@ -60,7 +66,7 @@ async fn rows_that_fill_every_column_go_by_a_file_and_the_others_by_a_call() {
         of["score"] = of["score"].to_string().trim_matches('"').into();
     }
     assert_eq!(shown, expected);
-    let traffic = rig.sendgrid.traffic();
+    let traffic = rig.destination.traffic();
     assert_eq!(traffic.writes, 4, "the file counts as well: {traffic:?}");
 }
 
@@ -70,12 +76,95 @@ async fn few_rows_and_dates_go_by_calls_unless_an_import_is_asked_for() {
     assert!(rig.submit(&target(json!({})), upserts(3)).await.iter().all(is_applied));
     assert_eq!(rig.requests("writes"), 1);
     let bulk =
-        |options: Json| rig.sendgrid.capabilities(&target(options)).unwrap().bulk.map(|bulk| bulk.from);
+        |options: Json| rig.destination.capabilities(&target(options)).unwrap().bulk.map(|bulk| bulk.from);
     assert_eq!(bulk(json!({"api": "import"})), Some(0));
     assert_eq!(bulk(json!({})), Some(300_000));
     assert_eq!(bulk(json!({"api": "contacts"})), None);
-    let capabilities = rig.sendgrid.capabilities(&target(json!({}))).unwrap();
+    let capabilities = rig.destination.capabilities(&target(json!({}))).unwrap();
     assert_eq!((capabilities.batch_rows, capabilities.batch_bytes), (30_000, Some(6_000_000)));
+}
+
+/// The header has 34 bytes, and a row 47 or 49: so many bytes are the first twenty rows.
+const TWENTY: u64 = 34 + 10 * 47 + 10 * 49;
+
+#[tokio::test]
+async fn a_batch_whose_file_is_too_large_goes_by_several_imports() {
+    let mut rig = Rig::start(json!({})).await;
+    rig.destination.file_limits.bytes = TWENTY;
+    assert!(rig.submit(&imported(), upserts(20)).await.iter().all(is_applied));
+    assert_eq!((rig.requests("writes"), rig.jobs().await), (2, 1), "an import and its file");
+    rig.destination.file_limits.bytes = TWENTY - 1;
+    assert!(rig.submit(&imported(), upserts(20)).await.iter().all(is_applied));
+    assert_eq!((rig.requests("writes"), rig.jobs().await), (2 + 4, 1 + 2));
+    assert_eq!(rig.contacts().await.len(), 20);
+}
+
+#[tokio::test]
+async fn a_row_that_no_file_has_room_for_goes_by_a_call_or_is_refused() {
+    let mut rig = Rig::start(json!({})).await;
+    rig.destination.file_limits.bytes = 1_000;
+    let mut changes = upserts(6);
+    changes[3].fields[4].value = text(&"x".repeat(2_000));
+    changes[4].fields[4].value = text(&"x".repeat(6_000_001));
+    let outcomes = rig.submit(&imported(), changes).await;
+    assert_eq!((letters(&outcomes).as_str(), rejected(&outcomes[4])), ("aaaara", "CONTACT_TOO_LONG"));
+    assert_eq!((rig.requests("writes"), rig.jobs().await), (3, 2), "an import and its file, and a call");
+    assert_eq!(rig.contacts().await.len(), 5);
+}
+
+/// Each import is written down twice.
+#[tokio::test]
+async fn a_failure_after_the_first_of_several_imports_leaves_the_rest_of_the_batch_unsent() {
+    let mut rig = Rig::start(json!({})).await;
+    rig.destination.file_limits.bytes = TWENTY;
+    let mut changes = upserts(30);
+    changes[2].fields[1].value = Value::Null;
+    let disk = Kept::with_room(2);
+    let Submitted::Done(receipt) = session(&rig).await.submit(&changes, &disk).await.unwrap() else {
+        panic!()
+    };
+    let expected = "aad".to_owned() + &"a".repeat(17) + &"d".repeat(10);
+    assert_eq!(
+        letters(receipt.outcomes()),
+        expected,
+        "the row that a call would have had is not sent either"
+    );
+    assert_eq!(rig.contacts().await.len(), 19);
+}
+
+/// The run closes behind an import and its file, which are two writes.
+#[derive(Debug, Default)]
+struct ClosesBehindFile(AtomicUsize);
+
+#[async_trait]
+impl Permission for ClosesBehindFile {
+    fn check(&self) -> Result<(), ConnectorError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn closing(&self) {
+        while self.0.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_closes_while_it_waits_for_an_import_begins_no_other() {
+    let mut rig = Rig::start(json!({"job_polls": 1_000_000})).await;
+    rig.destination.file_limits.bytes = TWENTY;
+    let closing = Arc::new(ClosesBehindFile::default());
+    let context = RunContext { permission: closing.clone(), ..RunContext::alone("run", "sync") };
+    let session = rig.destination.open(&imported(), context).await.unwrap();
+    match session.submit(&upserts(30), &Kept::default()).await.unwrap() {
+        Submitted::Stopped(receipt, error) => {
+            let expected = "u".repeat(20) + &"d".repeat(10);
+            assert_eq!((letters(receipt.outcomes()), error.kind), (expected, Kind::Revoked));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(closing.0.load(Ordering::SeqCst), 2);
 }
 
 /// The emulator's store refuses whoever shows it a key, leaves out a header, or sends a body of unknown length.
@@ -116,7 +205,7 @@ async fn an_import_that_is_refused_before_its_file_sends_nothing() {
 }
 
 async fn session(rig: &Rig) -> Box<dyn Session> {
-    rig.sendgrid.open(&imported(), RunContext::alone("run", "sync")).await.unwrap()
+    rig.destination.open(&imported(), RunContext::alone("run", "sync")).await.unwrap()
 }
 
 #[tokio::test]
@@ -129,7 +218,7 @@ async fn an_import_that_a_run_left_is_settled_by_the_next() {
         panic!()
     };
     assert_eq!(letters(receipt.outcomes()), "uuuuu");
-    let handle = kept.0.lock().unwrap().take().unwrap();
+    let handle = kept.last().unwrap();
     assert!(handle.0.starts_with("f:") && handle.0.ends_with(":0-4"), "{handle:?}");
     let bare: Vec<Change> = changes.iter().map(|c| Change { fields: Vec::new(), ..c.clone() }).collect();
     let receipt = session(&rig).await.settle(&handle, &bare).await.unwrap();
@@ -140,7 +229,7 @@ async fn an_import_that_a_run_left_is_settled_by_the_next() {
 #[tokio::test]
 async fn an_import_is_written_down_before_its_file_goes_up() {
     let rig = Rig::start(json!({})).await;
-    let full = Kept(Default::default(), true);
+    let full = Kept::with_room(0);
     let error = session(&rig).await.submit(&upserts(3), &full).await.err().unwrap();
     assert_eq!(error.message, "the disk is full");
     assert_eq!((rig.requests("writes"), rig.contacts().await.len()), (1, 0), "the import alone");
@@ -149,7 +238,7 @@ async fn an_import_is_written_down_before_its_file_goes_up() {
     let rig = Rig::start(json!({"faults": [refused]})).await;
     let kept = Kept::default();
     assert!(session(&rig).await.submit(&upserts(2), &kept).await.is_err());
-    let handle = kept.0.lock().unwrap().take().unwrap();
+    let handle = kept.last().unwrap();
     let before = RemoteHandle(handle.0.replace("f:", "e:"));
     assert!(before != handle, "it is said before the file goes up: {handle:?}");
     let receipt = session(&rig).await.settle(&before, &upserts(2)).await.unwrap();
@@ -172,7 +261,7 @@ async fn an_import_that_may_have_its_file_is_waited_for_beyond_the_grace() {
         ("uu", 0),
         "it is still at work"
     );
-    let handle = kept.0.lock().unwrap().take().unwrap();
+    let handle = kept.last().unwrap();
     assert!(handle.0.starts_with("f:"), "{handle:?}");
     let receipt = session(&rig).await.settle(&handle, &upserts(2)).await.unwrap();
     assert_eq!((letters(receipt.outcomes()).as_str(), rig.contacts().await.len()), ("aa", 2));

@@ -1,17 +1,15 @@
 //! What the end of a job means, and what becomes of jobs that a run left.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
-use super::{Kept, NEWS, Rig, change, is_applied, letters, rejected, target, text};
+use super::{Few, Kept, NEWS, Rig, change, is_applied, letters, rejected, target, text};
 use crate::contract::{
-    Change, ConnectorError, Destination, Kind, Outcome, Permission, RemoteHandle, RunContext, Session,
-    Submitted, Target, Value, Verb, Window,
+    Change, Destination, Kind, Outcome, RemoteHandle, RunContext, Session, Submitted, Target, Value, Verb,
+    Window,
 };
 
 fn upserts(count: usize) -> Vec<Change> {
@@ -19,7 +17,7 @@ fn upserts(count: usize) -> Vec<Change> {
 }
 
 async fn session(rig: &Rig) -> Box<dyn Session> {
-    rig.sendgrid.open(&target(json!({})), RunContext::alone("run", "sync")).await.unwrap()
+    rig.destination.open(&target(json!({})), RunContext::alone("run", "sync")).await.unwrap()
 }
 
 async fn outcomes(session: &dyn Session, changes: &Vec<Change>, kept: &Kept) -> Vec<Outcome> {
@@ -94,7 +92,7 @@ async fn a_job_that_a_run_left_is_asked_for_by_the_next() {
     changes[4].fields[1].value = text("gold");
     assert_eq!(letters(&outcomes(&*session(&rig).await, &changes, &kept).await), "uruuuu");
     assert!(rig.contacts().await.is_empty(), "it is still at work");
-    let handle = kept.0.lock().unwrap().take().unwrap();
+    let handle = kept.last().unwrap();
     let next = session(&rig).await;
     let receipt = next.settle(&handle, &bare(&changes)).await.unwrap();
     // The second was in no job that is known of.
@@ -112,27 +110,11 @@ async fn nothing_more_is_sent_by_a_batch_whose_job_cannot_be_written_down() {
     let there = upserts(150);
     assert!(rig.submit(&target(json!({})), there.clone()).await.iter().all(is_applied));
     let before = rig.requests("writes");
-    let full = Kept(Default::default(), true);
+    let full = Kept::with_room(0);
     let removals: Vec<Change> = there.iter().map(|c| Change { verb: Verb::Delete, ..c.clone() }).collect();
     let outcomes = outcomes(&*session(&rig).await, &removals, &full).await;
     assert_eq!(letters(&outcomes), format!("{}{}", "u".repeat(100), "d".repeat(50)));
     assert_eq!(rig.requests("writes") - before, 1);
-}
-
-/// The run ends after so many writes.
-#[derive(Debug)]
-struct Few(AtomicUsize);
-
-#[async_trait]
-impl Permission for Few {
-    fn check(&self) -> Result<(), ConnectorError> {
-        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        left.map(drop).map_err(|_| ConnectorError::new(Kind::Revoked, "the run is over"))
-    }
-
-    async fn closing(&self) {
-        std::future::pending().await
-    }
 }
 
 #[tokio::test]
@@ -141,7 +123,7 @@ async fn a_run_that_ends_between_two_calls_leaves_the_rest_unsent() {
     let there = upserts(150);
     assert!(rig.submit(&target(json!({})), there.clone()).await.iter().all(is_applied));
     let context = RunContext { permission: Arc::new(Few(1.into())), ..RunContext::alone("run", "sync") };
-    let session = rig.sendgrid.open(&target(json!({})), context).await.unwrap();
+    let session = rig.destination.open(&target(json!({})), context).await.unwrap();
     let removals: Vec<Change> = there.iter().map(|c| Change { verb: Verb::Delete, ..c.clone() }).collect();
     let outcomes = outcomes(&*session, &removals, &Kept::default()).await;
     assert_eq!(letters(&outcomes), format!("{}{}", "a".repeat(100), "d".repeat(50)));
@@ -157,7 +139,7 @@ async fn a_run_that_ends_behind_a_file_stops_with_what_is_known() {
     // A file cannot say it.
     changes[1].fields[1].value = Value::Null;
     let context = RunContext { permission: Arc::new(Few(2.into())), ..RunContext::alone("run", "sync") };
-    let session = rig.sendgrid.open(&imported, context).await.unwrap();
+    let session = rig.destination.open(&imported, context).await.unwrap();
     match session.submit(&changes, &Kept::default()).await.unwrap() {
         Submitted::Stopped(receipt, error) => {
             assert_eq!((letters(receipt.outcomes()).as_str(), error.kind), ("ada", Kind::Revoked));
@@ -185,7 +167,7 @@ async fn what_a_lost_call_may_still_make_does_not_count_as_removed() {
         let unsettled = from.map(|from| Window { from, to: now });
         for (target, verb) in [(target(json!({})), Verb::Delete), (members.clone(), Verb::Leave)] {
             let context = RunContext { unsettled, ..RunContext::alone("next", "sync") };
-            let session = rig.sendgrid.open(&target, context).await.unwrap();
+            let session = rig.destination.open(&target, context).await.unwrap();
             let gone: Vec<Change> = upserts(2).into_iter().map(|c| Change { verb, ..c }).collect();
             assert_eq!(
                 letters(&outcomes(&*session, &gone, &Kept::default()).await),

@@ -13,6 +13,7 @@ pub(super) fn target() -> Target {
         object: "people".to_owned(),
         match_on: vec!["id".to_owned()],
         fields: vec!["id".to_owned(), "name".to_owned()],
+        types: Default::default(),
         missing: Vec::new(),
         associations: Vec::new(),
         options: Map::new(),

@@ -35,6 +35,18 @@ fn an_intent_survives_the_process_and_comes_back_whole() {
 }
 
 #[test]
+fn a_batch_is_read_whole_whatever_of_it_is_clean() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let batch = ledger.begin(&intent([3, 1, 2])).unwrap();
+    ledger.settle(batch, &[delivered(1)]).unwrap();
+    assert_eq!(dirty(&ledger), [(batch, vec![key(3), key(2)])]);
+    assert_eq!(ledger.batch_entries(batch).unwrap(), [entry(3), entry(1), entry(2)]);
+    ledger.settle(batch, &[delivered(2), delivered(3)]).unwrap();
+    assert!(ledger.batch_entries(batch).unwrap().is_empty(), "it is closed");
+}
+
+#[test]
 fn each_settlement_does_what_it_says() {
     let home = Home::new();
     let ledger = home.ledger(1);

@@ -62,6 +62,10 @@ fn files() {
         &[
             (&good, ""),
             (
+                &format!("{good}priority: age\n"),
+                "mappings/m.yml:3:11: OF-CFG-022: `priority` is asked of a warehouse, and the source is files (leave it out: rows of files are sent in their order; a connection of `type: duckdb` reads files by SQL and can sort them)",
+            ),
+            (
                 &with("connection: lake, table: t"),
                 "mappings/m.yml:1:35: OF-CFG-012: Files (connection `lake`) cannot answer SQL (use `file: PATH`)",
             ),

@@ -113,6 +113,8 @@ pub struct Streamed<'a> {
     verb: Verb,
     /// Of changes to known objects only some fields are sent: they wait for the end.
     narrows: bool,
+    /// Such objects are found by their keys.
+    by_key: bool,
     /// Destination keys are more than the primary keys.
     tracked: bool,
     /// Positions among the candidates of the rows of the batch that is ready, and of those that were given out.
@@ -159,7 +161,7 @@ impl<'a> Streamed<'a> {
                 detail.gone || ![0, head.destination_hash].contains(&detail.destination_hash)
             });
             let is_taken = holders.get(&head.destination_hash).is_some_and(|holder| *holder != head.key);
-            let is_narrow = self.narrows && detail.is_some_and(is_known);
+            let is_narrow = self.narrows && detail.is_some_and(|detail| is_known(detail, &head, self.by_key));
             if !has_moved && !is_taken && !is_narrow && !refusals.contains_key(&head.key) {
                 let remote_id = detail.and_then(|detail| detail.remote_id.clone());
                 items.push(of_head(&head, self.verb, remote_id, (detail, None)));
@@ -222,6 +224,7 @@ impl Work<'_> {
             memory: &memory,
             verb: self.rules().verb(),
             narrows: self.narrows(),
+            by_key: self.resolved.capabilities.changed_fields,
             tracked,
             ready: Vec::new(),
             sent: Vec::new(),

@@ -112,6 +112,8 @@ pub struct Rules {
     pub mapping: String,
     /// Changes to known objects send only the fields that changed.
     pub narrows: bool,
+    /// The destination finds the objects of such changes by their keys, without an id.
+    pub by_key: bool,
 }
 
 impl Rules {

@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::written::{rows, target};
 use super::*;
+use crate::contract::{Outcome, RemoteHandle, RunContext};
+use crate::files::tests::delivery::run;
 
 /// How it answers.
 #[derive(Clone, Default)]
@@ -62,14 +65,23 @@ fn answer(stream: &mut TcpStream, plan: &Plan, asked: &AtomicUsize) -> std::io::
     stream.write_all(sent)
 }
 
-fn at(address: &str) -> Arc<dyn Source> {
-    let settings = Settings {
+fn known(address: &str) -> Settings {
+    Settings {
         base_url: Some(address.to_owned()),
         ..settings(serde_json::json!({
             "url": "s3://bucket/lake", "access_key_id": "AKID", "secret_access_key": "very-secret", "session_token": "token-secret",
         }))
-    };
-    (CONNECTOR.source.unwrap())(&settings).unwrap()
+    }
+}
+
+fn at(address: &str) -> Arc<dyn Source> {
+    (CONNECTOR.source.unwrap())(&known(address)).unwrap()
+}
+
+fn body(code: &str, words: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>{words}</Message><StringToSign>very-secret</StringToSign></Error>"
+    )
 }
 
 fn csv() -> Vec<u8> {
@@ -96,11 +108,6 @@ fn answers_that_always_break_off_are_an_error() {
 
 #[test]
 fn a_refusal_says_whose_turn_it_is() {
-    let body = |code: &str, words: &str| {
-        format!(
-            "<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>{words}</Message><StringToSign>very-secret</StringToSign></Error>"
-        )
-    };
     for (status, vendor, words, kind, code) in [
         (404, "NoSuchBucket", "The specified bucket does not exist", Kind::Config, "FILE_STORE_MISSING"),
         (404, "NoSuchKey", "The specified key does not exist.", Kind::Config, "FILE_MISSING"),
@@ -135,4 +142,41 @@ fn a_store_that_is_not_there_is_told_as_such() {
     let error = block_on(rows_of(&*at(&format!("http://127.0.0.1:{port}")), "a.csv")).err().unwrap();
     let (code, message) = refusal(error);
     assert!(code == "FILE_STORE_UNREACHABLE" && message.contains("refused"), "{code} {message}");
+}
+
+/// What a later run finds that has an upload in its ledger, where the store answers so to all of its requests.
+fn settled(status: u16, body: String) -> Result<Vec<Outcome>, ConnectorError> {
+    let (address, _) = serve(Plan { refusal: Some((status, body)), ..Plan::default() });
+    let destination = (CONNECTOR.destination.unwrap())(&known(&address)).unwrap();
+    let part = serde_json::json!({"staged": {"id": "u1", "pieces": ["\"e1\""]}, "name": "a.csv", "rows": 1, "bytes": 5, "sha256": "00"});
+    let handle = serde_json::json!({
+        "run_id": "r1", "name": ".outflow-people@r1-0001", "staged": {"parts": [part], "refused": []},
+    });
+    run(async {
+        let context = RunContext::alone("r2", "people");
+        let session = destination.open(&target(serde_json::json!({})), context).await?;
+        let receipt = session.settle(&RemoteHandle(handle.to_string()), &rows(1, 1)).await?;
+        Ok(receipt.into_outcomes())
+    })
+}
+
+#[test]
+fn an_upload_that_the_store_does_not_know_any_more_is_no_delivery() {
+    let outcomes = settled(404, body("NoSuchUpload", "The specified upload does not exist.")).unwrap();
+    assert!(matches!(outcomes[..], [Outcome::Unknown { .. }]), "{outcomes:?}");
+    for (status, vendor, code, hint) in [
+        (404, "NoSuchBucket", "FILE_STORE_MISSING", "`url`"),
+        (403, "AccessDenied", "FILE_STORE_DENIED", "`s3:PutObject`"),
+        (403, "SignatureDoesNotMatch", "FILE_STORE_LOGIN", "credentials"),
+        (301, "PermanentRedirect", "FILE_STORE_REGION", "`region`"),
+        (409, "OperationAborted", "FILE_STORE_FAILED", "the next run"),
+    ] {
+        let error = settled(status, body(vendor, "with very-secret")).unwrap_err();
+        assert_eq!((error.kind, error.code.as_deref()), (Kind::Ambiguous, Some(code)), "{vendor}: {error}");
+        let told = format!("{error} {:?}", error.hint);
+        assert!(
+            told.contains(hint) && told.contains("s3://bucket/lake") && !told.contains("secret"),
+            "{told}"
+        );
+    }
 }

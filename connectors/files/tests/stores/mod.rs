@@ -1,9 +1,11 @@
 //! Object stores: one in memory, one that breaks, and emulators of the real ones.
 
 mod answers;
+mod cut;
 mod memory;
 mod servers;
 mod settings;
+pub(in crate::files) mod written;
 
 use std::io::Write;
 use std::path::PathBuf;

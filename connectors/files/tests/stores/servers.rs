@@ -1,8 +1,16 @@
 //! Servers that speak as the stores do: moto for S3 and for the XML API of Google Cloud Storage, Azurite for Azure.
 
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
 use serde_json::{Value as Json, json};
 
+use super::cut::cut;
+use super::written::{Ledger, below, rows, submit, target};
 use super::*;
+use crate::contract::Destination;
+use crate::files::destination::FilesDestination;
+use crate::files::tests::delivery::run;
 use crate::testing::server;
 
 /// Made by `.ci/services/stores`.
@@ -113,4 +121,80 @@ fn azure_by_a_server_that_checks_signatures() {
     assert!(code == "FILE_STORE_LOGIN" && message.contains("AuthorizationFailure"), "{code} {message}");
     let (code, message) = refused("az", &address, "another", &good);
     assert!(code == "FILE_STORE_MISSING" && message.contains("ContainerNotFound"), "{code} {message}");
+}
+
+fn prefix(folder: &Path) -> String {
+    folder.file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned()
+}
+
+fn destination(settings: &Settings) -> FilesDestination {
+    FilesDestination::new(Root::Store(Arc::new(opened(settings))))
+}
+
+/// Every object below the prefix of a store, by its name there.
+async fn objects(store: &Store) -> BTreeMap<String, Vec<u8>> {
+    let prefix = Key::parse(store.prefix()).unwrap();
+    let keys: Vec<Key> =
+        store.inner().list(Some(&prefix)).map_ok(|object| object.location).try_collect().await.unwrap();
+    let mut objects = BTreeMap::new();
+    for key in keys {
+        let content = store.inner().get(&key).await.unwrap().bytes().await.unwrap();
+        let name = key.as_ref().strip_prefix(store.prefix()).unwrap().trim_start_matches('/');
+        objects.insert(name.to_owned(), content.to_vec());
+    }
+    objects
+}
+
+/// The files of a folder, in pieces, with their manifest, over a network whose first connections break off.
+fn arrives(scheme: &str, address: &str, values: &Json) {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        json!({"max_bytes": "12MB", "name": "{{ date }}/all-{{ part }}.csv", "manifest": true, "done": true});
+    let (options, changes) = (target(options), rows(200, 100_000));
+    let local = FilesDestination::new(Root::Folder(folder.path().to_owned()));
+    submit(&local, &options, &changes, &Ledger::default()).unwrap();
+    let files = below(folder.path());
+    assert_eq!(files.len(), 4, "{:?}", files.keys());
+    let url = format!("{scheme}://{BUCKET}/{}", prefix(folder.path()));
+    let (broken, struck) = cut(address, 3, 1 << 20);
+    let remote = destination(&at(&broken, &url, values.clone()));
+    submit(&remote, &options, &changes, &Ledger::default()).unwrap();
+    assert_eq!(struck.load(std::sync::atomic::Ordering::SeqCst), 3);
+    let found = block_on(objects(&opened(&at(address, &url, values.clone()))));
+    assert_eq!(found.keys().collect::<Vec<_>>(), files.keys().collect::<Vec<_>>());
+    assert!(found == files, "the files differ");
+    let again = submit(&remote, &options, &changes, &Ledger::default()).unwrap_err();
+    assert_eq!(again.code.as_deref(), Some("FILE_EXISTS"), "{again}");
+}
+
+#[test]
+fn files_arrive_whole_in_s3() {
+    let (Some(address), Some(key)) = (server("s3"), server("s3_key")) else { return };
+    let (id, secret) = key.split_once(' ').unwrap();
+    let good = json!({"access_key_id": id, "secret_access_key": secret});
+    arrives("s3", &address, &good);
+    let denied = destination(&at(&address, "s3://another/lake", good));
+    let (code, message) = refusal(run(denied.account()).unwrap_err());
+    assert!(code == "FILE_STORE_DENIED" && message.contains("`s3://another/lake`"), "{code} {message}");
+    assert!(!message.contains(secret), "{message}");
+}
+
+#[test]
+fn files_arrive_whole_in_azure() {
+    let Some(address) = server("azure") else { return };
+    let good = json!({"account": ACCOUNT, "access_key": KEY});
+    arrives("az", &address, &good);
+    let missing = destination(&at(&address, "az://another", good));
+    let (code, message) = refusal(run(missing.account()).unwrap_err());
+    assert!(code == "FILE_STORE_MISSING" && message.contains("ContainerNotFound"), "{code} {message}");
+}
+
+#[test]
+fn a_bucket_that_is_not_there_is_told_before_anything_is_sent() {
+    let Some(address) = server("gcs") else { return };
+    let missing = destination(&at(&address, "s3://nowhere/lake", json!({"credentials": "none"})));
+    let error = run(missing.account()).unwrap_err();
+    assert_eq!(error.kind, Kind::Config);
+    let (code, message) = refusal(error);
+    assert!(code == "FILE_STORE_MISSING" && message.contains("`s3://nowhere/lake`"), "{code} {message}");
 }
