@@ -33,6 +33,7 @@ pub mod registry;
 pub mod rehearsal;
 pub mod salesforce;
 pub mod sandbox;
+pub mod scan;
 pub mod sendgrid;
 pub mod settings;
 pub mod snowflake;

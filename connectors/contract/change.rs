@@ -35,18 +35,23 @@ impl Verb {
     pub fn is_repeatable(self) -> bool {
         self != Verb::Create
     }
-}
 
-impl fmt::Display for Verb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Verb::Create => "create",
             Verb::Upsert => "upsert",
             Verb::Update => "update",
             Verb::Delete => "delete",
             Verb::Join => "join",
             Verb::Leave => "leave",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

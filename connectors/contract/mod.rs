@@ -124,6 +124,7 @@ mod permission;
 mod receipt;
 mod row;
 mod source;
+mod stamp;
 mod value;
 mod value_ref;
 
@@ -140,5 +141,6 @@ pub use permission::Permission;
 pub use receipt::{Outcome, Outcomes, Receipt};
 pub use row::{Block, Column, MAX_CELL, Raw, Row, RowBatch, RowBatchBuilder, Schema};
 pub use source::{Estimate, Extract, FileQuery, Query, QueryHandles, ReadContext, RowSink, Source};
+pub use stamp::{Stamp, write_date, write_time};
 pub use value::{Cell, Number, NumberError, Value};
 pub use value_ref::{ValueRef, write_text};

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write;
 
 use jiff::{Timestamp, civil};
 
-use super::{Number, Value};
+use super::{Number, Value, write_date, write_time};
+use crate::scan::has_any;
 
 /// A [`Value`], borrowed; cheap to make for all but lists.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,9 +95,14 @@ impl ValueRef<'_> {
             ValueRef::Boolean(false) => out.extend_from_slice(b"false"),
             ValueRef::Number(text) | ValueRef::Json(text) => out.extend_from_slice(text.as_bytes()),
             ValueRef::Text(text) => write_text(text, out),
-            ValueRef::Date(_) | ValueRef::DateTime(_) => {
+            ValueRef::Date(date) => {
                 out.push(b'"');
-                let _ = write!(out, "{self}"); // writing to memory cannot fail
+                write_date(*date, out);
+                out.push(b'"');
+            }
+            ValueRef::DateTime(time) => {
+                out.push(b'"');
+                write_time(*time, out);
                 out.push(b'"');
             }
             ValueRef::List(items) => {
@@ -116,5 +121,27 @@ impl ValueRef<'_> {
 
 /// Appends a text as a JSON string.
 pub fn write_text(text: &str, out: &mut Vec<u8>) {
-    let _ = serde_json::to_writer(out, text); // writing to memory cannot fail
+    if has_any(text.as_bytes(), b' ', [b'"', b'\\']) {
+        let _ = serde_json::to_writer(out, text); // writing to memory cannot fail
+        return;
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_written_as_any_json_is(text in "[a-c\"\\\\/\u{0}-\u{22}\u{7f}é日😀]{0,40}|\\PC{0,40}") {
+            let mut out = Vec::new();
+            write_text(&text, &mut out);
+            prop_assert_eq!(out, serde_json::to_vec(&text).unwrap());
+        }
+    }
 }

@@ -23,13 +23,18 @@ use crate::contract::{
     Traffic, Verb,
 };
 
-/// Changes of a batch, and so of a file, where nothing else is asked for; and at most.
+/// Changes of a batch, and so of a file, where nothing else is asked for; where files are cut by their bytes; and at most.
 const USUAL_ROWS: u64 = 100_000;
+const AMPLE_ROWS: u64 = 125_000;
 const MOST_ROWS: u64 = 1_000_000;
 
 /// Bytes of a batch in the spool, likewise.
 const USUAL_BYTES: u64 = 64 << 20;
+const AMPLE_BYTES: u64 = 128 << 20;
 const MOST_BYTES: u64 = 1 << 30;
+
+/// Files of a batch that are cut by their bytes: only the last is not full.
+const FILES: u64 = 16;
 
 /// What every place takes.
 pub(super) fn capabilities() -> Capabilities {
@@ -76,15 +81,15 @@ impl FilesDestination {
 impl Destination for FilesDestination {
     fn capabilities(&self, target: &Target) -> Result<Capabilities, ConnectorError> {
         let layout = Layout::read(target)?;
-        let whole = |asked: u64, usual: u64, most: u64| {
-            if asked == u64::MAX { usual } else { asked.clamp(usual, most) }
+        // So that a batch fills its files.
+        let (ample_rows, bytes) = match layout.limits.bytes {
+            u64::MAX => (USUAL_ROWS, USUAL_BYTES),
+            bytes if bytes > USUAL_BYTES => (MOST_ROWS, bytes.clamp(AMPLE_BYTES, MOST_BYTES)),
+            bytes => (AMPLE_ROWS, bytes.saturating_mul(FILES).clamp(USUAL_BYTES, AMPLE_BYTES)),
         };
-        let rows = match layout.limits.bytes {
-            // So that a batch fills its files.
-            bytes if bytes != u64::MAX && bytes > USUAL_BYTES => {
-                whole(layout.limits.rows.min(MOST_ROWS), USUAL_ROWS, MOST_ROWS)
-            }
-            _ => whole(layout.limits.rows, USUAL_ROWS, MOST_ROWS),
+        let rows = match layout.limits.rows {
+            u64::MAX => ample_rows,
+            rows => rows.clamp(USUAL_ROWS, MOST_ROWS),
         };
         Ok(Capabilities {
             verbs: match (layout.all_rows, &layout.operation) {
@@ -93,7 +98,7 @@ impl Destination for FilesDestination {
                 (false, Some(_)) => capabilities().verbs,
             },
             batch_rows: rows as usize,
-            batch_bytes: Some(whole(layout.limits.bytes, USUAL_BYTES, MOST_BYTES) as usize),
+            batch_bytes: Some(bytes as usize),
             all_rows: layout.all_rows,
             ..capabilities()
         })

@@ -1,7 +1,7 @@
 //! Files of a local folder or an object store: Parquet, CSV and JSON Lines are read, and written, also to a server by SFTP.
 //!
-//! A file is read in its order by a thread that hands batches over; what is wrong with one cell stays with that cell, and
-//! what is wrong with the file's form ends the extract.
+//! A file is read in its order by a thread that hands batches over, with the help of others where it is large; what is wrong
+//! with one cell stays with that cell, and what is wrong with the file's form ends the extract.
 
 mod config;
 mod content;
@@ -15,6 +15,7 @@ mod locate;
 mod opened;
 mod parquet;
 mod pattern;
+mod ranges;
 mod sftp;
 mod source;
 mod store;

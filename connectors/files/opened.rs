@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -68,12 +69,12 @@ impl Opened {
         }
     }
 
-    /// Its content from the beginning; of a local file, where nothing of it was read yet.
-    pub(super) fn reader(&self) -> io::Result<Box<dyn Read>> {
-        Ok(match self {
-            Opened::Local(local) => Box::new(local.file.try_clone()?),
+    /// Its content from the beginning.
+    pub(super) fn reader(&self) -> Box<dyn Read> {
+        match self {
+            Opened::Local(local) => Box::new(Tail::new(&local.file, 0)),
             Opened::Remote(object) => Box::new(Parts::all(object)),
-        })
+        }
     }
 
     /// What was read of it, with the reason where a store ended the reading.
@@ -121,5 +122,25 @@ impl Local {
             true => Ok(()),
             false => Err(errors::changed(path)),
         }
+    }
+}
+
+/// A local file from a place on. Several can be read at once, none moves the place of another.
+pub(super) struct Tail {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Tail {
+    pub(super) fn new(file: &Arc<File>, at: u64) -> Self {
+        Tail { file: file.clone(), at }
+    }
+}
+
+impl Read for Tail {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }

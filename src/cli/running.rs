@@ -1,6 +1,7 @@
 //! One call of the engine, with its progress and the signals that stop it.
 
 use std::future::Future;
+use std::mem::forget;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -61,9 +62,17 @@ fn start(given: &mut Given, request: &Request<'_>) -> Result<Vec<SyncReport>, Fa
             () = signals => Err(stopped_at_once()),
         }
     });
-    // Tasks of a run that was left at once are not waited for.
-    runtime.shutdown_background();
-    Ok(ended?)
+    match ended {
+        Ok(reports) => {
+            runtime.shutdown_background();
+            Ok(reports)
+        }
+        // What a run was left with goes on until the process ends: it must not find its clocks and connections gone.
+        Err(error) => {
+            forget(runtime);
+            Err(error.into())
+        }
+    }
 }
 
 /// Stops the run at the first SIGINT or SIGTERM; ends at the second.

@@ -7,6 +7,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::detail;
+use super::detail_log::{self, Logged};
 use super::entry::KeyHash;
 use super::fault::{Attempt, damaged};
 use super::file;
@@ -49,7 +50,7 @@ impl Ledger {
         let unsettled = self.open_intents()?.iter().map(|intent| intent.entries.len() as u64).sum();
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
         let bytes = size(self.owner.path()) + size(&file::log(self.owner.path()));
-        let (refused, details) = self.owner.look(|conn| {
+        let (refused, details) = self.look_at_details(Logged::holds_any, |conn| {
             let count = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
             Ok((count("SELECT count(*) FROM refusal")?, count("SELECT count(*) FROM detail")?))
         })?;
@@ -63,13 +64,15 @@ impl Ledger {
     /// # Errors
     /// `State` at the first damage, naming it.
     pub fn verify(&self) -> Result<Holdings> {
-        let entries = self.owner.look(|conn| {
+        let entries = self.look_at_details(Logged::holds_any, |conn| {
             let verdict: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
             if verdict != "ok" {
                 return damaged(format!("SQLite's check says: {}", verdict.replace('\n', " ")));
             }
             meta::check(conn)?;
             packed::check_counts(conn)?;
+            detail_log::check_counts(conn)?;
+            detail_log::check(conn)?;
             check_rows(conn)?;
             refusals::check(conn)?;
             check_entries(conn)
@@ -101,7 +104,7 @@ fn check_rows(conn: &Connection) -> Attempt<()> {
     for (table, index) in [("detail", "detail_by_destination"), ("mapping", "sqlite_autoindex_mapping_1")] {
         let filter = if table == "detail" { "destination_hash <> 0 AND gone = 0" } else { "1" };
         let count = |by: &str| -> Attempt<i64> {
-            let sql = format!("SELECT count(*) FROM {table} {by} WHERE {filter}");
+            let sql = format!("SELECT count(*) FROM main.{table} {by} WHERE {filter}");
             Ok(conn.query_row(&sql, [], |row| row.get(0))?)
         };
         if count("NOT INDEXED")? != count(&format!("INDEXED BY {index}"))? {

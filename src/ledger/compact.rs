@@ -118,7 +118,11 @@ fn up_to(changes: &mut Newest, end: Option<i64>) -> Attempt<Vec<Entry>> {
     Ok(mine)
 }
 
-fn merge(old: &[Entry], changes: Vec<Entry>) -> Vec<Entry> {
+fn merge(old: &[Entry], mut changes: Vec<Entry>) -> Vec<Entry> {
+    if old.is_empty() {
+        changes.retain(|change| change.record != RecordHash::REMOVED);
+        return changes;
+    }
     let mut merged = Vec::with_capacity(old.len() + changes.len());
     let mut old = old.iter().copied().peekable();
     for change in changes {

@@ -1,36 +1,17 @@
 //! Which keys are dirty: nobody knows what the destination has for them, because a batch with them is open.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::hash_map::Entry;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::entry::KeyHash;
 use super::fault::{Attempt, damaged};
+use super::prehashed::{HashedMap, KeySet};
 use super::sum::Sum;
-
-/// For keys that are hashes already.
-#[derive(Default)]
-pub(super) struct Prehashed(u64);
-
-impl Hasher for Prehashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        // The key's last bytes; a length, which comes before them, is overwritten.
-        if let Some(tail) = bytes.last_chunk() {
-            self.0 = u64::from_le_bytes(*tail);
-        }
-    }
-}
-
-pub(super) type KeySet = HashSet<KeyHash, BuildHasherDefault<Prehashed>>;
 
 /// In how many open batches each key is dirty; in memory, so that a batch can be settled without reading the others.
 #[derive(Default)]
-pub(super) struct Dirty(HashMap<KeyHash, u32, BuildHasherDefault<Prehashed>>);
+pub(super) struct Dirty(HashedMap<KeyHash, u32>);
 
 impl Dirty {
     pub(super) fn load(conn: &Connection) -> Attempt<Dirty> {
@@ -47,18 +28,43 @@ impl Dirty {
     }
 
     pub(super) fn add(&mut self, keys: impl Iterator<Item = KeyHash>) {
+        self.0.reserve(keys.size_hint().0);
         for key in keys {
             *self.0.entry(key).or_default() += 1;
         }
     }
 
-    fn remove(&mut self, key: &KeyHash) {
-        if let Some(count) = self.0.get_mut(key) {
-            *count -= 1;
-            if *count == 0 {
-                self.0.remove(key);
+    /// The key is clean in one batch; whether it is dirty in another.
+    fn remove(&mut self, key: KeyHash) -> bool {
+        match self.0.entry(key) {
+            Entry::Occupied(mut count) if *count.get() > 1 => {
+                *count.get_mut() -= 1;
+                true
             }
+            Entry::Occupied(count) => {
+                count.remove();
+                false
+            }
+            Entry::Vacant(_) => false,
         }
+    }
+
+    /// Closes a batch that has just these keys, in this order, all of them dirty; those that are dirty in another batch as
+    /// well go to `elsewhere`. False, and nothing done, where the batch is another.
+    pub(super) fn close(
+        &mut self,
+        conn: &Connection,
+        (batch, keys): (i64, &[KeyHash]),
+        elsewhere: &mut KeySet,
+    ) -> Attempt<bool> {
+        let Some((all, dirty)) = marks(conn, batch)? else { return Ok(false) };
+        let are_all = all.as_chunks::<16>().0.iter().eq(keys.iter().map(|key| &key.0));
+        if !are_all || dirty.contains(&0) {
+            return Ok(false);
+        }
+        elsewhere.extend(keys.iter().copied().filter(|key| self.remove(*key)));
+        delete(conn, batch)?;
+        Ok(true)
     }
 
     /// Cleans the keys of one batch that `is_clean` names, and closes it once none of its keys is dirty.
@@ -68,19 +74,16 @@ impl Dirty {
         batch: i64,
         is_clean: impl Fn(&KeyHash) -> bool,
     ) -> Attempt<()> {
-        let mut query = conn.prepare_cached("SELECT keys, dirty, dirty_sum FROM intent WHERE batch = ?1")?;
-        let row = query.query_row([batch], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-        let Some((keys, mut dirty, sum)): Option<(Vec<u8>, Vec<u8>, i64)> = row else { return Ok(()) };
-        check(batch, &keys, &dirty, sum)?;
+        let Some((keys, mut dirty)) = marks(conn, batch)? else { return Ok(()) };
         let mut touched = false;
         for (key, dirty) in keys.as_chunks().0.iter().map(|key| KeyHash(*key)).zip(&mut dirty) {
             if *dirty == 1 && is_clean(&key) {
                 (*dirty, touched) = (0, true);
-                self.remove(&key);
+                self.remove(key);
             }
         }
         if !dirty.contains(&1) {
-            conn.prepare_cached("DELETE FROM intent WHERE batch = ?1")?.execute([batch])?;
+            delete(conn, batch)?;
         } else if touched {
             conn.prepare_cached("UPDATE intent SET dirty = ?2, dirty_sum = ?3 WHERE batch = ?1")?
                 .execute(params![batch, dirty, dirty_sum(batch, &keys, &dirty)])?;
@@ -98,6 +101,20 @@ impl Dirty {
         let batches = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
         batches.into_iter().try_for_each(|batch| self.clean(conn, batch, |key| left.contains(key)))
     }
+}
+
+/// The keys of an open batch, and whether each is dirty.
+fn marks(conn: &Connection, batch: i64) -> Attempt<Option<(Vec<u8>, Vec<u8>)>> {
+    let mut query = conn.prepare_cached("SELECT keys, dirty, dirty_sum FROM intent WHERE batch = ?1")?;
+    let row = query.query_row([batch], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
+    let Some((keys, dirty, sum)): Option<(Vec<u8>, Vec<u8>, i64)> = row else { return Ok(None) };
+    check(batch, &keys, &dirty, sum)?;
+    Ok(Some((keys, dirty)))
+}
+
+fn delete(conn: &Connection, batch: i64) -> Attempt<()> {
+    conn.prepare_cached("DELETE FROM intent WHERE batch = ?1")?.execute([batch])?;
+    Ok(())
 }
 
 pub(super) fn dirty_sum(batch: i64, keys: &[u8], dirty: &[u8]) -> i64 {

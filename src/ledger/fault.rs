@@ -97,7 +97,14 @@ fn sqlite(file: &Path, error: &rusqlite::Error) -> Error {
             if code == ErrorCode::DiskFull || extended == ffi::SQLITE_IOERR_SHMSIZE =>
         {
             state(FULL, format!("no space left on the disk while `{name}` was written"))
-                .hint("free some space and run again; what was not yet recorded is sent again then")
+                .hint(
+                    "free some space, also where SQLite has its temporary files (`SQLITE_TMPDIR`, `TMPDIR`, else `/var/tmp`), \
+                     and run again; what was not yet recorded is sent again then",
+                )
+        }
+        ErrorCode::SystemIoFailure if extended == ffi::SQLITE_IOERR_GETTEMPPATH => {
+            state(FAILED, format!("SQLite has no folder for temporary files, which `{name}` needs"))
+                .hint("set `SQLITE_TMPDIR` to a folder that can be written and run again; nothing more was sent")
         }
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
             state(NO_PERMISSION, format!("`{name}` may not be written"))
@@ -125,5 +132,24 @@ pub(super) fn disk(path: &Path, doing: &str, error: &io::Error) -> Error {
         }
         _ => Error::new(CANNOT_OPEN, ErrorKind::State, message)
             .hint("`state:` in outflow.yml names the state folder; it must be a folder on a local disk"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sqlite_lacks_for_its_temporary_files_is_told_apart() {
+        for (fault, code) in [
+            (ffi::SQLITE_FULL, FULL),
+            (ffi::SQLITE_IOERR_GETTEMPPATH, FAILED),
+            (ffi::SQLITE_IOERR_READ, FAILED),
+        ] {
+            let error =
+                sqlite(Path::new("a.db"), &rusqlite::Error::SqliteFailure(ffi::Error::new(fault), None));
+            let names_folder = error.hint.as_ref().unwrap().contains("SQLITE_TMPDIR");
+            assert_eq!((error.code, names_folder), (code, fault != ffi::SQLITE_IOERR_READ));
+        }
     }
 }

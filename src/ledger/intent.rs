@@ -6,6 +6,9 @@ use super::codec::{Decoder, Encoder};
 use super::entry::{IntentEntry, KeyHash, RecordHash};
 use super::fault::Attempt;
 
+/// Bytes of an entry whose keys are short, beside its hash.
+const USUAL: usize = 72;
+
 /// A batch about to be sent.
 #[derive(Debug, Clone)]
 pub struct Intent {
@@ -21,6 +24,12 @@ impl Intent {
     /// One without entries.
     pub fn new(run_id: &str, verb: Verb) -> Self {
         Intent { run_id: run_id.to_owned(), verb, keys: Vec::new(), data: Encoder::default() }
+    }
+
+    /// Makes room for so many entries.
+    pub fn reserve(&mut self, entries: usize) {
+        self.keys.reserve(entries * KeyHash::LENGTH);
+        self.data.0.reserve(entries * USUAL);
     }
 
     pub fn of(run_id: &str, verb: Verb, entries: &[IntentEntry]) -> Self {

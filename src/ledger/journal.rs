@@ -5,12 +5,15 @@ use outflow_connectors::contract::Verb;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::Decoder;
-use super::detail;
-use super::dirty::{self, KeySet, dirty_sum};
+use super::detail::Change;
+use super::detail_log;
+use super::detail_row;
+use super::dirty::{self, dirty_sum};
 use super::entry::{BatchId, Detail, IntentEntry, KeyHash, OpenIntent, RecordHash, Settled, Settlement};
 use super::fault::{Attempt, Fault, damaged};
 use super::intent::{Intent, read_entry};
 use super::packed::{self, Entry};
+use super::prehashed::KeySet;
 use super::refusals;
 use super::store::Ledger;
 use super::sum::Sum;
@@ -70,17 +73,30 @@ impl Ledger {
 
     /// As [`settle`](Self::settle) for several batches, in their order, at the cost of one; all of them, or none.
     pub fn settle_all(&self, batches: Vec<(BatchId, Vec<Settled>)>) -> Result<()> {
+        let changes: usize = batches.iter().map(|(_, settled)| settled.len()).sum();
+        self.fold_details(|logged| logged.is_full(changes))?;
+        let logged = self.logged.clone();
         self.write_journal(move |tx, dirty| {
-            let mut taken = Taken::new(tx)?;
+            let mut taken = Taken::new(tx, detail_log::lock(&logged).holds_any())?;
             let mut settled = Vec::with_capacity(batches.len());
             for (batch, changes) in batches {
-                settled.push((batch, taken.take(batch.0, changes)?));
+                settled.push((batch.0, taken.take(batch.0, changes)?));
             }
             taken.log()?;
-            let Taken { details, proven, .. } = taken;
-            detail::Writer::new(tx)?.put_all(details)?;
-            for (batch, without_effect) in &settled {
-                dirty.clean(tx, batch.0, |key| proven.contains(key) || without_effect.contains(key))?;
+            if !taken.details.is_empty() {
+                detail_log::lock(&logged).take(tx, taken.details)?;
+            }
+            let (mut proven, mut torn) = (KeySet::default(), Vec::new());
+            for (batch, clean) in settled {
+                // As most batches are: all of it arrived.
+                let is_whole = clean.without_effect.is_empty();
+                if !is_whole || !dirty.close(tx, (batch, &clean.proven), &mut proven)? {
+                    proven.extend(clean.proven);
+                    torn.push((batch, clean.without_effect));
+                }
+            }
+            for (batch, without_effect) in &torn {
+                dirty.clean(tx, *batch, |key| proven.contains(key) || without_effect.contains(key))?;
             }
             dirty.clean_everywhere(tx, &proven)
         })
@@ -128,28 +144,36 @@ impl Ledger {
 struct Taken<'a> {
     conn: &'a Connection,
     has_refusals: bool,
-    details: Vec<(KeyHash, Option<Box<Detail>>)>,
+    has_details: bool,
+    /// Only of keys that have one or may have had one.
+    details: Vec<Change>,
     /// Of the batch whose entries wait to be logged.
     run: String,
     logged: Vec<Entry>,
-    /// Clean in every batch.
-    proven: KeySet,
+}
+
+/// The keys of a batch that are clean.
+struct Clean {
+    /// In every batch, by an acknowledgement; in the order of this batch.
+    proven: Vec<KeyHash>,
+    /// In this batch only.
+    without_effect: KeySet,
 }
 
 impl<'a> Taken<'a> {
-    fn new(conn: &'a Connection) -> Attempt<Self> {
+    /// `is_pending`: some details wait in their log.
+    fn new(conn: &'a Connection, is_pending: bool) -> Attempt<Self> {
         Ok(Taken {
             conn,
             has_refusals: refusals::any(conn)?,
+            has_details: is_pending || detail_row::any(conn)?,
             details: Vec::new(),
             run: String::new(),
             logged: Vec::new(),
-            proven: KeySet::default(),
         })
     }
 
-    /// The keys that are clean in this batch only.
-    fn take(&mut self, batch: i64, settled: Vec<Settled>) -> Attempt<KeySet> {
+    fn take(&mut self, batch: i64, settled: Vec<Settled>) -> Attempt<Clean> {
         let run: Option<String> = self
             .conn
             .prepare_cached("SELECT run_id FROM intent WHERE batch = ?1")?
@@ -160,6 +184,8 @@ impl<'a> Taken<'a> {
             self.log()?;
             self.run = run;
         }
+        self.logged.reserve(settled.len());
+        let mut proven = Vec::with_capacity(settled.len());
         let mut without_effect = KeySet::default();
         for Settled { key, result } in settled {
             match result {
@@ -175,15 +201,18 @@ impl<'a> Taken<'a> {
                 result => {
                     let (record, detail) = acknowledged(result);
                     self.logged.push(Entry { key, record });
-                    self.details.push((key, detail));
+                    self.has_details |= detail.is_some();
+                    if self.has_details {
+                        self.details.push((key, detail));
+                    }
                     if self.has_refusals {
                         refusals::forget(self.conn, &key)?;
                     }
-                    self.proven.insert(key);
+                    proven.push(key);
                 }
             }
         }
-        Ok(without_effect)
+        Ok(Clean { proven, without_effect })
     }
 
     fn log(&mut self) -> Attempt<()> {
@@ -294,12 +323,15 @@ impl Stored {
     }
 }
 
+/// Half the work of level 1 for a twentieth more bytes, most of which are hashes: an intent is soon gone again.
+const LEVEL: i32 = -1;
+
 /// Intents as they are stored.
 fn stored(intents: Vec<Intent>) -> Result<Vec<Stored>> {
     let failed = |error: std::io::Error| {
         Error::new("OF-INT-001", ErrorKind::Internal, format!("a batch could not be compressed: {error}"))
     };
-    let mut zstd = zstd::bulk::Compressor::new(1).map_err(failed)?;
+    let mut zstd = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;
     let each = |Intent { run_id, verb, keys, data }: Intent| {
         let dirty = vec![1; keys.len() / 16];
         let data = zstd.compress(&data.0).map_err(failed)?;

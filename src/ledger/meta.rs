@@ -15,6 +15,10 @@ pub(super) const ENTRIES: &str = "entries";
 pub(super) const LOG_FIRST: &str = "log_first";
 /// Sequence number of the next row of `log`.
 pub(super) const LOG_NEXT: &str = "log_next";
+/// Sequence number of the oldest row of `detail_log`.
+pub(super) const DETAIL_FIRST: &str = "detail_first";
+/// Sequence number of the next row of `detail_log`.
+pub(super) const DETAIL_NEXT: &str = "detail_next";
 
 fn sum(name: &str, value: i64) -> i64 {
     Sum::new().text(name).int(value).finish()

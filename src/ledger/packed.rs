@@ -87,11 +87,14 @@ pub(super) fn check_counts(conn: &Connection) -> Attempt<()> {
     if (parts.0 as u64, parts.1 as u64) != (meta::get(conn, meta::PARTS)?, meta::get(conn, meta::ENTRIES)?) {
         return damaged("parts are missing from table `part`");
     }
-    let (first, next) = (meta::get(conn, meta::LOG_FIRST)?, meta::get(conn, meta::LOG_NEXT)?);
+    check_log(conn, "log", (meta::get(conn, meta::LOG_FIRST)?, meta::get(conn, meta::LOG_NEXT)?))
+}
+
+/// The rows of a log must be exactly those from the first up to, not including, the next.
+pub(super) fn check_log(conn: &Connection, table: &str, (first, next): (u64, u64)) -> Attempt<()> {
+    let sql = format!("SELECT count(*), min(seq), max(seq) FROM {table}");
     let log: (i64, Option<i64>, Option<i64>) =
-        conn.query_row("SELECT count(*), min(seq), max(seq) FROM log", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
+        conn.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let whole = match log {
         (0, _, _) => first == next,
         (rows, Some(low), Some(high)) => {
@@ -99,7 +102,7 @@ pub(super) fn check_counts(conn: &Connection) -> Attempt<()> {
         }
         _ => false,
     };
-    if whole { Ok(()) } else { damaged("rows are missing from table `log`") }
+    if whole { Ok(()) } else { damaged(format!("rows are missing from table `{table}`")) }
 }
 
 /// Calls `each` with every entry of the log, oldest first.

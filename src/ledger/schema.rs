@@ -19,6 +19,8 @@ pub(super) struct Schema {
     pub(super) shrinks: bool,
     /// The n-th makes version n+1 (`user_version`) of version n.
     pub(super) migrations: &'static [&'static str],
+    /// Older versions that are read as they stand; of all others only the newest is.
+    pub(super) reads: &'static [i64],
 }
 
 /// `state.db`.
@@ -33,6 +35,7 @@ pub(super) const STATE: Schema = Schema {
         include_str!("migrations/quota_001.sql"),
         include_str!("migrations/state_003.sql"),
     ],
+    reads: &[],
 };
 
 /// A file that several projects share their limits by: the tables that `state.db` has for them.
@@ -42,6 +45,7 @@ pub(super) const QUOTA: Schema = Schema {
     page_size: 4096,
     shrinks: false,
     migrations: &[include_str!("migrations/quota_001.sql")],
+    reads: &[],
 };
 
 /// `ledger/<sync>.db`.
@@ -50,7 +54,9 @@ pub(super) const LEDGER: Schema = Schema {
     what: "ledger",
     page_size: 16384,
     shrinks: true,
-    migrations: &[include_str!("migrations/ledger_001.sql")],
+    migrations: &[include_str!("migrations/ledger_001.sql"), include_str!("migrations/ledger_002.sql")],
+    // It has no log of details, and is complete without.
+    reads: &[1],
 };
 
 impl Schema {
@@ -75,13 +81,13 @@ impl Schema {
         if version < self.latest() {
             self.apply(conn, version)?;
         }
-        self.verify(conn)
+        self.verify(conn, self.latest())
     }
 
     /// For a file opened for reading only.
     pub(super) fn accept(&self, conn: &Connection, file: &Path) -> Attempt<()> {
         let version = self.version(conn, file)?;
-        if version < self.latest() {
+        if version < self.latest() && !self.reads.contains(&version) {
             return Err(Fault::Other(
                 Error::new(
                     codes::VERSION,
@@ -95,7 +101,7 @@ impl Schema {
                 .hint("the next `outflow sync` brings it up to date"),
             ));
         }
-        self.verify(conn)
+        self.verify(conn, version)
     }
 
     fn version(&self, conn: &Connection, file: &Path) -> Attempt<i64> {
@@ -140,10 +146,10 @@ impl Schema {
         Ok(tx.commit()?)
     }
 
-    /// The tables must be exactly those that the migrations make.
-    fn verify(&self, conn: &Connection) -> Attempt<()> {
+    /// The tables must be exactly those that the migrations up to this version make.
+    fn verify(&self, conn: &Connection, version: i64) -> Attempt<()> {
         let model = Connection::open_in_memory()?;
-        for sql in self.migrations {
+        for sql in self.migrations.iter().take(version as usize) {
             model.execute_batch(sql)?;
         }
         match tables(conn)? == tables(&model)? {

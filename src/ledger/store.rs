@@ -9,6 +9,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::codes;
 use super::compact;
+use super::detail_log::{self, Logged};
 use super::dirty::Dirty;
 use super::entry::{Identity, KeyHash, MappingVersion, RecordHash};
 use super::fault::{Attempt, Fault, damaged};
@@ -32,9 +33,10 @@ const NOTE: &str = "run.";
 pub struct Ledger {
     pub(super) owner: Owner,
     /// `None` for reading.
-    term: Option<Term>,
+    pub(super) term: Option<Term>,
     /// Read when it is first needed, and again after a write that failed.
     dirty: Arc<Mutex<Option<Dirty>>>,
+    pub(super) logged: Arc<Mutex<Logged>>,
 }
 
 /// Under which right a ledger is written.
@@ -93,11 +95,13 @@ impl Ledger {
                 false => Ok(Term { epoch, version: version(conn)? }),
             }
         })?;
+        // What a run that was killed has left: from here on it is known what the log holds.
+        owner.call(move |conn| detail_log::fold(conn, term, || ControlFlow::Continue(())))?;
         Ok(Self::new(owner, Some(term)))
     }
 
     fn new(owner: Owner, term: Option<Term>) -> Ledger {
-        Ledger { owner, term, dirty: Arc::default() }
+        Ledger { owner, term, dirty: Arc::default(), logged: Arc::default() }
     }
 
     /// Opens for reading only, beside a run if there is one; `None` where there is no ledger. All calls see the ledger
@@ -270,24 +274,25 @@ impl Ledger {
 
     /// The destination has the same content, under another fingerprint: logs it, and replaces the details given.
     pub fn rebase(&self, entries: &[(KeyHash, RecordHash, Option<super::Detail>)]) -> Result<()> {
-        let entries = entries.to_vec();
+        self.fold_details(|logged| logged.is_full(entries.len()))?;
+        let moved: Vec<_> =
+            entries.iter().map(|(key, record, _)| packed::Entry { key: *key, record: *record }).collect();
+        let details: Vec<_> = entries
+            .iter()
+            .filter_map(|(key, _, detail)| Some((*key, Some(Box::new(detail.clone()?)))))
+            .collect();
+        let logged = self.logged.clone();
         self.write(move |tx| {
-            let logged: Vec<_> =
-                entries.iter().map(|(key, record, _)| packed::Entry { key: *key, record: *record }).collect();
-            packed::append(tx, "", &logged)?;
-            let mut details = super::detail::Writer::new(tx)?;
-            for (key, _, detail) in &entries {
-                if let Some(detail) = detail {
-                    details.put(key, detail)?;
-                }
-            }
-            Ok(())
+            packed::append(tx, "", &moved)?;
+            detail_log::lock(&logged).take(tx, details)
         })
     }
 
-    /// Folds the log into the parts once it has passed 2 % of the rows; a crash on the way loses nothing.
+    /// Folds the log into the parts once it has passed 2 % of the rows, and that of details into their table; a crash on
+    /// the way loses nothing.
     pub fn compact(&self) -> Result<()> {
         let term = self.writable()?;
+        self.fold_details(Logged::holds_any)?;
         self.owner.call(move |conn| match compact::is_due(conn)? {
             true => compact::compact(conn, term, || ControlFlow::Continue(())),
             false => Ok(()),
@@ -347,8 +352,10 @@ fn check(conn: &Connection, file: &Path) -> Attempt<()> {
     meta::get(conn, meta::EPOCH)?;
     meta::check(conn)?;
     packed::check_counts(conn)?;
-    match schema::check_small(conn, file)? {
-        true => packed::each_live(conn, |_| ControlFlow::Continue(())),
-        false => Ok(()),
+    detail_log::check_counts(conn)?;
+    if !schema::check_small(conn, file)? {
+        return Ok(());
     }
+    detail_log::check(conn)?;
+    packed::each_live(conn, |_| ControlFlow::Continue(()))
 }

@@ -218,8 +218,8 @@ impl After<'_> {
             let loaded = self.delta.spool.load(candidates.iter().map(|c| c.head.place))?;
             let mut moved = Vec::with_capacity(candidates.len());
             for (index, Candidate { head, .. }) in candidates.iter().enumerate() {
-                let record =
-                    loaded.get(index, head.place).map_err(|error| self.delta.spool.damaged(&error))?;
+                let record = loaded.get(index, head.place, head.hashes());
+                let record = record.map_err(|error| self.delta.spool.damaged(&error))?;
                 let kept = |before: &Detail| -> Result<Detail> {
                     let (remote_id, created) = (before.remote_id.clone(), before.created);
                     Ok(Detail { remote_id, created, ..self.keeping.detail(&self.records, &record)? })
@@ -255,7 +255,7 @@ impl After<'_> {
         let spool = self.records.spool;
         let loaded = spool.load([head.place])?;
         let texts = loaded
-            .get(0, head.place)
+            .get(0, head.place, head.hashes())
             .and_then(|record| Ok((key_text(self.records.mapper, &record)?, destination_text(&record)?)));
         let (key_text, destination_key) = texts.map_err(|error| spool.damaged(&error))?;
         Ok(IntentEntry {

@@ -187,6 +187,6 @@ fn is_covered(delta: &Delta, candidate: &Candidate, detail: &Detail) -> Result<b
     if !comparable {
         return Ok(false);
     }
-    let record = delta.spool.read(candidate.head.place)?;
+    let record = delta.spool.read(candidate.head.place, candidate.head.hashes())?;
     Ok(delta.mapper.field_hashes(&record).iter().all(|hash| detail.fields.contains(hash)))
 }

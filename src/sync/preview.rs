@@ -50,7 +50,7 @@ fn first(delta: &Delta, class: Class) -> Result<Vec<Candidate>> {
 }
 
 fn change(delta: &Delta, detail: Option<&Detail>, candidate: &Candidate, op: Op) -> Result<SampleChange> {
-    let record = delta.spool.read(candidate.head.place)?;
+    let record = delta.spool.read(candidate.head.place, candidate.head.hashes())?;
     let new = object(&record_text(&delta.mapper, &record));
     let old = detail.and_then(|detail| detail.record.as_deref()).map(object);
     let sent = candidate.narrow.then(|| detail.map(|detail| delta.mapper.changed(&record, detail))).flatten();
@@ -159,7 +159,7 @@ fn bulk_sizes(delta: &Delta, (most, narrow): (u64, bool), mut each: impl FnMut(u
                 return Ok(());
             }
             left -= 1;
-            each(candidate.head.place.bytes());
+            each(candidate.head.place.size());
         }
     }
     Ok(())

@@ -2,13 +2,13 @@
 //! made of. All else, and every fault, is left to [`convert`] and [`encode_value`], which these bytes are equal to.
 
 use jiff::civil;
-use outflow_connectors::contract::{Cell, FieldType, Raw, Row, Value};
+use outflow_connectors::contract::{Cell, FieldType, Raw, Row, Stamp, Value};
 
 use super::convert::{Conversion, convert};
 use super::encode::{encode_value, key_value, tagged};
 use super::fault::Fault;
 use super::plain::Plain;
-use super::time::{self, Stamp};
+use super::time;
 
 /// What a cell came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,7 +208,7 @@ fn stamp(seconds: i64, nanoseconds: i32, out: &mut Vec<u8>) -> bool {
 }
 
 fn instant(seconds: i64, nanoseconds: i32, out: &mut Vec<u8>) -> bool {
-    if !time::ORDINARY.contains(&seconds) {
+    if !Stamp::ORDINARY.contains(&seconds) {
         return false;
     }
     let since = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);

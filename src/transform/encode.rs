@@ -198,6 +198,15 @@ impl Hasher {
         }))
     }
 
+    /// As [`Self::field`], by the canonical bytes of the value; what is in `message` goes.
+    pub fn encoded_field(&self, key: &[u8; 16], name: &str, value: &[u8], message: &mut Vec<u8>) -> u64 {
+        Domain::Field.begin(message);
+        message.extend_from_slice(key);
+        encode_name(name, message);
+        message.extend_from_slice(value);
+        self.finish_short(message)
+    }
+
     /// The hash of a destination key.
     pub fn destination(&self, parts: &[Value]) -> u64 {
         let mut parts =

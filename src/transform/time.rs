@@ -87,70 +87,6 @@ fn days(date: civil::Date) -> i64 {
     year * 365 + leaps + of_year - 719_468
 }
 
-/// Seconds since 1970 that are far from the ends of the calendar: the years 0001 to 9986.
-pub(super) const ORDINARY: std::ops::Range<i64> = -62_135_596_800..253_000_000_000;
-
-/// An instant as RFC 3339 has it, in UTC and with no more digits than it needs.
-pub(super) struct Stamp {
-    bytes: [u8; 30],
-    length: usize,
-}
-
-impl Stamp {
-    /// From seconds since 1970 and nanoseconds of the same sign; `None` beyond [`ORDINARY`].
-    pub(super) fn new(seconds: i64, nanoseconds: i32) -> Option<Self> {
-        let (seconds, nanoseconds) = match nanoseconds < 0 {
-            true => (seconds - 1, nanoseconds + 1_000_000_000),
-            false => (seconds, nanoseconds),
-        };
-        if !ORDINARY.contains(&seconds) {
-            return None;
-        }
-        let (year, month, day) = civil_of(seconds.div_euclid(86_400));
-        let of_day = seconds.rem_euclid(86_400) as u32;
-        let mut bytes = *b"0000-00-00T00:00:00.000000000Z";
-        [bytes[0], bytes[1]] = digits(year / 100);
-        [bytes[2], bytes[3]] = digits(year % 100);
-        [bytes[5], bytes[6]] = digits(month);
-        [bytes[8], bytes[9]] = digits(day);
-        [bytes[11], bytes[12]] = digits(of_day / 3_600);
-        [bytes[14], bytes[15]] = digits(of_day / 60 % 60);
-        [bytes[17], bytes[18]] = digits(of_day % 60);
-        let mut length = 19;
-        if nanoseconds > 0 {
-            let mut rest = nanoseconds as u32;
-            for digit in bytes[20..29].iter_mut().rev() {
-                *digit = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-            length = bytes[..29].iter().rposition(|byte| *byte != b'0').map_or(29, |last| last + 1);
-        }
-        bytes[length] = b'Z';
-        Some(Stamp { bytes, length: length + 1 })
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-}
-
-/// Of a number below 100.
-fn digits(number: u32) -> [u8; 2] {
-    [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
-}
-
-/// Year, month and day of the days since 1970-01-01; what [`days`] counts, read back.
-fn civil_of(days: i64) -> (u32, u32, u32) {
-    let days = (days + 719_468) as u32; // from 0000-03-01 on, and after it
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (era * 400 + year_of_era + u32::from(month <= 2), month, day)
-}
-
 /// The instant of a wall-clock time: in the source's `timezone`, else UTC. In a gap (spring) the later time is meant,
 /// in a fold (autumn) the earlier, as RFC 5545 has it. `None` at the edges of the calendar.
 pub(super) fn instant(wall: civil::DateTime, timezone: Option<&TimeZone>) -> Option<Timestamp> {
@@ -214,20 +150,5 @@ mod tests {
         ] {
             assert_eq!(instant_of(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn stamps_are_what_the_calendar_says() {
-        let step = 86_400 * 97 + 3_661;
-        for (n, seconds) in (ORDINARY.start..ORDINARY.end).step_by(step).enumerate() {
-            let nanoseconds = [0, 1, 500_000_000, 123_456_789, 999_999_000][n % 5];
-            let nanoseconds = if seconds < 0 { -nanoseconds } else { nanoseconds };
-            let stamp = Stamp::new(seconds, nanoseconds);
-            let expected = Timestamp::new(seconds, nanoseconds).unwrap().to_string();
-            let found = stamp.map(|stamp| String::from_utf8(stamp.as_bytes().to_vec()).unwrap());
-            // The very first second has no earlier one to borrow from.
-            assert!(found.as_ref() == Some(&expected) || n == 0 && found.is_none(), "{expected}: {found:?}");
-        }
-        assert!(Stamp::new(ORDINARY.end, 0).is_none() && Stamp::new(ORDINARY.start - 1, 0).is_none());
     }
 }

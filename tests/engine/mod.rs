@@ -37,6 +37,8 @@ mod json_api;
 mod kill;
 mod lab;
 #[cfg(debug_assertions)]
+mod large;
+#[cfg(debug_assertions)]
 mod left_jobs;
 mod limits;
 mod linked;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use parquet::errors::Result;
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::super::opened::Opened;
+use super::super::opened::{Opened, Tail};
 use super::remote::{self, Remote};
 
 /// Bytes read at once where the decoder asks for few.
@@ -48,7 +48,7 @@ impl ChunkReader for Chunks {
     fn get_read(&self, start: u64) -> Result<Self::T> {
         Ok(match self {
             Chunks::Local(file, _) => {
-                Reading::Local(BufReader::with_capacity(BUFFER, From { file: file.clone(), at: start }))
+                Reading::Local(BufReader::with_capacity(BUFFER, Tail::new(file, start)))
             }
             Chunks::Remote(remote) => Reading::Remote(remote::From::new(remote, start)),
         })
@@ -68,7 +68,7 @@ impl ChunkReader for Chunks {
 
 /// The file from a place on.
 pub(super) enum Reading {
-    Local(BufReader<From>),
+    Local(BufReader<Tail>),
     Remote(remote::From),
 }
 
@@ -78,19 +78,5 @@ impl Read for Reading {
             Reading::Local(file) => file.read(buffer),
             Reading::Remote(object) => object.read(buffer),
         }
-    }
-}
-
-/// A local file from a place on.
-pub(super) struct From {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for From {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
     }
 }

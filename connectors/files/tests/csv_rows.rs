@@ -35,6 +35,11 @@ fn every_value_is_a_text_and_an_empty_one_without_quotes_null() {
     assert_eq!(rows.unwrap(), [["Text(\"1\")", "Null"]]);
     let rows = read_as("a.tsv", b"a\tb\n1,5\t2\n", FileQuery::default());
     assert_eq!(rows.unwrap(), [["Text(\"1,5\")", "Text(\"2\")"]]);
+    for delimiter in [' ', 'e', 'o'] {
+        let options = FileQuery { delimiter: Some(delimiter), ..FileQuery::default() };
+        let rows = read_as("a.csv", format!("a{delimiter}b\n1{delimiter}2").as_bytes(), options);
+        assert_eq!(rows.unwrap(), [["Text(\"1\")", "Text(\"2\")"]], "{delimiter:?}");
+    }
     let query = FileQuery { format: Some("csv".into()), needed: Some(vec![1]), ..FileQuery::default() };
     assert_eq!(read_as("a.txt", b"a,b\n1,2\n", query).unwrap(), [["Null", "Text(\"2\")"]]);
     assert_eq!(read(b"a,b\n").unwrap(), Vec::<Vec<String>>::new());

@@ -13,7 +13,7 @@ use crate::contract::{
     Value, Verb,
 };
 
-fn target(object: &str, options: Json) -> Target {
+pub(super) fn target(object: &str, options: Json) -> Target {
     Target {
         object: object.into(),
         match_on: vec!["id".into()],
@@ -23,7 +23,7 @@ fn target(object: &str, options: Json) -> Target {
     }
 }
 
-fn change(id: i64, name: Value, hour: Value) -> Change {
+pub(super) fn change(id: i64, name: Value, hour: Value) -> Change {
     let field = |name: &str, value| FieldValue { name: name.into(), value };
     Change {
         verb: Verb::Upsert,
@@ -34,7 +34,7 @@ fn change(id: i64, name: Value, hour: Value) -> Change {
     }
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
@@ -75,7 +75,7 @@ pub(super) fn codes(outcomes: &[Outcome]) -> Vec<&str> {
 }
 
 /// What a batch comes to in a folder of its own.
-fn written(options: Json, changes: &Vec<Change>) -> (Vec<Outcome>, BTreeMap<String, Vec<u8>>) {
+pub(super) fn written(options: Json, changes: &Vec<Change>) -> (Vec<Outcome>, BTreeMap<String, Vec<u8>>) {
     let folder = tempfile::tempdir().unwrap();
     let destination = destination(folder.path());
     let outcomes = run(submit(&*destination, &target("people", options), changes)).unwrap();
@@ -348,7 +348,7 @@ fn what_is_there_is_never_written_over() {
     );
 }
 
-fn unpacked(name: &str, bytes: &[u8]) -> String {
+pub(super) fn unpacked(name: &str, bytes: &[u8]) -> String {
     let mut text = String::new();
     match name.rsplit_once('.').unwrap().1 {
         "gz" => flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).map(|_| ()).unwrap(),

@@ -6,10 +6,12 @@ pub(in crate::files) mod delivery;
 mod folder;
 mod json_lines;
 mod layout;
+mod lines;
 mod packed;
 mod parquet_parts;
 mod parquet_removals;
 mod parquet_types;
+mod ranges;
 pub(in crate::files) mod stores;
 
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::counted::Written;
+use super::counted::Pending;
 use super::layout::{Column, Layout};
 use super::record::Lines;
 use super::stream::{Stream, bound};
@@ -38,11 +38,11 @@ pub(super) trait Form {
     /// As [`Self::begin`].
     fn push(&self, stream: &mut Self::Stream) -> Result<Fit, ConnectorError>;
 
-    /// Ends a part, and makes it durable.
+    /// Ends a part, and has it made durable.
     ///
     /// # Errors
     /// As [`Self::begin`].
-    fn end(&self, stream: Self::Stream) -> Result<Written, ConnectorError>;
+    fn end(&self, stream: Self::Stream) -> Result<Pending, ConnectorError>;
 }
 
 /// CSV, text divided by tabs, and JSON Lines.
@@ -88,7 +88,7 @@ impl Form for Text<'_> {
         stream.push(&self.line)
     }
 
-    fn end(&self, stream: Stream) -> Result<Written, ConnectorError> {
+    fn end(&self, stream: Stream) -> Result<Pending, ConnectorError> {
         stream.end()
     }
 }

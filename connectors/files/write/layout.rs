@@ -8,7 +8,7 @@ use super::charset;
 use super::name::Template;
 use super::parquet::{self, CODECS, Codec};
 use crate::contract::{ConnectorError, Kind, Target, Typed};
-use crate::delimited::is_special;
+use crate::delimited::has_special;
 use crate::files::locate::Compression;
 use crate::settings::size;
 use crate::split::Limits;
@@ -137,7 +137,7 @@ impl Layout {
             return Err(wrong(message, "take it out, or write `format: csv`").with("option", name));
         }
         self.has_room(target)?;
-        if self.null_text.bytes().any(|byte| is_special(byte, self.delimiter)) {
+        if has_special(self.null_text.as_bytes(), self.delimiter) {
             let message =
                 "`destination.null_text` holds a delimiter, a quote or the end of a line".to_owned();
             return Err(wrong(message, "write a text that needs no quotes, such as `\\N`, or take it out"));

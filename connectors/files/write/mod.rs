@@ -3,6 +3,7 @@
 mod charset;
 mod counted;
 mod form;
+mod gzip;
 mod layout;
 mod manifest;
 mod name;

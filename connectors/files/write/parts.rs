@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::counted::Pending;
 use super::form::{Form, Text};
 use super::layout::{Column, Format, Layout};
 use super::name::Run;
@@ -22,6 +23,9 @@ const LINES_OPEN: usize = 64;
 /// in the ledger once for all of them.
 const GROUP: usize = 16;
 const GROUP_BYTES: u64 = 8 << 20;
+
+/// Parts of a batch that are made durable while the next is written.
+const MOST_ENDED: usize = 4;
 
 /// Parts of a batch on their way to another machine while the next is written.
 const MOST_SENT: usize = 4;
@@ -108,6 +112,7 @@ fn staged<F: Form>(
         form,
         open: BTreeMap::new(),
         begun: 0,
+        ended: VecDeque::new(),
         written: Vec::new(),
         uploads: Vec::new(),
         sent: VecDeque::new(),
@@ -124,6 +129,8 @@ struct Staging<'a, F: Form> {
     /// By the place of its partition.
     open: BTreeMap<usize, (F::Stream, Part)>,
     begun: usize,
+    /// Parts that have all their records, the first ended first.
+    ended: VecDeque<(Part, Pending)>,
     /// Parts that are written, and not handed over yet.
     written: Vec<Part>,
     /// Those that were asked for so far.
@@ -156,6 +163,7 @@ impl<F: Form> Staging<'_, F> {
             })?;
             self.end_all()?;
         }
+        while self.complete()? {}
         self.hand_over()?;
         while self.receive()? {}
         Ok(std::mem::take(&mut self.staged))
@@ -208,8 +216,18 @@ impl<F: Form> Staging<'_, F> {
     }
 
     fn end(&mut self, partition: usize) -> Result<(), ConnectorError> {
-        let Some((stream, mut part)) = self.open.remove(&partition) else { return Ok(()) };
-        let written = self.form.end(stream)?;
+        let Some((stream, part)) = self.open.remove(&partition) else { return Ok(()) };
+        self.ended.push_back((part, self.form.end(stream)?));
+        if self.ended.len() > MOST_ENDED {
+            self.complete()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the part that was ended first is durable; `false` where there is none.
+    fn complete(&mut self) -> Result<bool, ConnectorError> {
+        let Some((mut part, pending)) = self.ended.pop_front() else { return Ok(false) };
+        let written = pending.wait()?;
         if written.bytes > self.desk.layout.limits.bytes {
             let message =
                 format!("`{}` came to {} bytes, more than it was to have", part.name, written.bytes);
@@ -218,7 +236,10 @@ impl<F: Form> Staging<'_, F> {
         (part.rows, part.bytes, part.sha256) = (written.rows, written.bytes, written.sha256);
         self.written.push(part);
         let bytes = self.written.iter().map(|part| part.bytes).sum::<u64>();
-        if self.written.len() >= GROUP || bytes >= GROUP_BYTES { self.hand_over() } else { Ok(()) }
+        if self.written.len() >= GROUP || bytes >= GROUP_BYTES {
+            self.hand_over()?;
+        }
+        Ok(true)
     }
 
     /// Begins to stage what is written.
@@ -252,6 +273,7 @@ impl<F: Form> Staging<'_, F> {
     /// Removes all of the batch. Where it cannot, nobody knows what is there, and the next run looks.
     fn give_up(&mut self, mut error: ConnectorError) -> ConnectorError {
         self.open.clear();
+        self.ended.clear();
         self.sent.drain(..).for_each(|(_, ticket)| ticket.give_up());
         if self.desk.place.discard(self.name, &self.uploads).is_err() {
             error.kind = Kind::Ambiguous;

@@ -1,18 +1,16 @@
 //! Changes as lines of CSV or JSON.
 
-use std::io::Write;
-
 use super::charset;
 use super::layout::{self, Format, Layout, Quoting};
-use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, write_text};
-use crate::delimited::{is_special, push_cell, push_quoted};
+use crate::contract::{ChangeRef, FieldRef, Outcome, ValueRef, write_date, write_text, write_time};
+use crate::delimited::{has_special, push_cell, push_quoted};
 use crate::files::errors;
 
 /// Writes the lines of one batch.
 pub(super) struct Lines<'a> {
     layout: &'a Layout,
     columns: Vec<Finder<'a>>,
-    line: Vec<u8>,
+    /// A text on its way into the line, or into another encoding.
     cell: Vec<u8>,
 }
 
@@ -26,7 +24,7 @@ pub(super) struct Finder<'a> {
 impl<'a> Lines<'a> {
     pub(super) fn new(layout: &'a Layout, columns: &'a [layout::Column]) -> Self {
         let columns = columns.iter().map(|column| Finder::new(&column.name)).collect();
-        Lines { layout, columns, line: Vec::new(), cell: Vec::new() }
+        Lines { layout, columns, cell: Vec::new() }
     }
 
     /// What every part begins with.
@@ -34,18 +32,16 @@ impl<'a> Lines<'a> {
     /// # Errors
     /// Where a column's name has a character that the encoding does not have.
     pub(super) fn header(&mut self) -> Result<Vec<u8>, Outcome> {
-        let mut out = Vec::new();
-        if self.layout.byte_order_mark {
-            out.extend_from_slice(b"\xef\xbb\xbf");
+        let (layout, mut out) = (self.layout, Vec::new());
+        if layout.byte_order_mark {
+            out.extend_from_slice(b"\xef\xbb\xbf"); // of UTF-8 only
         }
-        if self.layout.format == Format::Csv && self.layout.header {
-            self.line.clear();
+        if layout.format == Format::Csv && layout.header {
             for (at, column) in self.columns.iter().enumerate() {
                 if at > 0 {
-                    self.line.push(self.layout.delimiter);
+                    out.push(layout.delimiter);
                 }
-                cell(column.name.as_bytes(), self.layout, &mut self.line)
-                    .map_err(|why| refused(why, column.name))?;
+                cell(column.name.as_bytes(), layout, &mut out).map_err(|why| refused(why, column.name))?;
             }
             self.end(&mut out, |_| None)?;
         }
@@ -58,11 +54,10 @@ impl<'a> Lines<'a> {
     /// The change's refusal where the file cannot say it.
     pub(super) fn record(&mut self, change: ChangeRef<'_>, out: &mut Vec<u8>) -> Result<(), Outcome> {
         out.clear();
-        self.line.clear();
         if self.layout.format == Format::Csv {
-            self.cells(change)?;
+            self.cells(change, out)?;
         } else {
-            json(change, self.layout.operation.as_deref(), &mut self.line);
+            json(change, self.layout.operation.as_deref(), out);
         }
         let culprit = |character: char| {
             let mut text = Vec::new();
@@ -78,49 +73,50 @@ impl<'a> Lines<'a> {
         self.end(out, culprit)
     }
 
-    fn cells(&mut self, change: ChangeRef<'_>) -> Result<(), Outcome> {
+    fn cells(&mut self, change: ChangeRef<'_>, out: &mut Vec<u8>) -> Result<(), Outcome> {
         let layout = self.layout;
         for (at, column) in self.columns.iter_mut().enumerate() {
             if at > 0 {
-                self.line.push(layout.delimiter);
+                out.push(layout.delimiter);
             }
             if at == 0 && layout.operation.is_some() {
-                self.cell.clear();
-                let _ = write!(self.cell, "{}", change.verb); // writing to memory cannot fail
-                cell(&self.cell, layout, &mut self.line).map_err(|why| refused(why, column.name))?;
+                let word = change.verb.as_str().as_bytes();
+                cell(word, layout, out).map_err(|why| refused(why, column.name))?;
                 continue;
             }
-            match column.of(change) {
-                None | Some(FieldRef { value: ValueRef::Null, .. }) => {
-                    self.line.extend_from_slice(layout.null_text.as_bytes());
+            let text: &[u8] = match column.of(change).map(|field| &field.value) {
+                None | Some(ValueRef::Null) => {
+                    out.extend_from_slice(layout.null_text.as_bytes());
+                    continue;
                 }
-                Some(FieldRef { value: ValueRef::Text(text), .. }) => {
-                    cell(text.as_bytes(), layout, &mut self.line).map_err(|why| refused(why, column.name))?;
-                }
-                Some(FieldRef { value, .. }) => {
+                Some(ValueRef::Text(text)) => text.as_bytes(),
+                Some(ValueRef::Number(text) | ValueRef::Json(text)) => text.as_bytes(),
+                Some(value) => {
                     self.cell.clear();
                     plain(value, &mut self.cell);
-                    cell(&self.cell, layout, &mut self.line).map_err(|why| refused(why, column.name))?;
+                    &self.cell
                 }
-            }
+            };
+            cell(text, layout, out).map_err(|why| refused(why, column.name))?;
         }
         Ok(())
     }
 
-    /// Ends the line, and appends it in the file's encoding.
+    /// Ends a line, and puts it into the file's encoding.
     fn end(
         &mut self,
-        out: &mut Vec<u8>,
+        line: &mut Vec<u8>,
         culprit: impl FnOnce(char) -> Option<String>,
     ) -> Result<(), Outcome> {
-        self.line.extend_from_slice(self.layout.line_end.as_bytes());
+        line.extend_from_slice(self.layout.line_end.as_bytes());
         let encoding = self.layout.encoding;
         if encoding == encoding_rs::UTF_8 {
-            out.extend_from_slice(&self.line);
             return Ok(());
         }
-        let text = String::from_utf8_lossy(&self.line); // it was put together from texts
-        charset::push(&text, encoding, out).map_err(|character| Outcome::Rejected {
+        self.cell.clear();
+        std::mem::swap(&mut self.cell, line);
+        let text = String::from_utf8_lossy(&self.cell); // it was put together from texts
+        charset::push(&text, encoding, line).map_err(|character| Outcome::Rejected {
             code: errors::ENCODING.to_owned(),
             field: culprit(character),
             message: format!(
@@ -169,9 +165,7 @@ fn cell(text: &[u8], layout: &Layout, out: &mut Vec<u8>) -> Result<(), Problem> 
         Quoting::Needed if is_null => push_quoted(text, out),
         Quoting::Needed => push_cell(text, layout.delimiter, out),
         Quoting::Never if is_null => return Err(Problem::Null),
-        Quoting::Never if text.iter().any(|byte| is_special(*byte, layout.delimiter)) => {
-            return Err(Problem::Unquoted);
-        }
+        Quoting::Never if has_special(text, layout.delimiter) => return Err(Problem::Unquoted),
         Quoting::Never => out.extend_from_slice(text),
     }
     Ok(())
@@ -192,16 +186,15 @@ fn refused(problem: Problem, field: &str) -> Outcome {
 
 /// Appends a value as the text of a cell: texts as they are, lists and JSON as JSON.
 pub(super) fn plain(value: &ValueRef<'_>, out: &mut Vec<u8>) {
-    let _ = match value {
-        ValueRef::Null => Ok(()),
-        ValueRef::Text(text) => out.write_all(text.as_bytes()),
-        ValueRef::Date(date) => write!(out, "{date}"),
-        ValueRef::DateTime(time) => write!(out, "{time}"),
+    match value {
+        ValueRef::Null => {}
+        ValueRef::Text(text) => out.extend_from_slice(text.as_bytes()),
+        ValueRef::Date(date) => write_date(*date, out),
+        ValueRef::DateTime(time) => write_time(*time, out),
         ValueRef::Boolean(_) | ValueRef::Number(_) | ValueRef::Json(_) | ValueRef::List(_) => {
             value.write_json(out);
-            Ok(())
         }
-    }; // writing to memory cannot fail
+    }
 }
 
 /// Appends an object: what it means, where that is told, then the fields.
@@ -210,7 +203,8 @@ fn json(change: ChangeRef<'_>, operation: Option<&str>, out: &mut Vec<u8>) {
     let start = out.len();
     if let Some(name) = operation {
         write_text(name, out);
-        let _ = write!(out, ":\"{}\"", change.verb); // writing to memory cannot fail
+        out.push(b':');
+        write_text(change.verb.as_str(), out);
     }
     let is_field = |part: &&FieldRef<'_>| !change.fields.iter().any(|field| field.name == part.name);
     for FieldRef { name, value } in change.destination_key.iter().filter(is_field).chain(change.fields) {

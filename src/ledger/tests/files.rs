@@ -91,12 +91,14 @@ fn reading_creates_nothing_and_changes_nothing() {
     let state = State::open(home.path()).unwrap();
     state.begin_run("contacts", None, time(0)).unwrap();
     drop(state);
-    filled(&home, 50).close().unwrap();
+    // So many that their details are still in the log.
+    filled(&home, 100).close().unwrap();
     let before = content(home.path());
     assert_eq!(before.len(), 2, "{:?}", before.keys());
     let ledger = Ledger::read(&home.file()).unwrap().unwrap();
-    assert_eq!(live(&ledger).len(), 50);
+    assert_eq!(live(&ledger).len(), 100);
     assert_eq!(ledger.details(&[key(3)]).unwrap()[&key(3)], detail(3));
+    assert_eq!(ledger.verify().unwrap().details, 100);
     ledger.close().unwrap();
     assert_eq!(State::read(home.path()).unwrap().unwrap().runs(None, 10).unwrap().len(), 1);
     assert!(content(home.path()) == before);

@@ -106,6 +106,25 @@ fn proof_cleans_a_key_everywhere_and_a_refusal_only_its_batch() {
 }
 
 #[test]
+fn a_batch_that_arrived_as_a_whole_cleans_its_keys_everywhere() {
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let begin = |keys: &[u64]| ledger.begin(&intent(keys.iter().copied())).unwrap();
+    let (old, whole, torn, twice) = (begin(&[1, 2, 3]), begin(&[2, 1]), begin(&[3, 4, 5]), begin(&[6, 6]));
+    let all = |keys: &[u64]| keys.iter().map(|n| delivered(*n)).collect::<Vec<_>>();
+    let some = vec![delivered(4), settled(5, Settlement::Unknown), settled(3, Settlement::Untouched)];
+    ledger.settle_all(vec![(whole, all(&[2, 1])), (torn, some), (twice, all(&[6, 6]))]).unwrap();
+    assert_eq!(dirty(&ledger), [(old, vec![key(3)]), (torn, vec![key(5)])]);
+    // In another order than the batch has.
+    let other = begin(&[7, 8]);
+    ledger.settle_all(vec![(other, all(&[8, 7])), (old, all(&[3])), (torn, all(&[5]))]).unwrap();
+    assert!(dirty(&ledger).is_empty());
+    assert_eq!(ledger.entries().unwrap(), 8);
+    ledger.settle(whole, &all(&[1])).unwrap();
+    assert_eq!(live(&ledger).len(), 8, "a batch that is closed may be settled again");
+}
+
+#[test]
 fn delivery_and_removal_forget_the_refusal() {
     let home = Home::new();
     let ledger = home.ledger(1);

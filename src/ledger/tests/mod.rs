@@ -1,6 +1,7 @@
 //! Tests of the room as a whole.
 
 mod damage;
+mod details;
 mod files;
 mod journal;
 mod lease;

@@ -101,15 +101,9 @@ impl World {
         }
     }
 
-    /// A copy of file and log is what a power cut would leave; the old process is fenced off by never being heard again.
+    /// The old process is fenced off by never being heard again.
     fn crash(&mut self) {
-        let next = Home::new();
-        fs::create_dir_all(next.path().join("ledger")).unwrap();
-        for entry in fs::read_dir(self.home.path().join("ledger")).unwrap().map(Result::unwrap) {
-            if !entry.file_name().to_string_lossy().ends_with("-shm") {
-                fs::copy(entry.path(), next.path().join("ledger").join(entry.file_name())).unwrap();
-            }
-        }
+        let next = self.home.crashed();
         self.ledger = None;
         self.home = next;
         self.reopen();

@@ -98,6 +98,38 @@ fn ten_million_rows() {
     measured("verify", || ledger.verify().unwrap());
 }
 
+#[test]
+#[ignore = "takes a while and is for looking at"]
+fn a_million_details() {
+    let rows: u64 = std::env::var("ROWS").map_or(1_000_000, |rows| rows.parse().unwrap());
+    let home = Home::new();
+    let ledger = home.ledger(1);
+    let settle = |what: &str, version: u64, step: usize| {
+        let keys: Vec<u64> = (0..rows).step_by(step).collect();
+        measured(what, || {
+            for batch in keys.chunks(1000) {
+                let settled = batch.iter().map(|&n| {
+                    let ((key, record), detail) = (pair(n, version), Some(Box::new(detail(n))));
+                    Settled { key, result: Settlement::Delivered { record, detail } }
+                });
+                ledger.settle(BatchId(1), &settled.collect::<Vec<_>>()).unwrap();
+            }
+        });
+        let reader = measured("open for reading", || Ledger::read(&home.file()).unwrap().unwrap());
+        measured("details counted by a reader", || reader.holdings().unwrap());
+        drop(reader);
+        measured("fold", || ledger.compact().unwrap());
+        println!("{:.2} B a row, SQLite's log included", size(&home) as f64 / rows as f64);
+    };
+    settle("first run: details", 1, 1);
+    settle("every row changed", 2, 1);
+    settle("1 % changed", 3, 100);
+    measured("close", || ledger.close().unwrap());
+    println!("{:.2} B a row", size(&home) as f64 / rows as f64);
+    let ledger = measured("open for reading", || Ledger::read(&home.file()).unwrap().unwrap());
+    measured("verify", || ledger.verify().unwrap());
+}
+
 /// In batches of 1,000, some of them settled together.
 fn commit(ledger: &Ledger, changes: &[u64], group: usize) {
     let intents: Vec<_> = changes

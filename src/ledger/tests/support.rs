@@ -1,6 +1,7 @@
 //! Keys, records and folders for the tests of this room.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,18 @@ impl Home {
 
     pub(super) fn ledger(&self, epoch: u64) -> Ledger {
         Ledger::open_at(&self.file(), epoch).unwrap()
+    }
+
+    /// A copy of file and log, which is what a power cut would leave at this moment.
+    pub(super) fn crashed(&self) -> Home {
+        let next = Home::new();
+        fs::create_dir_all(next.path().join("ledger")).unwrap();
+        for entry in fs::read_dir(self.path().join("ledger")).unwrap().map(Result::unwrap) {
+            if !entry.file_name().to_string_lossy().ends_with("-shm") {
+                fs::copy(entry.path(), next.path().join("ledger").join(entry.file_name())).unwrap();
+            }
+        }
+        next
     }
 }
 

@@ -31,14 +31,22 @@ fn a_ledger_of_version_1_is_read_to_this_day() {
     assert_eq!(ledger.details(&[key(1)]).unwrap()[&key(1)], detail(1));
     assert_eq!(ledger.open_intents().unwrap()[0].entries, [entry(2)]);
     assert_eq!(ledger.refusals().unwrap(), [refusal(3)]);
+    // And written: what is new in later versions is there.
+    ledger.settle(BatchId(1), &(0..500).map(delivered).collect::<Vec<_>>()).unwrap();
+    ledger.close().unwrap();
+    let ledger = Ledger::read(&home.file()).unwrap().unwrap();
+    assert_eq!(ledger.details(&[key(1), key(499)]).unwrap().len(), 2);
+    assert_eq!(ledger.verify().unwrap().details, 500);
 }
 
 /// As a later outflow would have it.
 const LATER: Schema = Schema {
     migrations: &[
         LEDGER.migrations[0],
+        LEDGER.migrations[1],
         "ALTER TABLE note ADD COLUMN colour TEXT; UPDATE note SET colour = 'red'",
     ],
+    reads: &[],
     ..LEDGER
 };
 
@@ -55,7 +63,7 @@ fn a_migration_runs_once_and_keeps_what_is_there() {
                 Ok(conn.query_row("SELECT count(*) FROM note WHERE colour = 'red'", [], |row| row.get(0))?)
             })
             .unwrap();
-        assert_eq!((version, colours), (2, 1));
+        assert_eq!((version, colours), (3, 1));
         owner.close().unwrap();
     }
 }
@@ -71,6 +79,22 @@ fn a_migration_that_fails_leaves_the_file_as_it_was() {
     assert!(Owner::open(&home.file(), BROKEN).is_err());
     let ledger = Ledger::open_at(&home.file(), 2).unwrap();
     assert_eq!(ledger.note("query").unwrap().as_deref(), Some("abc"));
+}
+
+#[test]
+fn a_ledger_of_version_1_is_read_as_it_stands() {
+    let home = Home::new();
+    put_version_1(&home);
+    let before = fs::read(home.file()).unwrap();
+    let ledger = Ledger::read(&home.file()).unwrap().unwrap();
+    assert_eq!(ledger.details(&[key(1)]).unwrap()[&key(1)], detail(1));
+    assert!(ledger.has_details().unwrap());
+    assert_eq!(ledger.destination_holders(&[detail(2).destination_hash]).unwrap().len(), 1);
+    let held = ledger.verify().unwrap();
+    assert_eq!((held.entries, held.details, held.refused), (4, 4, 1));
+    drop(ledger);
+    assert_eq!(Ledger::epoch_of(&home.file()), Some(1), "from there epochs go on if `state.db` is lost");
+    assert!(fs::read(home.file()).unwrap() == before);
 }
 
 #[test]
@@ -93,7 +117,7 @@ fn a_newer_ledger_is_refused_and_left_alone() {
     let by_reader = Ledger::read(&home.file()).unwrap_err();
     for error in [by_writer, by_reader] {
         assert_eq!((error.code, error.kind), (codes::VERSION, ErrorKind::State));
-        for part in ["contacts.db", "version 2", "up to version 1", env!("CARGO_PKG_VERSION")] {
+        for part in ["contacts.db", "version 3", "up to version 2", env!("CARGO_PKG_VERSION")] {
             assert!(error.message.contains(part), "{error}");
         }
         assert!(error.hint.unwrap().contains("upgrade outflow"));

@@ -125,6 +125,8 @@ impl Running<'_> {
         let path = Ledger::path(&context.project.state, &context.sync.name);
         let tags = block_in_place(|| {
             if let Some(ledger) = work.state.ledger.take() {
+                // Details that wait in their log would be copied for whoever only reads.
+                ledger.compact()?;
                 ledger.close()?;
             }
             work.state.ledger = Ledger::read(&path)?;

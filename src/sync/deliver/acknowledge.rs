@@ -12,7 +12,7 @@ use crate::project::{Keep, Mode};
 use crate::sync::event::Counts;
 use crate::sync::map::Mapper;
 use crate::sync::plan::{Item, Purpose, is_absent};
-use crate::sync::spool::{Stored, destination_text, key_text, record_text};
+use crate::sync::spool::{Stored, destination_text, field_hashes, key_text, record_text};
 
 /// What the ledger keeps and how refusals are scheduled.
 pub struct Keeping {
@@ -34,13 +34,17 @@ impl Keeping {
     /// When the spool cannot be read.
     pub fn settle(&self, batch: &Batch<'_>, outcomes: Vec<Outcome>) -> Result<(Vec<Settled>, Counts)> {
         let mut counts = Counts::default();
+        if let Some(settled) = self.settle_unread(batch, &outcomes) {
+            outcomes.iter().for_each(|outcome| self.count(outcome, &mut counts));
+            return Ok((settled, counts));
+        }
         let mut outcomes = outcomes.into_iter();
         let mut settled = Vec::with_capacity(batch.items.len());
-        for window in batch.windows() {
-            for (item, record) in window?.iter() {
+        let mut windows = batch.windows();
+        while let Some(window) = windows.next()? {
+            for (item, record) in window.iter() {
                 let unknown = || Outcome::Unknown { reason: "no outcome came".into() };
                 let outcome = outcomes.next().unwrap_or_else(unknown);
-                counts.sent += 1;
                 self.count(&outcome, &mut counts);
                 let result = self.settlement(&batch.records, (item, record?.as_ref()), outcome)?;
                 settled.push(Settled { key: item.key, result });
@@ -49,7 +53,30 @@ impl Keeping {
         Ok((settled, counts))
     }
 
+    /// The settlements of a batch of which no record needs to be read.
+    fn settle_unread(&self, batch: &Batch<'_>, outcomes: &[Outcome]) -> Option<Vec<Settled>> {
+        if outcomes.len() != batch.items.len() {
+            return None;
+        }
+        let keeps_nothing = self.keeps_nothing(batch.records.mapper);
+        let settled = batch.items.iter().zip(outcomes).map(|(item, outcome)| {
+            let result = match outcome {
+                Outcome::Deferred { .. } => Settlement::Untouched,
+                Outcome::Unknown { .. } => Settlement::Unknown,
+                Outcome::Applied { .. } | Outcome::Skipped { .. }
+                    if keeps_nothing && item.place.is_some() =>
+                {
+                    Settlement::Delivered { record: item.record, detail: None }
+                }
+                _ => return None,
+            };
+            Some(Settled { key: item.key, result })
+        });
+        settled.collect()
+    }
+
     fn count(&self, outcome: &Outcome, counts: &mut Counts) {
+        counts.sent += 1;
         match outcome {
             Outcome::Applied { .. } | Outcome::Skipped { .. } => counts.delivered += 1,
             Outcome::Rejected { .. } => counts.rejected += 1,
@@ -134,9 +161,10 @@ impl Keeping {
             detail.destination_key = Some(destination_text(record)?);
         }
         if self.keep >= Keep::Fields {
-            let record = record.to_record()?;
-            detail.fields = mapper.field_hashes(&record);
-            detail.record = (self.keep == Keep::Values).then(|| record_text(mapper, &record));
+            detail.fields = field_hashes(mapper, record)?;
+        }
+        if self.keep == Keep::Values {
+            detail.record = Some(record_text(mapper, &record.to_record()?));
         }
         Ok(detail)
     }

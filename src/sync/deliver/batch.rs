@@ -1,9 +1,9 @@
 //! A planned batch, read from the spool as often as the destination needs it.
 
-use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 use outflow_connectors::contract::{
     BatchSource, Change, ChangeRef, ConnectorError, FieldRef, FieldValue, Kind, Look, Value, Verb, beyond,
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Intent, IntentEntry};
 use crate::sync::map::Mapper;
 use crate::sync::plan::{Item, Purpose};
-use crate::sync::spool::{Loaded, Spool, Stored, destination_key, write_key, write_list};
+use crate::sync::spool::{Loaded, Place, Spool, Stored, destination_key, write_key, write_list};
 
 /// Where the records of all batches of a run are.
 #[derive(Clone, Copy)]
@@ -35,6 +35,8 @@ pub struct Batch<'a> {
 
 /// Bytes of the spool that are in memory for one batch.
 pub const KEPT: usize = 4 << 20;
+/// Bytes of a larger batch that are looked at together: few enough to stay in a processor's own cache.
+const LOOKED_AT: usize = 1 << 19;
 
 impl<'a> Batch<'a> {
     /// # Errors
@@ -53,20 +55,13 @@ impl<'a> Batch<'a> {
     }
 
     /// All items with their records: at once where they are in memory, else so many at a time as may be.
-    pub fn windows(&self) -> impl Iterator<Item = Result<Window<'_>>> {
+    pub fn windows(&self) -> Windows<'_> {
         self.windows_of(0..self.items.len())
     }
 
     /// The items at these places, likewise.
-    fn windows_of(&self, places: Range<usize>) -> impl Iterator<Item = Result<Window<'_>>> {
-        self.cut(places).into_iter().map(|range| {
-            let items = &self.items[range.clone()];
-            let (loaded, skipped) = match &self.loaded {
-                Some(loaded) => (Cow::Borrowed(loaded), self.with_records(0..range.start)),
-                None => (Cow::Owned(self.records.load(items)?), 0),
-            };
-            Ok(Window { records: self.records, items, loaded, skipped })
-        })
+    fn windows_of(&self, places: Range<usize>) -> Windows<'_> {
+        Windows { batch: self, ranges: self.cut(places).into_iter(), read: Loaded::default() }
     }
 
     /// How many of the items at these places have a record.
@@ -82,7 +77,7 @@ impl<'a> Batch<'a> {
         let (mut start, mut bytes) = (places.start, 0);
         for position in places.clone() {
             let more = size(&self.items[position]);
-            if bytes + more > KEPT && position > start {
+            if bytes + more > LOOKED_AT && position > start {
                 windows.push(start..position);
                 (start, bytes) = (position, 0);
             }
@@ -99,9 +94,11 @@ impl<'a> Batch<'a> {
     pub fn intent(&self, run_id: &str) -> Result<Intent> {
         let verb = self.items.first().map_or(Verb::Upsert, |item| item.verb);
         let mut intent = Intent::new(run_id, verb);
+        intent.reserve(self.items.len());
         let (mut key_text, mut destination_key) = (Vec::new(), Vec::new());
-        for window in self.windows() {
-            for (item, record) in window?.iter() {
+        let mut windows = self.windows();
+        while let Some(window) = windows.next()? {
+            for (item, record) in window.iter() {
                 let Some(record) = record? else {
                     intent.push(&item.intent());
                     continue;
@@ -121,13 +118,44 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// The items of a batch, some at a time; the records of those that were given last stay in memory until the next are
+/// asked for.
+pub struct Windows<'b> {
+    batch: &'b Batch<'b>,
+    ranges: IntoIter<Range<usize>>,
+    read: Loaded,
+}
+
+impl Windows<'_> {
+    /// # Errors
+    /// When the spool cannot be read.
+    pub fn next(&mut self) -> Result<Option<Window<'_>>> {
+        let Some(range) = self.ranges.next() else { return Ok(None) };
+        let Batch { records, items, loaded } = self.batch;
+        let some = &items[range.clone()];
+        let (loaded, skipped) = match loaded {
+            Some(loaded) => (loaded, self.batch.with_records(0..range.start)),
+            None => {
+                records.spool.reload(places(some), &mut self.read)?;
+                (&self.read, 0)
+            }
+        };
+        Ok(Some(Window { records: *records, items: some, loaded, skipped }))
+    }
+}
+
 /// Some items of a batch and their records.
 pub struct Window<'b> {
     records: Records<'b>,
     items: &'b [Item],
-    loaded: Cow<'b, Loaded>,
+    loaded: &'b Loaded,
     /// Records before those of the items.
     skipped: usize,
+}
+
+/// Where the records of those items are that have one.
+fn places(items: &[Item]) -> impl Iterator<Item = Place> + Clone {
+    items.iter().filter_map(|item| item.place)
 }
 
 impl Window<'_> {
@@ -135,7 +163,8 @@ impl Window<'_> {
     pub fn iter(&self) -> impl Iterator<Item = (&Item, Result<Option<Stored<'_>>>)> {
         let mut index = self.skipped..;
         self.items.iter().map(move |item| {
-            let record = item.place.and_then(|place| Some(self.loaded.get(index.next()?, place)));
+            let record =
+                item.place.and_then(|place| Some(self.loaded.get(index.next()?, place, item.hashes())));
             (item, record.transpose().map_err(|error| self.records.spool.damaged(&error)))
         })
     }
@@ -163,7 +192,7 @@ impl Item {
 
 impl Records<'_> {
     fn load(&self, items: &[Item]) -> Result<Loaded> {
-        self.spool.load(items.iter().filter_map(|item| item.place))
+        self.spool.load(places(items))
     }
 
     /// Replaces what two buffers hold by the record's key and destination key, see [`write_key`] and [`write_list`].
@@ -229,8 +258,8 @@ impl BatchSource for Batch<'_> {
         if places.end > self.items.len() {
             return Err(beyond());
         }
-        for window in self.windows_of(places) {
-            let window = window.map_err(unreadable)?;
+        let mut windows = self.windows_of(places);
+        while let Some(window) = windows.next().map_err(unreadable)? {
             let (mut key, mut fields) = (Vec::new(), Vec::new());
             for (item, record) in window.iter() {
                 let Some(record) = record.map_err(unreadable)? else {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
+use std::thread::{self, Builder, Scope};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +12,8 @@ use outflow_connectors::contract::{
     ConnectorError, Handles, Kind, Outcome, RateLimit, RemoteHandle, Session, Submitted,
 };
 use outflow_connectors::rehearsal::point;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::block_in_place;
 use tokio::time::Instant;
 
@@ -18,7 +21,7 @@ use super::acknowledge::Keeping;
 use super::answer::{Answer, Halt, first_attempts, halts, judge};
 use super::batch::Batch;
 use super::gate::Gate;
-use super::journal::Journal;
+use super::journal::{Journal, no_thread};
 use super::progress::{BatchEnd, Ended, Progress, Watch};
 use super::queue::Queue;
 use crate::error::Result;
@@ -86,6 +89,35 @@ impl Delivery<'_> {
     /// Sends all batches of the queue. Counts of what was settled come back whatever happened; what the queue still has
     /// afterwards was not sent. `awaited` are the keys that a later change waits for.
     pub async fn send_all(&self, queue: &mut Queue<'_>, progress: &mut Progress, awaited: &HashSet<KeyHash>) {
+        self.send_by(queue, (progress, awaited), |batch| self.batch(batch)).await;
+    }
+
+    /// As [`Self::send_all`], with a thread for each batch where batches are large: what they are made into takes as many
+    /// cores as there are places then. Nothing else may wait in this task, which stands still meanwhile.
+    pub async fn send_side_by_side(
+        &self,
+        queue: &mut Queue<'_>,
+        progress: &mut Progress,
+        awaited: &HashSet<KeyHash>,
+    ) {
+        if self.shape.batch_rows < AHEAD {
+            return self.send_all(queue, progress, awaited).await;
+        }
+        let runtime = Handle::current();
+        block_in_place(|| {
+            thread::scope(|scope| {
+                let begin = |batch| self.on_thread(scope, batch);
+                runtime.block_on(self.send_by(queue, (progress, awaited), begin));
+            });
+        });
+    }
+
+    async fn send_by<'q, F: Future<Output = BatchEnd>>(
+        &self,
+        queue: &mut Queue<'q>,
+        (progress, awaited): (&mut Progress, &HashSet<KeyHash>),
+        begin: impl Fn(Batch<'q>) -> F,
+    ) {
         let mut flying = FuturesUnordered::new();
         let mut in_air = 0;
         let (mut open, mut stopping) = (true, false);
@@ -119,7 +151,7 @@ impl Delivery<'_> {
                     Ok(()) => match queue.take() {
                         Some(batch) => {
                             in_air += batch.items.len() as u64;
-                            flying.push(self.batch(batch));
+                            flying.push(begin(batch));
                         }
                         None => open = false,
                     },
@@ -146,8 +178,35 @@ impl Delivery<'_> {
             self.watch.end(if has_sent { Ended::Broken(error) } else { Ended::Stopped(error) });
         }
         // What is still in the air is cut off; its keys stay dirty.
-        let cut_off = Counts { sent: in_air, deferred: in_air, unknown: in_air, ..Counts::default() };
-        progress.counts.add(&cut_off);
+        progress.counts.add(&unknown(in_air));
+    }
+
+    /// [`Self::batch`] on a thread of its own, which cuts the batch off once nobody waits for it any more.
+    fn on_thread<'scope, 'q: 'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        batch: Batch<'q>,
+    ) -> impl Future<Output = BatchEnd> {
+        let (rows, runtime) = (batch.items.len(), Handle::current());
+        let (mut done, end) = oneshot::channel();
+        let work = move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    biased;
+                    end = self.batch(batch) => drop(done.send(end)),
+                    () = done.closed() => {}
+                }
+            });
+        };
+        let refused = Builder::new().name("outflow-batch".into()).spawn_scoped(scope, work).err();
+        async move {
+            if let Some(error) = refused {
+                self.watch.hear(Halt::Stop(no_thread(&error)), (0, 0));
+                return BatchEnd { counts: pending(rows), ..BatchEnd::default() };
+            }
+            // A thread that ends without a word has a defect; the scope says so.
+            end.await.unwrap_or_else(|_| BatchEnd { counts: unknown(rows as u64), ..BatchEnd::default() })
+        }
     }
 
     async fn batch(&self, batch: Batch<'_>) -> BatchEnd {
@@ -231,9 +290,7 @@ impl Delivery<'_> {
             // The answer is known, but not on disk: the keys stay dirty, so they count as unknown.
             Err(error) => {
                 self.watch.hear(Halt::Stop(error), (0, 0));
-                let rows = batch.items.len() as u64;
-                let counts = Counts { sent: rows, deferred: rows, unknown: rows, ..Counts::default() };
-                BatchEnd { counts, ..BatchEnd::default() }
+                BatchEnd { counts: unknown(batch.items.len() as u64), ..BatchEnd::default() }
             }
         }
     }
@@ -241,6 +298,11 @@ impl Delivery<'_> {
 
 fn pending(rows: usize) -> Counts {
     Counts { pending: rows as u64, ..Counts::default() }
+}
+
+/// Of rows that were sent, and nobody knows what became of them.
+fn unknown(rows: u64) -> Counts {
+    Counts { sent: rows, deferred: rows, unknown: rows, ..Counts::default() }
 }
 
 struct StoredHandles<'a> {

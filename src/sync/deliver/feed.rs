@@ -170,7 +170,7 @@ impl Cutter {
 
 /// Bytes that a change takes in a request, as far as that is known.
 pub fn size(item: &Item) -> usize {
-    item.place.map_or(64, |place| place.bytes() as usize)
+    item.place.map_or(64, |place| place.size() as usize)
 }
 
 /// The batches of one phase.
@@ -179,6 +179,8 @@ pub struct Batches<'a> {
     cutter: Cutter,
     /// Begin the next batch.
     first: Vec<Item>,
+    /// Changes of the batch before, about as many as the next one has.
+    usual: usize,
     /// Waits for a change that was not delivered.
     is_blocked: Box<dyn Fn(&Item) -> bool + Send + 'a>,
     /// Changes left out because what they wait for was not delivered.
@@ -188,7 +190,8 @@ pub struct Batches<'a> {
 impl<'a> Batches<'a> {
     pub fn new(changes: Changes<'a>, shape: &Shape, is_blocked: impl Fn(&Item) -> bool + Send + 'a) -> Self {
         let cutter = Cutter::new(shape);
-        Batches { changes, cutter, first: Vec::new(), is_blocked: Box::new(is_blocked), blocked: 0 }
+        let (first, is_blocked) = (Vec::new(), Box::new(is_blocked));
+        Batches { changes, cutter, first, usual: 0, is_blocked, blocked: 0 }
     }
 
     /// Changes that were not given out yet.
@@ -200,6 +203,7 @@ impl<'a> Batches<'a> {
     /// As [`Changes::next`].
     pub fn next(&mut self) -> Result<Option<Vec<Item>>> {
         let mut batch = std::mem::take(&mut self.first);
+        batch.reserve(self.usual.min(self.changes.left() as usize));
         while let Some(item) = self.changes.next()? {
             if (self.is_blocked)(&item) {
                 self.blocked += 1;
@@ -213,6 +217,7 @@ impl<'a> Batches<'a> {
             }
             batch.push(item);
         }
+        self.usual = batch.len();
         Ok((!batch.is_empty()).then_some(batch))
     }
 }

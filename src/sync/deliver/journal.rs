@@ -1,6 +1,7 @@
 //! Batches on their way into the ledger: those that come together are made durable together, so that many in flight
 //! cost little more than one.
 
+use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
@@ -28,10 +29,7 @@ impl Journal {
         let (jobs, work) = channel();
         let ledger = ledger.clone();
         let thread = Builder::new().name("outflow-journal".into()).spawn(move || keep(&ledger, &work));
-        let thread = thread.map_err(|error| {
-            Error::new("OF-INT-001", ErrorKind::Internal, "the system gives no further thread")
-                .because(&error)
-        })?;
+        let thread = thread.map_err(|error| no_thread(&error))?;
         Ok(Journal { jobs: Some(jobs), thread: Some(thread) })
     }
 
@@ -68,6 +66,10 @@ impl Drop for Journal {
             let _ = thread.join();
         }
     }
+}
+
+pub fn no_thread(error: &io::Error) -> Error {
+    Error::new("OF-INT-001", ErrorKind::Internal, "the system gives no further thread").because(error)
 }
 
 fn gone() -> Error {

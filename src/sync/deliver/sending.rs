@@ -178,7 +178,7 @@ impl Work<'_> {
             let order = block_in_place(|| self.order((delta, &keeping), phase))?;
             let changes = feed.changes(phase).in_order(order);
             let mut queue = Queue::planned(records, Batches::new(changes, &delivery.shape, is_blocked));
-            delivery.send_all(&mut queue, progress, &plan.awaited).await;
+            delivery.send_side_by_side(&mut queue, progress, &plan.awaited).await;
             progress.counts.pending += queue.left();
         }
         report.counts.add(&take(&mut progress.counts));

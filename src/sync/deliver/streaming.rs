@@ -32,6 +32,8 @@ pub struct Lot {
     heads: Vec<(u64, Head)>,
     /// Their records, one after another.
     records: Vec<u8>,
+    /// Bytes that a request needs for them, about.
+    bytes: u64,
 }
 
 /// Chooses among the rows as they stream by.
@@ -43,7 +45,7 @@ pub struct Chooser {
     min_rows: u64,
     rows: u64,
     batch_rows: usize,
-    batch_bytes: usize,
+    batch_bytes: u64,
     lot: Lot,
     lots: Sender<Lot>,
 }
@@ -61,8 +63,8 @@ impl Chooser {
         if !self.is_first(&head.key, Some(head.destination_hash)) || self.rows < self.min_rows {
             return;
         }
-        let is_full = self.lot.heads.len() >= self.batch_rows
-            || self.lot.records.len() + record.len() > self.batch_bytes;
+        let bytes = head.place.size();
+        let is_full = self.lot.heads.len() >= self.batch_rows || self.lot.bytes + bytes > self.batch_bytes;
         if is_full
             && !self.lot.heads.is_empty()
             && let Err(kept) = self.lots.try_send(take(&mut self.lot))
@@ -73,6 +75,7 @@ impl Chooser {
         }
         self.lot.heads.push((seq, *head));
         self.lot.records.extend_from_slice(record);
+        self.lot.bytes += bytes;
     }
 
     fn is_first(&mut self, key: &KeyHash, destination: Option<u64>) -> bool {
@@ -211,7 +214,7 @@ impl Work<'_> {
                 rows: 0,
                 batch_rows: delivery.shape.batch_rows,
                 // Lots stay in memory until they are sent.
-                batch_bytes: delivery.shape.batch_bytes.min(KEPT),
+                batch_bytes: delivery.shape.batch_bytes.min(KEPT) as u64,
                 lot: Lot::default(),
                 lots,
             });
@@ -292,6 +295,16 @@ mod tests {
         assert_eq!(given(&mut received), Some(vec![0]));
         assert_eq!(given(&mut received), None);
         assert_eq!(chooser.lot.heads.len(), 1, "and no more of it is in memory than before");
+    }
+
+    #[test]
+    fn a_batch_is_cut_by_what_a_request_needs() {
+        let (mut chooser, mut received) = chooser(0);
+        chooser.batch_rows = 10;
+        chooser.batch_bytes = 2 * head(0, 0).place.size();
+        (0..4_u8).for_each(|n| chooser.offer(n.into(), &head(n, n.into()), b"r"));
+        assert_eq!(given(&mut received), Some(vec![0, 1]), "not by their records alone");
+        assert_eq!(chooser.lot.heads.len(), 2);
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Order {
             let places = candidates.iter().map(|candidate| candidate.head.place);
             let loaded = delta.spool.load(places)?;
             for (index, candidate) in candidates.iter().enumerate() {
-                let record = loaded.get(index, candidate.head.place);
+                let record = loaded.get(index, candidate.head.place, candidate.head.hashes());
                 let value = record.and_then(|record| record.fields().nth(field).transpose());
                 let value = value.map_err(|error| delta.spool.damaged(&error))?.flatten();
                 entries.push(u64::from(group(value)) << 32 | candidate.seq);

@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::ledger::{KeyHash, RecordHash};
+use crate::sync::map::Hashes;
 use crate::sync::spool::{Fixed, Place, Space, Spill, array};
 
 /// What is kept of one such row.
@@ -14,6 +15,13 @@ pub struct Head {
     pub place: Place,
     /// Counts the valid rows of the extract from 0.
     pub row: u32,
+}
+
+impl Head {
+    /// What the record's own bytes do not say.
+    pub fn hashes(&self) -> Hashes {
+        Hashes { key: self.key, fingerprint: self.fingerprint, destination: self.destination_hash }
+    }
 }
 
 impl Fixed for Head {

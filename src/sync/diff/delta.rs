@@ -114,7 +114,7 @@ impl Delta {
             return Ok(());
         }
         let Some(candidate) = self.candidates.get(seq)? else { return Ok(()) };
-        let record = self.spool.read(candidate.head.place)?;
+        let record = self.spool.read(candidate.head.place, candidate.head.hashes())?;
         let key_json = self.mapper.key_json(&record.key_values);
         self.duplicate(Some(record.key), key_json);
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! 8 bytes a row, and nothing where the destination key is the primary key: then it tells no more than the key does.
 
-use std::collections::HashMap;
+use crate::ledger::HashedMap;
 
 /// Hashes of destination keys, by row.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl Destinations {
         if suspects.is_empty() {
             return Vec::new();
         }
-        let mut groups: HashMap<u64, Vec<u32>> = suspects.iter().map(|hash| (*hash, Vec::new())).collect();
+        let mut groups: HashedMap<u64, Vec<u32>> = suspects.iter().map(|hash| (*hash, Vec::new())).collect();
         for (row, hash) in self.hashes.iter().enumerate() {
             if let Some(group) = groups.get_mut(hash) {
                 group.push(row as u32);
@@ -78,6 +78,8 @@ impl Destinations {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -136,6 +136,7 @@ impl Differ {
                 .hint("split it into several syncs, each with a part of the keys"));
         }
         self.kinds.merge(&kinds);
+        let at = self.spool.end();
         for (row, verdict) in batch.rows().zip(verdicts) {
             self.rows += 1;
             match verdict {
@@ -148,16 +149,16 @@ impl Differ {
                             early.pass(&key, Some(destination));
                         }
                     } else if let Some(candidate) = self.comparer.repeated(row, &mut records) {
-                        self.candidate(&candidate, number, &records)?;
+                        self.candidate(&candidate, number, (at, &records))?;
                     }
                 }
                 Verdict::Difference(candidate) => {
                     let number = self.valid(candidate.hashes.destination);
-                    self.candidate(&candidate, number, &records)?;
+                    self.candidate(&candidate, number, (at, &records))?;
                 }
             }
         }
-        Ok(())
+        self.spool.append(&records)
     }
 
     /// Rows taken so far.
@@ -180,13 +181,14 @@ impl Differ {
         (self.valid - 1) as u32
     }
 
-    fn candidate(&mut self, candidate: &Difference, row: u32, records: &[u8]) -> Result<()> {
+    /// Takes a row whose record is one of `records`, which go to the spool together, from `at` on.
+    fn candidate(&mut self, candidate: &Difference, row: u32, (at, records): (u64, &[u8])) -> Result<()> {
         let Difference { hashes, flags, record } = candidate;
         let head = Head {
             key: hashes.key,
             fingerprint: hashes.fingerprint,
             destination_hash: hashes.destination,
-            place: self.spool.append(&records[record.clone()])?,
+            place: Place { offset: at + record.start as u64, len: record.len() as u32 },
             row,
         };
         let seq = self.sight(&head, Class::Dropped, *flags)?;

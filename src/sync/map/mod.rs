@@ -201,6 +201,11 @@ impl Mapper {
             .collect()
     }
 
+    /// The hash that [`Self::field_hashes`] has of a field, by the canonical bytes of its value; what is in `message` goes.
+    pub fn field_hash(&self, key: &KeyHash, name: &str, value: &[u8], message: &mut Vec<u8>) -> u64 {
+        self.hasher.encoded_field(&key.0, name, value, message)
+    }
+
     /// Whether the field is sent with a change of a record that was acknowledged as in `known`: it differs, or it is not
     /// compared.
     pub fn differs(&self, key: &KeyHash, (field, value): (&FieldSpec, &Value), known: &Detail) -> bool {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, civil};
 use outflow_connectors::contract::{
-    Catalog, Cell, Column, FieldType, Normaliser, Property, RowBatch, RowBatchBuilder, Schema, Value,
+    Catalog, Cell, Column, FieldType, Normaliser, Property, Row, RowBatch, RowBatchBuilder, Schema, Value,
 };
 use proptest::prelude::*;
 
-use super::{Hashes, Mapper, Scratch};
+use super::{Hashes, Mapper, Record, Scratch};
 use crate::project::OnNull;
 use crate::sync::spec::{FieldSpec, FromSpec, MappingSpec};
+use crate::sync::spool::{Stored, field_hashes};
 use crate::transform::encode::Hasher;
 
 /// A cell that owns its content.
@@ -194,6 +195,14 @@ fn mapper(spec: MappingSpec, catalog: &Catalog, normaliser: Option<Normaliser>) 
     mapper
 }
 
+/// The fields of a row that has no fault, as the spool has them.
+fn stored<'a>(mapper: &Mapper, row: Row<'_>, fields: &'a mut Vec<u8>) -> Stored<'a> {
+    fields.clear();
+    mapper.encode_fields(row, fields);
+    let Record { key, fingerprint, destination_hash, .. } = mapper.map(row).unwrap();
+    Stored { key, fingerprint, destination_hash, key_values: &[], destination_key: &[], fields }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -206,10 +215,12 @@ proptest! {
     ) {
         let mapper = mapper(spec, &catalog, is_folded.then_some(fold));
         let batch = batch(&rows.concat());
-        let mut scratch = Scratch::default();
+        let (mut scratch, mut fields) = (Scratch::default(), Vec::new());
         for row in batch.rows() {
             let expected = mapper.map(row).map(|record| Hashes::of(&record));
             prop_assert_eq!(mapper.hash(row, &mut scratch), expected);
+            let Ok(record) = mapper.map(row) else { continue };
+            prop_assert_eq!(field_hashes(&mapper, &stored(&mapper, row, &mut fields)).unwrap(), mapper.field_hashes(&record));
         }
     }
 
@@ -241,6 +252,15 @@ proptest! {
         let expected = mapper.map(row).map(|record| Hashes::of(&record));
         let is_valid = expected.is_ok();
         prop_assert_eq!(mapper.hash(row, &mut Scratch::default()), expected);
+        if let Ok(record) = mapper.map(row) {
+            let mut fields = Vec::new();
+            let stored = stored(&mapper, row, &mut fields);
+            let hashes = field_hashes(&mapper, &stored).unwrap();
+            prop_assert_eq!(hashes.len(), 2);
+            prop_assert_eq!(&hashes, &mapper.field_hashes(&record));
+            // By the values that the spool gives back they are the same.
+            prop_assert_eq!(hashes, mapper.field_hashes(&stored.to_record().unwrap()));
+        }
         // The quick way gives no answer of its own to an invalid row, and one to every valid row.
         prop_assert_eq!(mapper.quick(row, &mut Scratch::default()).is_some(), is_valid);
     }

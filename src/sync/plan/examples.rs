@@ -29,7 +29,7 @@ fn of(delta: &Delta, classes: &[Class]) -> Result<Vec<String>> {
     let mut keys = Vec::new();
     for chunk in delta.candidates.chunks() {
         for candidate in chunk?.iter().filter(|candidate| classes.contains(&candidate.class)) {
-            let record = delta.spool.read(candidate.head.place)?;
+            let record = delta.spool.read(candidate.head.place, candidate.head.hashes())?;
             keys.push(serde_json::Value::Object(delta.mapper.key_json(&record.key_values)).to_string());
             if keys.len() == NAMED {
                 return Ok(keys);

@@ -8,6 +8,7 @@ use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
 use crate::project::{DeleteScope, Mode, OnDelete, OnMatchChange};
 use crate::sync::diff::{Candidate, Head};
 use crate::sync::event::Counts;
+use crate::sync::map::Hashes;
 use crate::sync::spool::Place;
 
 /// One change to be sent.
@@ -35,6 +36,11 @@ pub struct Item {
 }
 
 impl Item {
+    /// What the bytes of its record do not say.
+    pub fn hashes(&self) -> Hashes {
+        Hashes { key: self.key, fingerprint: self.record, destination: self.destination_hash }
+    }
+
     /// It speaks to an object that the ledger knows by its id.
     pub fn is_update_by_id(&self) -> bool {
         let known = self.detail.as_deref().is_some_and(|detail| detail.remote_id.is_some());

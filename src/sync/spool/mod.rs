@@ -3,8 +3,12 @@
 
 mod records;
 mod spill;
+mod stored;
 mod texts;
 
-pub use records::{Loaded, Place, Spool, SpoolWriter, Stored};
+pub use records::{Loaded, Place, Spool, SpoolWriter};
 pub use spill::{CHUNK, Fixed, Space, Spill, array};
-pub use texts::{destination_key, destination_text, key_text, record_text, write_key, write_list};
+pub use stored::Stored;
+pub use texts::{
+    destination_key, destination_text, field_hashes, key_text, record_text, write_key, write_list,
+};

@@ -1,18 +1,16 @@
-//! Records in the order of the extract, in their canonical encoding, from which values are borrowed as they are needed.
+//! Records in the order of the extract, one after another in a file that is read from many places at once.
 
 use std::fs::File;
 use std::io;
+use std::mem::take;
 use std::os::unix::fs::FileExt;
 
-use outflow_connectors::contract::{Value, ValueRef};
 use outflow_connectors::rehearsal::point;
 
 use super::spill::{Fixed, Space, array};
+use super::stored::Stored;
 use crate::error::Result;
-use crate::ledger::{KeyHash, RecordHash};
-use crate::sync::map::Record;
-use crate::transform::decode::decode_value;
-use crate::transform::encode::ABSENT;
+use crate::sync::map::{Hashes, Record};
 
 /// Where a record stands in the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +23,14 @@ impl Place {
     /// Of a row that has no record.
     pub const NONE: Place = Place { offset: 0, len: 0 };
 
-    /// Bytes in the spool; close to what a request needs for the record.
+    /// Bytes in the spool.
     pub fn bytes(self) -> u64 {
         u64::from(self.len)
+    }
+
+    /// Bytes that a request needs for the record, about: its values, and something around them.
+    pub fn size(self) -> u64 {
+        self.bytes() + AROUND
     }
 }
 
@@ -43,6 +46,9 @@ impl Fixed for Place {
         Place { offset: u64::from_le_bytes(array(bytes, 0)), len: u32::from_le_bytes(array(bytes, 8)) }
     }
 }
+
+/// Bytes of a request around the values of a record.
+const AROUND: u64 = 40;
 
 /// Bytes that are written at once.
 const BUFFER: usize = 1 << 18;
@@ -72,29 +78,47 @@ impl SpoolWriter {
         Ok(SpoolWriter { space, file: None, written: 0, buffer: Vec::new() })
     }
 
-    /// Appends what [`Stored::write`] wrote.
+    /// Where the next record goes.
+    pub fn end(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    /// Appends records, each as [`Stored::write`] writes it.
     ///
     /// # Errors
     /// When the disk is full.
-    pub fn append(&mut self, record: &[u8]) -> Result<Place> {
-        if self.buffer.len() >= BUFFER {
+    pub fn append(&mut self, records: &[u8]) -> Result<()> {
+        if self.buffer.len() + records.len() >= BUFFER {
             self.flush()?;
         }
-        let offset = self.written + self.buffer.len() as u64;
-        self.buffer.extend_from_slice(record);
-        Ok(Place { offset, len: record.len() as u32 })
+        // What would fill the buffer by itself needs none.
+        if records.len() >= BUFFER {
+            return self.write(records);
+        }
+        self.buffer.extend_from_slice(records);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let mut buffer = take(&mut self.buffer);
+        self.write(&buffer)?;
+        buffer.clear();
+        self.buffer = buffer;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if self.file.is_none() {
             self.file = Some(self.space.file()?);
         }
         let Some(file) = &self.file else { return Ok(()) };
-        self.space.take(self.buffer.len())?;
-        file.write_all_at(&self.buffer, self.written).map_err(|error| self.space.failed("write", &error))?;
+        self.space.take(bytes.len())?;
+        file.write_all_at(bytes, self.written).map_err(|error| self.space.failed("write", &error))?;
         point("spool.flushed");
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+        self.written += bytes.len() as u64;
         Ok(())
     }
 
@@ -111,31 +135,40 @@ impl SpoolWriter {
 const GAPS: u64 = 4;
 
 impl Spool {
-    pub fn read(&self, place: Place) -> Result<Record> {
+    pub fn read(&self, place: Place, hashes: Hashes) -> Result<Record> {
         let loaded = self.load([place])?;
-        loaded.get(0, place).and_then(|stored| stored.to_record()).map_err(|error| self.damaged(&error))
+        loaded.get(0, place, hashes).and_then(Stored::to_record).map_err(|error| self.damaged(&error))
     }
 
     /// Records at these places; at once where they stand close together.
     pub fn load(&self, places: impl IntoIterator<Item = Place> + Clone) -> Result<Loaded> {
+        let mut loaded = Loaded::default();
+        self.reload(places, &mut loaded)?;
+        Ok(loaded)
+    }
+
+    /// As [`Self::load`], in the memory of records that are not needed any more.
+    pub fn reload(&self, places: impl IntoIterator<Item = Place> + Clone, into: &mut Loaded) -> Result<()> {
         let spans = || places.clone().into_iter().map(|place| (place.offset, place.offset + place.bytes()));
         let start = spans().map(|(start, _)| start).min().unwrap_or(0);
         let end = spans().map(|(_, end)| end).max().unwrap_or(0);
         let wanted: u64 = spans().map(|(start, end)| end - start).sum();
+        let Loaded { bytes, starts } = into;
+        starts.clear();
         if end - start <= wanted.saturating_mul(GAPS) {
-            let mut bytes = vec![0; (end - start) as usize];
-            self.fill(start, &mut bytes)?;
-            return Ok(Loaded { bytes, starts: spans().map(|(at, _)| (at - start) as usize).collect() });
+            bytes.resize((end - start) as usize, 0);
+            starts.extend(spans().map(|(at, _)| (at - start) as usize));
+            return self.fill(start, bytes);
         }
-        let mut loaded = Loaded { bytes: vec![0; wanted as usize], starts: Vec::new() };
+        bytes.resize(wanted as usize, 0);
         let mut at = 0;
         for (start, end) in spans() {
-            loaded.starts.push(at);
+            starts.push(at);
             let next = at + (end - start) as usize;
-            self.fill(start, &mut loaded.bytes[at..next])?;
+            self.fill(start, &mut bytes[at..next])?;
             at = next;
         }
-        Ok(loaded)
+        Ok(())
     }
 
     /// A record that is none, or a value of it.
@@ -158,7 +191,7 @@ impl Spool {
 }
 
 /// The bytes of some records.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub struct Loaded {
     bytes: Vec<u8>,
     starts: Vec<usize>,
@@ -174,176 +207,31 @@ impl Loaded {
     ///
     /// # Errors
     /// Where it is none.
-    pub fn get(&self, index: usize, place: Place) -> io::Result<Stored<'_>> {
+    pub fn get(&self, index: usize, place: Place, hashes: Hashes) -> io::Result<Stored<'_>> {
         let start = self.starts[index];
-        Stored::parse(&self.bytes[start..start + place.len as usize]).ok_or_else(damaged)
+        Stored::parse(&self.bytes[start..start + place.len as usize], hashes)
     }
-}
-
-/// A record where it stands.
-#[derive(Debug, Clone, Copy)]
-pub struct Stored<'a> {
-    pub key: KeyHash,
-    pub fingerprint: RecordHash,
-    pub destination_hash: u64,
-    /// Encoded, one after another.
-    pub key_values: &'a [u8],
-    pub destination_key: &'a [u8],
-    /// Each encoded, or [`ABSENT`].
-    pub fields: &'a [u8],
-}
-
-/// Bytes before the values: three hashes, and the lengths of the first two lists.
-const HEADER: usize = 16 + 16 + 8 + 4 + 4;
-
-impl<'a> Stored<'a> {
-    /// Appends the record.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.key.0);
-        out.extend_from_slice(&self.fingerprint.0);
-        out.extend_from_slice(&self.destination_hash.to_le_bytes());
-        for list in [self.key_values, self.destination_key] {
-            out.extend_from_slice(&(list.len() as u32).to_le_bytes());
-        }
-        for list in [self.key_values, self.destination_key, self.fields] {
-            out.extend_from_slice(list);
-        }
-    }
-
-    fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let (header, rest) = bytes.split_at_checked(HEADER)?;
-        let len = |at| u32::from_le_bytes(array(header, at)) as usize;
-        let (key_values, rest) = rest.split_at_checked(len(40))?;
-        let (destination_key, fields) = rest.split_at_checked(len(44))?;
-        Some(Stored {
-            key: KeyHash(array(header, 0)),
-            fingerprint: RecordHash(array(header, 16)),
-            destination_hash: u64::from_le_bytes(array(header, 32)),
-            key_values,
-            destination_key,
-            fields,
-        })
-    }
-
-    /// Values of the primary key, in its order.
-    pub fn key_values(&self) -> Values<'a> {
-        Values(self.key_values)
-    }
-
-    /// Normalised values of the match fields.
-    pub fn destination_key(&self) -> Values<'a> {
-        Values(self.destination_key)
-    }
-
-    /// One per field of the mapping, in its order; `None` where a null is skipped.
-    pub fn fields(&self) -> impl Iterator<Item = io::Result<Option<ValueRef<'a>>>> + use<'a> {
-        let mut rest = self.fields;
-        std::iter::from_fn(move || match rest.split_first()? {
-            (&ABSENT, after) => {
-                rest = after;
-                Some(Ok(None))
-            }
-            _ => Some(next_value(&mut rest).map(Some)),
-        })
-    }
-
-    /// # Errors
-    /// Where a value is none.
-    pub fn to_record(self) -> io::Result<Record> {
-        let owned = |value: ValueRef<'_>| value.to_value().ok_or_else(damaged);
-        let all = |values: Values<'a>| values.map(|value| owned(value?)).collect::<io::Result<Vec<Value>>>();
-        Ok(Record {
-            key: self.key,
-            key_values: all(self.key_values())?,
-            fingerprint: self.fingerprint,
-            destination_key: all(self.destination_key())?,
-            destination_hash: self.destination_hash,
-            fields: self.fields().map(|field| field?.map(owned).transpose()).collect::<io::Result<_>>()?,
-        })
-    }
-}
-
-/// Values one after another.
-#[derive(Debug, Clone)]
-pub struct Values<'a>(&'a [u8]);
-
-impl<'a> Iterator for Values<'a> {
-    type Item = io::Result<ValueRef<'a>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        (!self.0.is_empty()).then(|| next_value(&mut self.0))
-    }
-}
-
-/// After one that is damaged there is no other.
-fn next_value<'a>(rest: &mut &'a [u8]) -> io::Result<ValueRef<'a>> {
-    decode_value(rest).ok_or_else(|| {
-        *rest = &[];
-        damaged()
-    })
-}
-
-fn damaged() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a record is damaged")
 }
 
 #[cfg(test)]
 mod tests {
-    use outflow_connectors::contract::Number;
-
     use super::*;
-    use crate::transform::encode::encode_value;
+    use crate::sync::spool::stored::tests::{hashes, record, written};
 
-    fn written(record: &Record) -> Vec<u8> {
-        let list = |values: &[Value]| {
-            let mut out = Vec::new();
-            values.iter().for_each(|value| encode_value(value, &mut out));
-            out
-        };
-        let mut fields = Vec::new();
-        for field in &record.fields {
-            match field {
-                None => fields.push(ABSENT),
-                Some(value) => encode_value(value, &mut fields),
-            }
-        }
-        let mut out = Vec::new();
-        let stored = Stored {
-            key: record.key,
-            fingerprint: record.fingerprint,
-            destination_hash: record.destination_hash,
-            key_values: &list(&record.key_values),
-            destination_key: &list(&record.destination_key),
-            fields: &fields,
-        };
-        stored.write(&mut out);
-        out
+    fn append(writer: &mut SpoolWriter, record: &Record) -> (Place, Hashes) {
+        let (offset, bytes) = (writer.end(), written(record));
+        writer.append(&bytes).unwrap();
+        (Place { offset, len: bytes.len() as u32 }, hashes(record))
     }
 
-    fn record() -> Record {
-        Record {
-            key: KeyHash([7; 16]),
-            key_values: vec![Value::Integer(-3), Value::Text("é\0".into())],
-            fingerprint: RecordHash([9; 16]),
-            destination_key: vec![Value::Text("a@x".into())],
-            destination_hash: 42,
-            fields: vec![
-                None,
-                Some(Value::Null),
-                Some(Value::Boolean(true)),
-                Some(Value::Number(Number::parse("12.50").unwrap())),
-                Some(Value::Date("2024-02-29".parse().unwrap())),
-                Some(Value::DateTime("2024-02-29T10:00:00.123456789Z".parse().unwrap())),
-                Some(Value::Json(serde_json::json!({"a": [1, null]}))),
-                Some(Value::List(vec![Value::Integer(1), Value::List(vec![])])),
-            ],
-        }
-    }
-
-    fn read_all(spool: &Spool, places: &[Place]) -> Vec<Record> {
-        let loaded = spool.load(places.iter().copied()).unwrap();
+    fn read_all(spool: &Spool, places: &[(Place, Hashes)]) -> Vec<Record> {
+        let mut loaded = Loaded::new(vec![1; 7], vec![3]);
+        spool.reload(places.iter().map(|(place, _)| *place), &mut loaded).unwrap();
         let records = places.iter().enumerate();
-        records.map(|(index, place)| loaded.get(index, *place).unwrap().to_record().unwrap()).collect()
+        let record = |(index, (place, hashes)): (usize, &(Place, Hashes))| {
+            loaded.get(index, *place, *hashes).unwrap().to_record().unwrap()
+        };
+        records.map(record).collect()
     }
 
     #[test]
@@ -352,33 +240,31 @@ mod tests {
         let other = Record { fields: vec![], ..record() };
         for more in [0, 3 * BUFFER / 100] {
             let mut writer = SpoolWriter::create(Space::new(folder.path(), u64::MAX, 1 << 20)).unwrap();
-            let mut places =
-                vec![writer.append(&written(&record())).unwrap(), writer.append(&written(&other)).unwrap()];
-            places.extend((0..more).map(|_| writer.append(&written(&record())).unwrap()));
+            let mut places = vec![append(&mut writer, &record()), append(&mut writer, &other)];
+            places.extend((0..more).map(|_| append(&mut writer, &record())));
             let spool = writer.finish().unwrap();
             assert_eq!(spool.file.is_some(), more > 0);
-            assert_eq!(spool.read(places[1]).unwrap(), other);
-            assert_eq!(spool.read(places[0]).unwrap(), record());
+            let read = |(place, hashes): (Place, Hashes)| spool.read(place, hashes).unwrap();
+            assert_eq!(read(places[1]), other);
+            assert_eq!(read(places[0]), record());
             let last = places.len() - 1;
-            assert_eq!(
-                read_all(&spool, &[places[last], places[1]]),
-                [spool.read(places[last]).unwrap(), other.clone()]
-            );
+            assert_eq!(read_all(&spool, &[places[last], places[1]]), [read(places[last]), other.clone()]);
             assert_eq!(read_all(&spool, &[]), []);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
     }
 
     #[test]
-    fn damage_is_an_error() {
-        let mut bytes = written(&record());
-        let read = |bytes: &[u8]| Stored::parse(bytes).map(|stored| stored.to_record());
-        assert!(read(&bytes).unwrap().is_ok());
-        for cut in 0..HEADER {
-            assert!(read(&bytes[..cut]).is_none(), "cut at {cut}");
-        }
-        let text = bytes.iter().position(|byte| *byte == b't').unwrap();
-        bytes[text] = b'?';
-        assert!(read(&bytes).unwrap().is_err());
+    fn many_records_are_appended_as_one_would_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = SpoolWriter::create(Space::new(folder.path(), u64::MAX, 1 << 20)).unwrap();
+        let first = append(&mut writer, &record());
+        let (start, one) = (writer.end(), written(&record()));
+        writer.append(&one.repeat(BUFFER / one.len() + 1)).unwrap();
+        assert_eq!(writer.written, writer.end(), "nothing waits behind what fills the buffer by itself");
+        let last = append(&mut writer, &record());
+        let spool = writer.finish().unwrap();
+        let second = Place { offset: start + one.len() as u64, ..first.0 };
+        assert_eq!(read_all(&spool, &[first, (second, first.1), last]), [record(), record(), record()]);
     }
 }

@@ -143,19 +143,21 @@ impl<T: Fixed> Spill<T> {
     /// # Errors
     /// When the file cannot be read.
     pub fn slice(&self, from: u64, most: usize) -> Result<Vec<T>> {
-        let items = self.len().saturating_sub(from).min(most as u64) as usize;
-        let (start, len) = (from * T::WIDTH as u64, items * T::WIDTH);
-        let mut bytes = vec![0; len];
+        let count = self.len().saturating_sub(from).min(most as u64) as usize;
+        let (start, len) = (from * T::WIDTH as u64, count * T::WIDTH);
         let on_disk = self.written.saturating_sub(start).min(len as u64) as usize;
+        let mut items = Vec::with_capacity(count);
+        let mut take = |bytes: &[u8]| items.extend(bytes.chunks_exact(T::WIDTH).map(T::read));
         if let Some(file) = self.file.as_ref().filter(|_| on_disk > 0) {
-            file.read_exact_at(&mut bytes[..on_disk], start)
-                .map_err(|error| self.space.failed("read", &error))?;
+            let mut bytes = vec![0; on_disk];
+            file.read_exact_at(&mut bytes, start).map_err(|error| self.space.failed("read", &error))?;
+            take(&bytes);
         }
         if on_disk < len {
             let at = (start + on_disk as u64 - self.written) as usize;
-            bytes[on_disk..].copy_from_slice(&self.tail[at..at + len - on_disk]);
+            take(&self.tail[at..at + len - on_disk]);
         }
-        Ok(bytes.chunks_exact(T::WIDTH).map(T::read).collect())
+        Ok(items)
     }
 
     /// All items in chunks, each with the position of its first.

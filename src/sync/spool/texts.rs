@@ -1,11 +1,12 @@
-//! Keys and records as the JSON texts in which the ledger keeps them and people read them.
+//! Keys and records as the ledger keeps them: JSON texts, which people read, and hashes of fields.
 
 use std::io;
+use std::sync::Arc;
 
 use outflow_connectors::contract::{FieldValue, Number, Value, write_text};
 use serde_json::Value as Json;
 
-use super::records::{Stored, Values};
+use super::stored::{Stored, Values};
 use crate::sync::map::{Mapper, Record};
 use crate::transform::display::{value_json, write_json};
 
@@ -77,6 +78,24 @@ pub fn destination_key(match_on: &[String], text: Option<&str>) -> Vec<FieldValu
     };
     let named = match_on.iter().zip(values);
     named.map(|(name, json)| FieldValue { name: name.as_str().into(), value: value(json) }).collect()
+}
+
+/// As [`Mapper::field_hashes`] of a record, without making its values.
+///
+/// # Errors
+/// When a value is damaged.
+pub fn field_hashes(mapper: &Mapper, record: &Stored<'_>) -> io::Result<Vec<(Arc<str>, u64)>> {
+    let fields = &mapper.spec.fields;
+    let (mut hashes, mut message) = (Vec::with_capacity(fields.len()), Vec::new());
+    for (field, value) in fields.iter().zip(record.encoded_fields()) {
+        if let Some(value) = value?
+            && field.diff
+        {
+            let hash = mapper.field_hash(&record.key, &field.name, value, &mut message);
+            hashes.push((field.name.clone(), hash));
+        }
+    }
+    Ok(hashes)
 }
 
 /// The record as JSON text, for `keep: values`.

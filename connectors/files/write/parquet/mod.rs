@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use self::columns::Kept;
 use self::row::Row;
 use self::stream::Stream;
-use super::counted::Written;
+use super::counted::Pending;
 use super::form::Form;
 use super::layout::{Column, Layout};
 use super::record::Finder;
@@ -70,7 +70,7 @@ impl<'a> Rows<'a> {
         let has_operation = self.layout.operation.is_some();
         for (at, (finder, kept)) in self.finders.iter_mut().enumerate() {
             if at == 0 && has_operation {
-                self.row.text(&change.verb.to_string());
+                self.row.text(change.verb.as_str());
                 continue;
             }
             let name = finder.name;
@@ -120,8 +120,8 @@ impl Form for Rows<'_> {
         stream.push(&self.row, size::packed(self.row.bytes(), self.layout.codec))
     }
 
-    fn end(&self, stream: Stream) -> Result<Written, ConnectorError> {
-        stream.end()
+    fn end(&self, stream: Stream) -> Result<Pending, ConnectorError> {
+        stream.end().map(Pending::done)
     }
 }
 
