@@ -9,9 +9,10 @@ use tempfile::TempDir;
 use super::matrix::each;
 use crate::support::{Run, outflow_with};
 
-const ROWS: u64 = 25_000;
+/// So many that the last batch has not left before an interrupt at the first ones is heard.
+const ROWS: u64 = 35_000;
 
-/// A project that has 25,000 rows written to files in three batches, before a first run.
+/// A project that has all rows written to files in four batches, before a first run.
 fn project() -> TempDir {
     let folder = TempDir::new().unwrap();
     let project =

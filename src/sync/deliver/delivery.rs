@@ -1,6 +1,7 @@
 //! Sends batches: as many at once as are permitted, each made durable before it leaves and settled by its answer.
 
 use std::collections::HashSet;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::thread::{self, Builder, Scope};
 use std::time::Duration;
@@ -198,14 +199,25 @@ impl Delivery<'_> {
                 }
             });
         };
-        let refused = Builder::new().name("outflow-batch".into()).spawn_scoped(scope, work).err();
+        let begun = Builder::new().name("outflow-batch".into()).spawn_scoped(scope, work);
         async move {
-            if let Some(error) = refused {
-                self.watch.hear(Halt::Stop(no_thread(&error)), (0, 0));
-                return BatchEnd { counts: pending(rows), ..BatchEnd::default() };
+            let thread = match begun {
+                Ok(thread) => thread,
+                Err(error) => {
+                    self.watch.hear(Halt::Stop(no_thread(&error)), (0, 0));
+                    return BatchEnd { counts: pending(rows), ..BatchEnd::default() };
+                }
+            };
+            match end.await {
+                Ok(end) => end,
+                // A thread that ends without a word has a defect. It ends this run: nothing is sent after it.
+                Err(_) => {
+                    if let Err(defect) = thread.join() {
+                        resume_unwind(defect);
+                    }
+                    BatchEnd { counts: unknown(rows as u64), ..BatchEnd::default() }
+                }
             }
-            // A thread that ends without a word has a defect; the scope says so.
-            end.await.unwrap_or_else(|_| BatchEnd { counts: unknown(rows as u64), ..BatchEnd::default() })
         }
     }
 

@@ -116,7 +116,8 @@ impl Place for Folder {
 
     fn publish(&self, parts: &[Part], is_again: bool) -> Result<Vec<Named>, ConnectorError> {
         let mut named = Vec::new();
-        // Those in which a name is new, and this one, where the hidden names were.
+        // Those that a new name is in, and this one, where the hidden names were. Another batch, or a run that was cut off, may
+        // have made them and not yet have made them durable.
         let mut changed = BTreeSet::from([self.path.clone()]);
         for part in parts {
             // Folders may have been removed while they were empty.
@@ -125,8 +126,8 @@ impl Place for Folder {
             }
             let is_new = self.name(part, is_again).map_err(unclear)?;
             named.push(if is_new { Named::Now } else { Named::Before });
-            let folder = folders(&part.name).last().map(|folder| self.at(folder));
-            changed.extend(folder.filter(|folder| folder.is_dir()));
+            let around = folders(&part.name).map(|folder| self.at(folder));
+            changed.extend(around.filter(|folder| folder.is_dir()));
             point("part.named");
         }
         changed.iter().try_for_each(|folder| sync(folder)).map_err(unclear)?;
