@@ -9,14 +9,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 
-use crate::contract::{ConnectorError, Kind, RowBatch, RowSink};
+use crate::contract::{ConnectorError, Kind, Prepared, Preparer, RowBatch, RowSink};
 
 /// Between two interrupts of what goes on.
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// Where a reading thread puts batches.
-#[derive(Debug, Clone)]
-pub struct Outlet(mpsc::Sender<RowBatch>);
+#[derive(Clone)]
+pub struct Outlet {
+    batches: mpsc::Sender<(RowBatch, Option<Prepared>)>,
+    preparer: Option<Arc<dyn Preparer>>,
+}
 
 /// Nobody wants more rows: the call has ended.
 #[derive(Debug)]
@@ -28,12 +31,31 @@ impl Outlet {
     /// # Errors
     /// [`Gone`] where there will be none.
     pub fn put(&self, batch: RowBatch) -> Result<(), Gone> {
-        self.0.blocking_send(batch).map_err(|_| Gone)
+        self.put_prepared(batch, None)
+    }
+
+    /// As [`Self::put`], with what [`Self::prepare`] made of the batch.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn put_prepared(&self, batch: RowBatch, prepared: Option<Prepared>) -> Result<(), Gone> {
+        self.batches.blocking_send((batch, prepared)).map_err(|_| Gone)
+    }
+
+    /// Does what the sink would have done with a batch; for one of several threads, or nothing is gained.
+    pub fn prepare(&self, batch: &RowBatch) -> Option<Prepared> {
+        self.preparer.as_ref().and_then(|preparer| preparer.prepare(batch))
     }
 
     /// Whether the call has ended.
     pub fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.batches.is_closed()
+    }
+}
+
+impl fmt::Debug for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outlet").field("batches", &self.batches).finish_non_exhaustive()
     }
 }
 
@@ -64,12 +86,15 @@ pub async fn filled<T: Send + 'static>(
     read: impl FnOnce(Outlet) -> Result<T, ConnectorError> + Send + 'static,
 ) -> Result<(T, u64), ConnectorError> {
     let (sender, mut batches) = mpsc::channel(ahead);
-    let reading = spawn_blocking(move || read(Outlet(sender)));
+    let outlet = Outlet { batches: sender, preparer: sink.preparer() };
+    let reading = spawn_blocking(move || read(outlet));
     let mut rows = 0;
-    while let Some(batch) = batches.recv().await {
-        let batch: RowBatch = batch;
+    while let Some((batch, prepared)) = batches.recv().await {
         rows += batch.len() as u64;
-        sink.accept(batch).await?;
+        match prepared {
+            Some(prepared) => sink.accept_prepared(batch, prepared).await?,
+            None => sink.accept(batch).await?,
+        }
     }
     let said = reading.await.unwrap_or_else(|error| Err(died(what, error)))?;
     Ok((said, rows))

@@ -52,8 +52,7 @@ impl Filler {
         let step = (BYTES * batch.num_rows() / bytes.max(1)).clamp(1, ROWS);
         for first in (0..batch.num_rows()).step_by(step) {
             let rows = step.min(batch.num_rows() - first);
-            self.builder.reserve(rows, bytes * rows / batch.num_rows());
-            let mut block = self.builder.block(rows);
+            let mut block = self.builder.columns(rows, bytes * rows / batch.num_rows());
             for (column, (array, field)) in arrays.iter().zip(self.fields.iter()).enumerate() {
                 fill(&mut block, column, array.slice(first, rows).as_ref(), field);
             }

@@ -139,8 +139,10 @@ pub use destination::{
 pub use error::{ConnectorError, Kind, Retry};
 pub use permission::Permission;
 pub use receipt::{Outcome, Outcomes, Receipt};
-pub use row::{Block, Column, MAX_CELL, Raw, Row, RowBatch, RowBatchBuilder, Schema};
-pub use source::{Estimate, Extract, FileQuery, Query, QueryHandles, ReadContext, RowSink, Source};
-pub use stamp::{Stamp, write_date, write_time};
+pub use row::{AHEAD, Block, Column, MAX_CELL, Raw, Row, RowBatch, RowBatchBuilder, Schema};
+pub use source::{
+    Estimate, Extract, FileQuery, Prepared, Preparer, Query, QueryHandles, ReadContext, RowSink, Source,
+};
+pub use stamp::{ORDINARY_SECONDS, write_date, write_seconds, write_time};
 pub use value::{Cell, Number, NumberError, Value};
 pub use value_ref::{ValueRef, write_text};

@@ -87,6 +87,20 @@ pub struct RowBatch {
     schema: Arc<Schema>,
     slots: Vec<Slot>,
     arena: Vec<u8>,
+    layout: Layout,
+}
+
+/// How far slots stand from each other: one next to the other in a row, or, as columnar formats give them, in a column.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    rows: usize,
+    columns: usize,
+}
+
+impl Layout {
+    fn by_row(schema: &Schema) -> Self {
+        Layout { rows: schema.columns.len(), columns: 1 }
+    }
 }
 
 impl RowBatch {
@@ -112,12 +126,17 @@ impl RowBatch {
 
     /// The rows, in the source's order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.slots.chunks_exact(self.schema.columns.len().max(1)).map(move |slots| Row { batch: self, slots })
+        (0..self.len()).map(move |row| Row { batch: self, first: row * self.layout.rows })
     }
 }
 
 /// What a builder does: cells into slots.
 impl RowBatch {
+    fn empty(schema: Arc<Schema>) -> Self {
+        let layout = Layout::by_row(&schema);
+        RowBatch { schema, slots: Vec::new(), arena: Vec::new(), layout }
+    }
+
     #[inline]
     fn slot(&mut self, cell: Cell<'_>) -> Slot {
         match cell {
@@ -169,11 +188,14 @@ impl RowBatch {
     }
 }
 
+/// Bytes of a text that are copied at once, whatever its length.
+pub const AHEAD: usize = 64;
+
 /// A [`Cell`] as it is stored.
 #[derive(Debug, Clone, Copy)]
 pub enum Raw<'a> {
-    /// UTF-8.
-    Text(&'a [u8]),
+    /// UTF-8; where more is known to stand behind it, the bytes from its start on, which are copied faster than it alone.
+    Text(&'a [u8], Option<&'a [u8; AHEAD]>),
     /// A wall-clock time: seconds since 1970-01-01 00:00 on the same clock, and nanoseconds of the same sign or zero.
     Wall {
         /// Whole seconds, before 1970 less than zero.
@@ -189,7 +211,8 @@ pub enum Raw<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     batch: &'a RowBatch,
-    slots: &'a [Slot],
+    /// Where its first slot is.
+    first: usize,
 }
 
 impl<'a> Row<'a> {
@@ -198,11 +221,17 @@ impl<'a> Row<'a> {
         &self.batch.schema
     }
 
+    #[inline]
+    fn slot(&self, column: usize) -> Slot {
+        assert!(column < self.batch.schema.columns.len(), "the schema has no such column");
+        self.batch.slots[self.first + column * self.batch.layout.columns]
+    }
+
     /// The cell of the column at this position; panics where the schema has no such column.
     #[inline]
     pub fn cell(&self, column: usize) -> Cell<'a> {
         let arena = &self.batch.arena;
-        match self.slots[column] {
+        match self.slot(column) {
             Slot::Null => Cell::Null,
             Slot::Bool(b) => Cell::Bool(b),
             Slot::Integer(i) => Cell::Integer(i),
@@ -222,9 +251,10 @@ impl<'a> Row<'a> {
     /// The cell without what [`Self::cell`] has to do for the sake of its types: no look at each byte of a text, no calendar.
     #[inline]
     pub fn raw(&self, column: usize) -> Raw<'a> {
-        match self.slots[column] {
+        match self.slot(column) {
             Slot::Span { kind: Span::Text, at, len } => {
-                Raw::Text(&self.batch.arena[at as usize..(at + len) as usize])
+                let from = &self.batch.arena[at as usize..];
+                Raw::Text(&from[..len as usize], from.first_chunk())
             }
             Slot::Wall { seconds, nanoseconds } => Raw::Wall { seconds, nanoseconds },
             _ => Raw::Other(self.cell(column)),
@@ -275,7 +305,7 @@ pub struct RowBatchBuilder {
 impl RowBatchBuilder {
     /// An empty batch of these columns.
     pub fn new(schema: Arc<Schema>) -> Self {
-        RowBatchBuilder { batch: RowBatch { schema, slots: Vec::new(), arena: Vec::new() } }
+        RowBatchBuilder { batch: RowBatch::empty(schema) }
     }
 
     /// Appends the next cell of the current row. Batches stay far below 4 GiB: see [`Self::is_full`].
@@ -303,7 +333,7 @@ impl RowBatchBuilder {
 
     /// Gives the rows so far and starts anew.
     pub fn take(&mut self) -> RowBatch {
-        let empty = RowBatch { schema: self.batch.schema.clone(), slots: Vec::new(), arena: Vec::new() };
+        let empty = RowBatch::empty(self.batch.schema.clone());
         std::mem::replace(&mut self.batch, empty)
     }
 }

@@ -1,5 +1,6 @@
 //! A warehouse, read and never written.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -142,6 +143,29 @@ pub trait RowSink: Send {
     /// # Errors
     /// When the engine wants no more; the source stops and passes the error on.
     async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError>;
+
+    /// As [`Self::accept`], with what [`Self::preparer`] made of the batch.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    async fn accept_prepared(&mut self, batch: RowBatch, _prepared: Prepared) -> Result<(), ConnectorError> {
+        self.accept(batch).await
+    }
+
+    /// What a thread that has made a batch can do with it while its cells are still in that core's cache; a source that
+    /// makes its batches on several threads gains by it.
+    fn preparer(&self) -> Option<Arc<dyn Preparer>> {
+        None
+    }
+}
+
+/// What a [`Preparer`] made of a batch; nobody but its sink knows what it is.
+pub type Prepared = Box<dyn Any + Send>;
+
+/// Work on batches that knows nothing of others, done by any thread and in any order.
+pub trait Preparer: Send + Sync {
+    /// `None` where there is nothing to be done with this one.
+    fn prepare(&self, batch: &RowBatch) -> Option<Prepared>;
 }
 
 /// A system rows are read from.

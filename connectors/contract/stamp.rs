@@ -28,57 +28,48 @@ pub fn write_date(date: civil::Date, out: &mut Vec<u8>) {
 
 /// Appends an instant as RFC 3339 has it, in UTC and with no more digits than it needs.
 pub fn write_time(time: Timestamp, out: &mut Vec<u8>) {
-    match Stamp::new(time.as_second(), time.subsec_nanosecond()) {
-        Some(stamp) => out.extend_from_slice(stamp.as_bytes()),
-        None => {
-            let _ = write!(out, "{time}"); // writing to memory cannot fail
-        }
+    if write_seconds(time.as_second(), time.subsec_nanosecond(), out).is_none() {
+        let _ = write!(out, "{time}"); // writing to memory cannot fail
     }
 }
 
-/// An instant as RFC 3339 has it, in UTC and with no more digits than it needs.
-#[derive(Debug, Clone, Copy)]
-pub struct Stamp {
-    bytes: [u8; 30],
-    length: usize,
+/// Seconds since 1970 that are far from the ends of the calendar: the years 0001 to 9986.
+pub const ORDINARY_SECONDS: Range<i64> = -62_135_596_800..253_000_000_000;
+
+/// As [`write_time`], from seconds since 1970 and nanoseconds of the same sign: the bytes appended, or `None` beyond
+/// [`ORDINARY_SECONDS`], and then none were.
+pub fn write_seconds(seconds: i64, nanoseconds: i32, out: &mut Vec<u8>) -> Option<usize> {
+    let (seconds, nanoseconds) = match nanoseconds < 0 {
+        true => (seconds - 1, nanoseconds + 1_000_000_000),
+        false => (seconds, nanoseconds),
+    };
+    if !ORDINARY_SECONDS.contains(&seconds) {
+        return None;
+    }
+    // From the year 1 on, so that all that follows is of numbers without a sign.
+    let since = (seconds - ORDINARY_SECONDS.start) as u64;
+    let of_day = (since % 86_400) as u32;
+    let start = out.len();
+    // In its place at once: what was just written byte by byte is slow to copy.
+    out.extend_from_slice(b"0000-00-00T00:00:00.000000000Z");
+    let bytes: &mut [u8; 30] = out[start..].first_chunk_mut()?;
+    put_date(civil_of((since / 86_400) as u32 + DAYS_TO_YEAR_1), bytes);
+    [bytes[11], bytes[12]] = digits(of_day / 3_600);
+    [bytes[14], bytes[15]] = digits(of_day / 60 % 60);
+    [bytes[17], bytes[18]] = digits(of_day % 60);
+    let length = if nanoseconds == 0 { 19 } else { put_fraction(nanoseconds as u32, bytes) };
+    bytes[length] = b'Z';
+    out.truncate(start + length + 1);
+    Some(length + 1)
 }
 
-impl Stamp {
-    /// Seconds since 1970 that are far from the ends of the calendar: the years 0001 to 9986.
-    pub const ORDINARY: Range<i64> = -62_135_596_800..253_000_000_000;
-
-    /// From seconds since 1970 and nanoseconds of the same sign; `None` beyond [`Self::ORDINARY`].
-    pub fn new(seconds: i64, nanoseconds: i32) -> Option<Self> {
-        let (seconds, nanoseconds) = match nanoseconds < 0 {
-            true => (seconds - 1, nanoseconds + 1_000_000_000),
-            false => (seconds, nanoseconds),
-        };
-        if !Self::ORDINARY.contains(&seconds) {
-            return None;
-        }
-        let of_day = seconds.rem_euclid(86_400) as u32;
-        let mut bytes = *b"0000-00-00T00:00:00.000000000Z";
-        put_date(civil_of(seconds.div_euclid(86_400)), &mut bytes);
-        [bytes[11], bytes[12]] = digits(of_day / 3_600);
-        [bytes[14], bytes[15]] = digits(of_day / 60 % 60);
-        [bytes[17], bytes[18]] = digits(of_day % 60);
-        let mut length = 19;
-        if nanoseconds > 0 {
-            let mut rest = nanoseconds as u32;
-            for digit in bytes[20..29].iter_mut().rev() {
-                *digit = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-            length = bytes[..29].iter().rposition(|byte| *byte != b'0').map_or(29, |last| last + 1);
-        }
-        bytes[length] = b'Z';
-        Some(Stamp { bytes, length: length + 1 })
+/// Puts the nine digits behind the point; where the last one is that counts ends.
+fn put_fraction(nanoseconds: u32, bytes: &mut [u8; 30]) -> usize {
+    bytes[20] = b'0' + (nanoseconds / 100_000_000) as u8;
+    for (place, unit) in [(21, 1_000_000), (23, 10_000), (25, 100), (27, 1)] {
+        [bytes[place], bytes[place + 1]] = digits(nanoseconds / unit % 100);
     }
-
-    /// The text.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
+    bytes[..29].iter().rposition(|byte| *byte != b'0').map_or(29, |last| last + 1)
 }
 
 /// Puts the digits of a year of four digits, a month and a day where they belong.
@@ -94,9 +85,11 @@ fn digits(number: u32) -> [u8; 2] {
     [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]
 }
 
-/// Year, month and day of the days since 1970-01-01. Counted from March, so that a leap day ends its year.
-fn civil_of(days: i64) -> (u32, u32, u32) {
-    let days = (days + 719_468) as u32; // from 0000-03-01 on, and after it
+/// Days from 0000-03-01 to 0001-01-01.
+const DAYS_TO_YEAR_1: u32 = 306;
+
+/// Year, month and day of the days since 0000-03-01: counted from March, a leap day ends its year.
+fn civil_of(days: u32) -> (u32, u32, u32) {
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -118,20 +111,27 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    /// Behind what is there, which stays.
+    fn of_seconds(seconds: i64, nanoseconds: i32) -> Option<String> {
+        let mut out = b"at ".to_vec();
+        let written = write_seconds(seconds, nanoseconds, &mut out);
+        assert_eq!(written.unwrap_or(0) + 3, out.len());
+        written.map(|_| String::from_utf8(out).unwrap().strip_prefix("at ").unwrap().to_owned())
+    }
+
     #[test]
     fn stamps_are_what_the_calendar_says() {
         let step = 86_400 * 97 + 3_661;
-        for (n, seconds) in Stamp::ORDINARY.step_by(step).enumerate() {
+        for (n, seconds) in ORDINARY_SECONDS.step_by(step).enumerate() {
             let nanoseconds = [0, 1, 500_000_000, 123_456_789, 999_999_000][n % 5];
             let nanoseconds = if seconds < 0 { -nanoseconds } else { nanoseconds };
-            let stamp = Stamp::new(seconds, nanoseconds);
             let expected = Timestamp::new(seconds, nanoseconds).unwrap().to_string();
-            let found = stamp.map(|stamp| String::from_utf8(stamp.as_bytes().to_vec()).unwrap());
+            let found = of_seconds(seconds, nanoseconds);
             // The very first second has no earlier one to borrow from.
             assert!(found.as_ref() == Some(&expected) || n == 0 && found.is_none(), "{expected}: {found:?}");
         }
-        let (first, end) = (Stamp::ORDINARY.start, Stamp::ORDINARY.end);
-        assert!(Stamp::new(end, 0).is_none() && Stamp::new(first - 1, 0).is_none());
+        let (first, end) = (ORDINARY_SECONDS.start, ORDINARY_SECONDS.end);
+        assert!(of_seconds(end, 0).is_none() && of_seconds(first - 1, 0).is_none());
     }
 
     #[test]

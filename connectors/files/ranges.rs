@@ -13,7 +13,7 @@ use std::thread;
 
 use super::content::{MAX_ROW, Plain};
 use super::source::{Gone, Outlet, Task};
-use crate::contract::{ConnectorError, RowBatch};
+use crate::contract::{ConnectorError, Prepared, RowBatch};
 
 /// Bytes of a range; a file of less than two is read by one thread. Few in tests, so that their files cross many borders.
 const RANGE: usize = if cfg!(test) { 1 << 10 } else { 2 << 20 };
@@ -89,7 +89,7 @@ impl Ranges {
                 let jobs = jobs.clone();
                 let work = move || {
                     while let Some(job) = next(&jobs) {
-                        job.read(form);
+                        job.read(form, outlet);
                     }
                 };
                 let helper = thread::Builder::new().name("outflow-files".into()).spawn_scoped(scope, work);
@@ -128,7 +128,7 @@ impl Ranges {
                     break;
                 }
                 place = piece.to;
-                if outlet.put(piece.rows).is_err() {
+                if outlet.put_prepared(piece.rows, piece.prepared).is_err() {
                     return Ok(());
                 }
             }
@@ -158,15 +158,16 @@ struct Job {
 struct Piece {
     from: u64,
     rows: RowBatch,
+    prepared: Option<Prepared>,
     to: u64,
 }
 
 impl Job {
-    fn read(self, form: &impl Form) {
+    fn read(self, form: &impl Form, outlet: &Outlet) {
         let Job { range, put } = self;
         let Some(mut from) = form.guess(range.start).filter(|from| *from < range.end) else { return };
         let read = form.read(from..range.end, Turn::Ahead, &mut |rows, to| {
-            let piece = Piece { from, rows, to };
+            let piece = Piece { from, prepared: outlet.prepare(&rows), rows, to };
             from = to;
             put.send(piece).map_err(|_| Gone)
         });

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::detail;
 use super::detail_log::{self, Logged};
+use super::detail_view;
 use super::entry::KeyHash;
 use super::fault::{Attempt, damaged};
 use super::file;
@@ -50,11 +51,10 @@ impl Ledger {
         let unsettled = self.open_intents()?.iter().map(|intent| intent.entries.len() as u64).sum();
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
         let bytes = size(self.owner.path()) + size(&file::log(self.owner.path()));
-        let (refused, details) = self.look_at_details(Logged::holds_any, |conn| {
-            let count = |sql| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
-            Ok((count("SELECT count(*) FROM refusal")?, count("SELECT count(*) FROM detail")?))
+        let (refused, details) = self.look_at_details(Logged::has_news, |conn| {
+            let refused: i64 = conn.query_row("SELECT count(*) FROM refusal", [], |row| row.get(0))?;
+            Ok((refused as u64, detail_view::count(conn)?))
         })?;
-        let (refused, details) = (refused as u64, details as u64);
         Ok(Holdings { entries, log, unsettled, refused, details, bytes })
     }
 
@@ -64,7 +64,7 @@ impl Ledger {
     /// # Errors
     /// `State` at the first damage, naming it.
     pub fn verify(&self) -> Result<Holdings> {
-        let entries = self.look_at_details(Logged::holds_any, |conn| {
+        let entries = self.look_at_details(Logged::has_news, |conn| {
             let verdict: String = conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
             if verdict != "ok" {
                 return damaged(format!("SQLite's check says: {}", verdict.replace('\n', " ")));

@@ -1,6 +1,7 @@
-//! The log of details: what is settled is appended here, and folded into table `detail` in the order of keys once all is
-//! sent, since batches come in no order of the table's, and each would touch pages all over it. A crash on the way loses
-//! nothing: the log stays until the table has taken all of it in, and taking it in twice changes nothing.
+//! The log of details: what is settled is appended here, and folded into table `detail` in the order of keys once there is
+//! much of it. For batches come in no order of the table's, and each would touch pages all over it; so would a run of few
+//! changes in any order. A crash on the way loses nothing: the log stays until the table has taken all of it in, and taking
+//! it in twice changes nothing.
 
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
@@ -12,6 +13,7 @@ use rusqlite::{Connection, params};
 
 use super::detail::{self, Change};
 use super::detail_row::{Form, Kept, Table, any};
+use super::detail_view::{self, Shown};
 use super::entry::KeyHash;
 use super::fault::{Attempt, damaged};
 use super::meta;
@@ -22,8 +24,13 @@ use super::store::{Ledger, Term, write};
 use super::sum::Sum;
 use crate::error::Result;
 
+/// The log is folded once this times its details is as many as the live entries: of a sixteenth of them a page of the table,
+/// which has room for some forty, takes in several. In debug builds runs over twenty rows meet both ways.
+const SHARE: u64 = if cfg!(debug_assertions) { 2 } else { 16 };
+/// Bytes of a log that is folded in any case: whoever looks at it has read all of it before.
+const HEAVY: u64 = if cfg!(all(test, debug_assertions)) { 1 << 21 } else { 1 << 25 };
 /// Fewer details than these, settled while the log is empty, are put into the table at once: each costs a page at most,
-/// about what appending and folding it would, and the run of a few changes leaves nothing to fold.
+/// about what appending and folding it would, and the run of a few changes leaves nothing to look up in a log.
 const FEW: usize = if cfg!(debug_assertions) { 4 } else { 64 };
 /// Bytes of a row of the log, more or less.
 const ROW: usize = 4 << 20;
@@ -34,22 +41,73 @@ const STEP: usize = if cfg!(all(test, debug_assertions)) { 1 << 6 } else { 1 << 
 /// Fewer details are folded in steps in any case.
 const LARGE: u64 = if cfg!(all(test, debug_assertions)) { 1 << 9 } else { 1 << 16 };
 
-/// Of which keys the log may have details: 64 bits of each. All of them, and after a transaction that failed some more.
+/// 64 bits of each key.
+type Heads = HashSet<u64, BuildHasherDefault<Prehashed>>;
+
+/// What a ledger that is written knows of its log, and what its connection shows of it.
 #[derive(Default)]
-pub(super) struct Logged(HashSet<u64, BuildHasherDefault<Prehashed>>);
+pub(super) struct Logged {
+    /// Of which keys there may be details that the view does not show: all of them, and after a transaction that failed
+    /// some more.
+    news: Heads,
+    /// Of all others that were logged.
+    seen: Heads,
+    /// `None` where there is no view: the table is seen as it is.
+    pub(super) shown: Option<Shown>,
+}
 
 impl Logged {
-    pub(super) fn holds_any(&self) -> bool {
-        !self.0.is_empty()
+    /// What earlier runs have left: much of it is folded, of the rest the keys are read.
+    pub(super) fn left(conn: &mut Connection, term: Term) -> Attempt<Logged> {
+        let mut logged = Logged::default();
+        let view = conn.transaction()?;
+        if !is_due(&view)? {
+            each(&view, bounds(&view)?.0, |detail| {
+                logged.news.insert(head(&detail.key));
+                Ok(())
+            })?;
+            return Ok(logged);
+        }
+        drop(view);
+        logged.fold(conn, term)?;
+        Ok(logged)
     }
 
-    pub(super) fn holds_some(&self, keys: &[KeyHash]) -> bool {
-        self.holds_any() && keys.iter().any(|key| self.0.contains(&head(key)))
+    fn len(&self) -> usize {
+        self.news.len() + self.seen.len()
+    }
+
+    pub(super) fn holds_any(&self) -> bool {
+        self.len() > 0
+    }
+
+    pub(super) fn holds(&self, key: &KeyHash) -> bool {
+        [&self.news, &self.seen].into_iter().any(|heads| heads.contains(&head(key)))
+    }
+
+    /// Whether there is a detail that the view does not show.
+    pub(super) fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// As [`Self::has_news`], of one of these keys.
+    pub(super) fn has_news_of(&self, keys: &[KeyHash]) -> bool {
+        self.has_news() && keys.iter().any(|key| self.news.contains(&head(key)))
+    }
+
+    /// The view shows all that was logged.
+    pub(super) fn show(&mut self, shown: Option<Shown>) {
+        self.shown = shown;
+        let news = std::mem::take(&mut self.news);
+        match self.seen.is_empty() {
+            true => self.seen = news,
+            false => self.seen.extend(news),
+        }
     }
 
     /// Whether so many keys more would be too many: the set would double, and be there twice while it does.
     pub(super) fn is_full(&self, more: usize) -> bool {
-        self.holds_any() && self.0.len() + more > MOST
+        self.holds_any() && self.len() + more > MOST
     }
 
     /// Takes in details within the caller's transaction; of equal keys the last one counts.
@@ -61,12 +119,19 @@ impl Logged {
         if changes.len() < FEW && !self.holds_any() {
             return detail::put_all(conn, changes);
         }
-        // Before they are durable: a key too many costs a fold, one that is missing a wrong answer.
-        self.0.extend(changes.iter().map(|(key, _)| head(key)));
+        // Before they are durable: a key too many costs a look, one that is missing a wrong answer.
+        self.news.extend(changes.iter().map(|(key, _)| head(key)));
         append(conn, &changes)
     }
 
-    fn fold(&mut self, conn: &mut Connection, term: Term) -> Attempt<()> {
+    pub(super) fn fold(&mut self, conn: &mut Connection, term: Term) -> Attempt<()> {
+        if self.shown.is_some() {
+            // First, so that its room is free for what SQLite sorts.
+            let tx = conn.transaction()?;
+            detail_view::remove(&tx)?;
+            tx.commit()?;
+            self.shown = None;
+        }
         fold(conn, term, || ControlFlow::Continue(()))?;
         *self = Logged::default();
         Ok(())
@@ -90,29 +155,23 @@ impl Ledger {
         let logged = self.logged.clone();
         self.owner.call(move |conn| lock(&logged).fold(conn, term))
     }
-
-    /// Looks at table `detail` once it has what the log says: the log is folded if it `is_due` for what is looked for. One who
-    /// only reads sees a table of his own.
-    pub(super) fn look_at_details<T: Send + 'static>(
-        &self,
-        is_due: impl FnOnce(&Logged) -> bool,
-        work: impl Fn(&Connection) -> Attempt<T> + Send + 'static,
-    ) -> Result<T> {
-        self.fold_details(is_due)?;
-        let reads_only = self.term.is_none();
-        self.owner.look(move |conn| {
-            if reads_only {
-                shadow(conn)?;
-            }
-            work(conn)
-        })
-    }
 }
 
 /// A detail in the bytes in which it is logged, sorted and folded; none where the key has no detail any more.
-struct Logging {
-    key: KeyHash,
+pub(super) struct Logging {
+    pub(super) key: KeyHash,
     bytes: Vec<u8>,
+}
+
+impl Logging {
+    /// `None` where the key has no detail any more.
+    pub(super) fn kept(&self) -> Attempt<Option<Kept<'_>>> {
+        match Kept::read(&self.bytes) {
+            None if self.bytes.is_empty() => Ok(None),
+            None => damaged(format!("the logged detail of key {} is unreadable", self.key)),
+            kept => Ok(kept),
+        }
+    }
 }
 
 impl Keyed for Logging {
@@ -180,12 +239,12 @@ fn append(conn: &Connection, changes: &[Change]) -> Attempt<()> {
 }
 
 /// Sequence numbers of the first row, and of the one after the last.
-fn bounds(conn: &Connection) -> Attempt<(u64, u64)> {
+pub(super) fn bounds(conn: &Connection) -> Attempt<(u64, u64)> {
     Ok((meta::get(conn, meta::DETAIL_FIRST)?, meta::get(conn, meta::DETAIL_NEXT)?))
 }
 
 /// Whether there is a log: a ledger of version 1, which is read as it stands, has none.
-fn exists(conn: &Connection) -> Attempt<bool> {
+pub(super) fn exists(conn: &Connection) -> Attempt<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = 'detail_log')";
     Ok(conn.query_row(sql, [], |row| row.get(0))?)
 }
@@ -197,15 +256,16 @@ pub(super) fn check_counts(conn: &Connection) -> Attempt<()> {
 
 /// Reads every row and its checksum.
 pub(super) fn check(conn: &Connection) -> Attempt<()> {
-    if exists(conn)? { each(conn, |_| Ok(())) } else { Ok(()) }
+    if exists(conn)? { each(conn, bounds(conn)?.0, |_| Ok(())) } else { Ok(()) }
 }
 
-/// Calls `each` with all that was logged, oldest first.
-fn each(conn: &Connection, mut each: impl FnMut(Logging) -> Attempt<()>) -> Attempt<()> {
-    let (first, next) = bounds(conn)?;
-    let mut expected = first as i64;
-    let mut query = conn.prepare_cached("SELECT seq, n, sum, data FROM detail_log ORDER BY seq")?;
-    let mut rows = query.query([])?;
+/// Calls `each` with what was logged in the rows from `from` on, oldest first.
+fn each(conn: &Connection, from: u64, mut each: impl FnMut(Logging) -> Attempt<()>) -> Attempt<()> {
+    let (_, next) = bounds(conn)?;
+    let mut expected = from as i64;
+    let mut query =
+        conn.prepare_cached("SELECT seq, n, sum, data FROM detail_log WHERE seq >= ?1 ORDER BY seq")?;
+    let mut rows = query.query([expected])?;
     while let Some(row) = rows.next()? {
         let (seq, n, sum): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let Ok(mut data) = row.get_ref(3)?.as_blob() else {
@@ -228,16 +288,28 @@ fn each(conn: &Connection, mut each: impl FnMut(Logging) -> Attempt<()>) -> Atte
     }
 }
 
-/// The newest detail of each key, in the order of keys; the whole log is read and checked.
-fn newest(conn: &Connection) -> Attempt<Newest<Logging>> {
-    let mut sorter = Sorter::beside(conn, len(conn)?);
-    each(conn, |logged| sorter.push(logged))?;
+/// The newest detail that the rows from `from` on have of each key, in the order of keys; they are all read and checked.
+pub(super) fn newest(conn: &Connection, from: u64) -> Attempt<Newest<Logging>> {
+    let mut sorter = Sorter::beside(conn, size(conn, from)?.0);
+    each(conn, from, |logged| sorter.push(logged))?;
     sorter.sorted()
 }
 
-fn len(conn: &Connection) -> Attempt<u64> {
-    let n: i64 = conn.query_row("SELECT coalesce(sum(n), 0) FROM detail_log", [], |row| row.get(0))?;
-    Ok(n.max(0) as u64)
+/// Details in the rows from `from` on, and their bytes.
+fn size(conn: &Connection, from: u64) -> Attempt<(u64, u64)> {
+    let sql = "SELECT coalesce(sum(n), 0), coalesce(sum(length(data)), 0) FROM detail_log WHERE seq >= ?1";
+    let size: (i64, i64) = conn.query_row(sql, [from as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((size.0.max(0) as u64, size.1.max(0) as u64))
+}
+
+/// Whether the log is to be folded: it is no longer small, beside the entries or in itself.
+pub(super) fn is_due(conn: &Connection) -> Attempt<bool> {
+    let (details, bytes) = size(conn, 0)?;
+    if details == 0 {
+        return Ok(false);
+    }
+    let entries = meta::get(conn, meta::ENTRIES)? + packed::log_len(conn)?;
+    Ok(details.saturating_mul(SHARE) >= entries || bytes >= HEAVY)
 }
 
 /// Folds the whole log; `after_step` may end it early, as a crash would.
@@ -253,7 +325,7 @@ pub(super) fn fold(
         return Ok(());
     }
     let is_large = is_large(&view)?;
-    let mut changes = newest(&view)?;
+    let mut changes = newest(&view, first)?;
     drop(view);
     if is_large {
         return write(conn, term, |tx| at_once(tx, &mut changes, upto));
@@ -271,11 +343,11 @@ pub(super) fn fold(
 
 /// Whether the log is an eighth of the table or more, as after a first run.
 fn is_large(conn: &Connection) -> Attempt<bool> {
-    let logged = len(conn)?;
+    let (logged, _) = size(conn, 0)?;
     if logged < LARGE {
         return Ok(false);
     }
-    let rows: i64 = conn.query_row("SELECT count(*) FROM detail", [], |row| row.get(0))?;
+    let rows: i64 = conn.query_row("SELECT count(*) FROM main.detail", [], |row| row.get(0))?;
     Ok(logged.saturating_mul(8) >= rows as u64)
 }
 
@@ -283,9 +355,11 @@ fn is_large(conn: &Connection) -> Attempt<bool> {
 /// a page of its own. That must be one transaction, for without its index the ledger would count as damaged. Its pages are
 /// those that the log leaves.
 fn at_once(conn: &Connection, changes: &mut Newest<Logging>, upto: u64) -> Attempt<()> {
-    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'detail_by_destination'";
+    let sql = "SELECT sql FROM main.sqlite_schema WHERE name = 'detail_by_destination'";
     let index: String = conn.query_row(sql, [], |row| row.get(0))?;
-    conn.execute_batch("DROP INDEX detail_by_destination")?;
+    // Said as it was, it would be one of a view that hides the table.
+    let index = index.replacen("CREATE INDEX ", "CREATE INDEX main.", 1);
+    conn.execute_batch("DROP INDEX main.detail_by_destination")?;
     forget(conn, upto)?;
     take_in(conn, changes, usize::MAX)?;
     Ok(conn.execute_batch(&index)?)
@@ -295,14 +369,10 @@ fn at_once(conn: &Connection, changes: &mut Newest<Logging>, upto: u64) -> Attem
 fn take_in(conn: &Connection, changes: &mut Newest<Logging>, most: usize) -> Attempt<()> {
     let mut table = Table::new(conn)?;
     for _ in 0..most {
-        let Some(Logging { key, bytes }) = changes.next()? else { break };
-        if bytes.is_empty() {
-            table.delete(&key)?;
-            continue;
-        }
-        match Kept::read(&bytes) {
-            Some(kept) => table.put(&key, &kept)?,
-            None => return damaged(format!("the logged detail of key {key} is unreadable")),
+        let Some(logged) = changes.next()? else { break };
+        match logged.kept()? {
+            Some(kept) => table.put(&logged.key, &kept)?,
+            None => table.delete(&logged.key)?,
         }
     }
     Ok(())
@@ -312,37 +382,4 @@ fn take_in(conn: &Connection, changes: &mut Newest<Logging>, most: usize) -> Att
 fn forget(conn: &Connection, upto: u64) -> Attempt<()> {
     conn.execute("DELETE FROM detail_log WHERE seq < ?1", [upto as i64])?;
     meta::set(conn, meta::DETAIL_FIRST, upto)
-}
-
-/// Where a ledger is only read, and has a log of details, `detail` is from now on a temporary table of this connection: it has
-/// what the table will have once the log is folded. The connection must be within a transaction that lasts.
-fn shadow(conn: &Connection) -> Attempt<()> {
-    if !exists(conn)? {
-        return Ok(());
-    }
-    let (first, next) = bounds(conn)?;
-    // The index comes last, so where it is, all is there.
-    let sql = "SELECT EXISTS (SELECT 1 FROM temp.sqlite_schema WHERE name = 'detail_by_destination')";
-    if first == next || conn.query_row(sql, [], |row| row.get(0))? {
-        return Ok(());
-    }
-    let query_only: bool = conn.pragma_query_value(None, "query_only", |row| row.get(0))?;
-    conn.pragma_update(None, "query_only", false)?;
-    let made = make_shadow(conn);
-    conn.pragma_update(None, "query_only", query_only)?;
-    made
-}
-
-fn make_shadow(conn: &Connection) -> Attempt<()> {
-    let sql = |name: &str| -> Attempt<String> {
-        let query = "SELECT sql FROM main.sqlite_schema WHERE name = ?1";
-        Ok(conn.query_row(query, [name], |row| row.get(0))?)
-    };
-    let table = sql("detail")?.replacen("CREATE TABLE ", "CREATE TABLE temp.", 1);
-    let index = sql("detail_by_destination")?.replacen("CREATE INDEX ", "CREATE INDEX temp.", 1);
-    conn.execute_batch("DROP TABLE IF EXISTS temp.detail")?;
-    conn.execute_batch(&table)?;
-    conn.execute_batch("INSERT INTO temp.detail SELECT * FROM main.detail")?;
-    take_in(conn, &mut newest(conn)?, usize::MAX)?;
-    Ok(conn.execute_batch(&index)?)
 }

@@ -57,6 +57,23 @@ impl<'a> Kept<'a> {
             .finish()
     }
 
+    /// Runs a statement whose parameters are [`COLUMNS`]; returns how many rows it changed.
+    pub(super) fn execute(&self, key: &KeyHash, statement: &mut CachedStatement<'_>) -> Attempt<usize> {
+        let changed = statement.execute(params![
+            &key.0[..],
+            self.gone,
+            self.destination_hash as i64,
+            self.key,
+            self.remote_id,
+            self.created,
+            self.destination_key,
+            self.fields,
+            self.record,
+            self.sum(key)
+        ])?;
+        Ok(changed)
+    }
+
     /// Appends what [`Self::read`] reads.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let created = match self.created {
@@ -172,7 +189,7 @@ impl<'c> Form<'c> {
     }
 }
 
-/// The table, for writing within one transaction.
+/// The table itself, for writing within one transaction.
 pub(super) struct Table<'c> {
     conn: &'c Connection,
     /// Where there are none, none needs to be deleted.
@@ -190,33 +207,21 @@ const NEW: u32 = 64;
 impl<'c> Table<'c> {
     pub(super) fn new(conn: &'c Connection) -> Attempt<Self> {
         let insert = conn.prepare_cached(&format!(
-            "INSERT OR REPLACE INTO detail ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+            "INSERT OR REPLACE INTO main.detail ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         ))?;
         let renew = conn.prepare_cached(
-            "UPDATE detail SET key_text = ?4, remote_id = ?5, created = ?6, destination_key = ?7, fields = ?8, record = ?9, \
-             sum = ?10 WHERE key = ?1 AND gone = ?2 AND destination_hash = ?3",
+            "UPDATE main.detail SET key_text = ?4, remote_id = ?5, created = ?6, destination_key = ?7, fields = ?8, \
+             record = ?9, sum = ?10 WHERE key = ?1 AND gone = ?2 AND destination_hash = ?3",
         )?;
         Ok(Table { conn, any: any(conn)?, insert, renew, new: 0 })
     }
 
     /// Replaces what was kept.
     pub(super) fn put(&mut self, key: &KeyHash, kept: &Kept<'_>) -> Attempt<()> {
-        let values = params![
-            &key.0[..],
-            kept.gone,
-            kept.destination_hash as i64,
-            kept.key,
-            kept.remote_id,
-            kept.created,
-            kept.destination_key,
-            kept.fields,
-            kept.record,
-            kept.sum(key)
-        ];
-        if self.any && self.new < NEW && self.renew.execute(values)? > 0 {
+        if self.any && self.new < NEW && kept.execute(key, &mut self.renew)? > 0 {
             self.new = 0;
         } else {
-            self.insert.execute(values)?;
+            kept.execute(key, &mut self.insert)?;
             self.new += 1;
         }
         self.any = true;
@@ -227,14 +232,15 @@ impl<'c> Table<'c> {
         if !self.any {
             return Ok(());
         }
-        self.conn.prepare_cached("DELETE FROM detail WHERE key = ?1")?.execute([&key.0[..]])?;
+        self.conn.prepare_cached("DELETE FROM main.detail WHERE key = ?1")?.execute([&key.0[..]])?;
         Ok(())
     }
 }
 
-/// Whether the table has any; reads one row at most.
+/// Whether the table has any, whatever is logged; reads one row at most.
 pub(super) fn any(conn: &Connection) -> Attempt<bool> {
-    Ok(conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM detail)")?.query_row([], |row| row.get(0))?)
+    let sql = "SELECT EXISTS (SELECT 1 FROM main.detail)";
+    Ok(conn.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
 /// A row of [`COLUMNS`].

@@ -48,6 +48,13 @@ pub(super) fn busy<T>() -> Attempt<T> {
 }
 
 impl Fault {
+    /// Whether SQLite had no room, or no folder, for what it wanted to write.
+    pub(super) fn is_for_want_of_room(&self) -> bool {
+        let Fault::Sql(error) = self else { return false };
+        let codes = [ErrorCode::DiskFull, ErrorCode::CannotOpen, ErrorCode::SystemIoFailure];
+        error.sqlite_error_code().is_some_and(|code| codes.contains(&code))
+    }
+
     pub(super) fn at(self, file: &Path) -> Error {
         match self {
             Fault::Sql(error) => sqlite(file, &error),

@@ -10,6 +10,7 @@ mod compact;
 mod detail;
 mod detail_log;
 mod detail_row;
+mod detail_view;
 mod dirty;
 mod entry;
 mod fault;

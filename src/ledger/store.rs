@@ -95,13 +95,13 @@ impl Ledger {
                 false => Ok(Term { epoch, version: version(conn)? }),
             }
         })?;
-        // What a run that was killed has left: from here on it is known what the log holds.
-        owner.call(move |conn| detail_log::fold(conn, term, || ControlFlow::Continue(())))?;
-        Ok(Self::new(owner, Some(term)))
+        // From here on it is known what the log of details holds.
+        let logged = owner.call(move |conn| Logged::left(conn, term))?;
+        Ok(Self::new(owner, Some(term), logged))
     }
 
-    fn new(owner: Owner, term: Option<Term>) -> Ledger {
-        Ledger { owner, term, dirty: Arc::default(), logged: Arc::default() }
+    fn new(owner: Owner, term: Option<Term>, logged: Logged) -> Ledger {
+        Ledger { owner, term, dirty: Arc::default(), logged: Arc::new(Mutex::new(logged)) }
     }
 
     /// Opens for reading only, beside a run if there is one; `None` where there is no ledger. All calls see the ledger
@@ -110,7 +110,7 @@ impl Ledger {
         let Some(owner) = Owner::pin(path, LEDGER)? else { return Ok(None) };
         let file = path.to_path_buf();
         owner.look(move |conn| check(conn, &file))?;
-        Ok(Some(Self::new(owner, None)))
+        Ok(Some(Self::new(owner, None, Logged::default())))
     }
 
     /// The epoch of the lease that opened a ledger last; `None` where that cannot be told.
@@ -288,11 +288,12 @@ impl Ledger {
         })
     }
 
-    /// Folds the log into the parts once it has passed 2 % of the rows, and that of details into their table; a crash on
-    /// the way loses nothing.
+    /// Folds the log into the parts once it has passed 2 % of the rows, and that of details into their table once it has
+    /// passed a sixteenth, or 32 MB; a crash on the way loses nothing.
     pub fn compact(&self) -> Result<()> {
         let term = self.writable()?;
-        self.fold_details(Logged::holds_any)?;
+        let is_due = self.owner.look(detail_log::is_due)?;
+        self.fold_details(|_| is_due)?;
         self.owner.call(move |conn| match compact::is_due(conn)? {
             true => compact::compact(conn, term, || ControlFlow::Continue(())),
             false => Ok(()),

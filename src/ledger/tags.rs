@@ -113,8 +113,9 @@ impl Marks {
         before
     }
 
+    /// Whether an entry was; none was that the tags do not have.
     pub fn is_marked(&self, i: usize) -> bool {
-        self.words[i / 64] & (1 << (i % 64)) != 0
+        self.words.get(i / 64).is_some_and(|word| word & (1 << (i % 64)) != 0)
     }
 
     /// Which entries of the key's bucket are marked now: bit j stands for its j-th.

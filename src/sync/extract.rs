@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use outflow_connectors::contract::{
-    ConnectorError, Extract, Kind, Query, ReadContext, RowBatch, RowSink, Schema, Source,
+    ConnectorError, Extract, Kind, Prepared, Preparer, Query, ReadContext, RowBatch, RowSink, Schema, Source,
 };
 use tokio::task::{JoinHandle, block_in_place, spawn_blocking};
 
@@ -34,7 +34,7 @@ pub struct Intake<'a> {
     /// Positions of the columns that anything looks at, sorted.
     pub needed: Vec<usize>,
     /// Batches under comparison, in the order of the extract.
-    pub comparing: VecDeque<JoinHandle<Compared>>,
+    pub comparing: VecDeque<JoinHandle<(RowBatch, Compared)>>,
     /// Why the engine stopped the source, if it did.
     pub stopped: Option<Error>,
 }
@@ -46,9 +46,28 @@ const MOST_COMPARING: usize = 4;
 impl RowSink for Intake<'_> {
     async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError> {
         let comparer = self.differ.comparer();
-        self.comparing.push_back(spawn_blocking(move || comparer.compare(batch)));
+        self.comparing.push_back(spawn_blocking(move || {
+            let compared = comparer.compare(&batch);
+            (batch, compared)
+        }));
         self.settle(available_parallelism().map_or(1, usize::from).min(MOST_COMPARING)).await
     }
+
+    async fn accept_prepared(&mut self, batch: RowBatch, prepared: Prepared) -> Result<(), ConnectorError> {
+        self.settle(0).await?;
+        let compared = prepared.downcast().map(|compared| *compared);
+        let taken = compared.map_err(|_| defect()).and_then(|compared| self.take(&batch, compared));
+        self.unless_stopped(taken)
+    }
+
+    fn preparer(&self) -> Option<Arc<dyn Preparer>> {
+        Some(self.differ.comparer())
+    }
+}
+
+fn defect() -> Error {
+    let message = "a batch could not be compared; this is a defect of outflow";
+    Error::new("OF-INT-002", ErrorKind::Internal, message)
 }
 
 impl Intake<'_> {
@@ -57,20 +76,20 @@ impl Intake<'_> {
         while self.comparing.len() > most {
             let Some(first) = self.comparing.pop_front() else { break };
             let taken = match first.await {
-                Ok(compared) => self.take(compared),
-                Err(_) => Err(Error::new(
-                    "OF-INT-002",
-                    ErrorKind::Internal,
-                    "a batch could not be compared; this is a defect of outflow",
-                )),
+                Ok((batch, compared)) => self.take(&batch, compared),
+                Err(_) => Err(defect()),
             };
-            if let Err(error) = taken {
-                let told = ConnectorError::new(Kind::Internal, error.message.clone());
-                self.stopped = Some(error);
-                return Err(told);
-            }
+            self.unless_stopped(taken)?;
         }
         Ok(())
+    }
+
+    /// Keeps why the source is stopped, and tells it that it is.
+    fn unless_stopped(&mut self, taken: Result<()>) -> Result<(), ConnectorError> {
+        let Err(error) = taken else { return Ok(()) };
+        let told = ConnectorError::new(Kind::Internal, error.message.clone());
+        self.stopped = Some(error);
+        Err(told)
     }
 
     /// Judges what was read: the whole extract against the whole ledger, and its data tests.
@@ -84,16 +103,16 @@ impl Intake<'_> {
         Ok((delta, (!failures.is_empty()).then(|| Error::all(failures))))
     }
 
-    fn take(&mut self, compared: Compared) -> Result<()> {
+    fn take(&mut self, batch: &RowBatch, compared: Compared) -> Result<()> {
         if self.cancel.is_stopped() {
             return Err(interrupted());
         }
         let taken = block_in_place(|| {
-            self.tests.observe(&compared.batch);
+            self.tests.observe(batch);
             if let (Some(track), Some(cursor)) = (&mut self.track, &self.sync.source.cursor) {
-                track.observe(&compared, cursor)?;
+                track.observe(batch, &compared, cursor)?;
             }
-            self.differ.accept(compared)
+            self.differ.accept(batch, compared)
         });
         self.observer.observe(&Event::Extracted { sync: self.sync.name.clone(), rows: self.differ.rows() });
         taken
@@ -102,19 +121,41 @@ impl Intake<'_> {
 
 /// Lets batches through as long as they have the columns that the mapping was bound to by position.
 struct SameColumns<'a, S: RowSink> {
-    expected: &'a Schema,
+    expected: &'a Arc<Schema>,
     inner: &'a mut S,
 }
 
 #[async_trait]
 impl<S: RowSink> RowSink for SameColumns<'_, S> {
     async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError> {
-        if **batch.schema() == *self.expected {
+        if batch.schema() == self.expected {
             return self.inner.accept(batch).await;
         }
         let message = "the columns of the query changed between its check and its reading";
         Err(ConnectorError::new(Kind::Unavailable, message)
             .hint("nothing was sent; run it again, and list the columns instead of `select *`"))
+    }
+
+    /// Only batches of the right columns were prepared.
+    async fn accept_prepared(&mut self, batch: RowBatch, prepared: Prepared) -> Result<(), ConnectorError> {
+        self.inner.accept_prepared(batch, prepared).await
+    }
+
+    fn preparer(&self) -> Option<Arc<dyn Preparer>> {
+        let inner = self.inner.preparer()?;
+        Some(Arc::new(OfSameColumns { expected: self.expected.clone(), inner }))
+    }
+}
+
+/// Leaves batches of other columns alone.
+struct OfSameColumns {
+    expected: Arc<Schema>,
+    inner: Arc<dyn Preparer>,
+}
+
+impl Preparer for OfSameColumns {
+    fn prepare(&self, batch: &RowBatch) -> Option<Prepared> {
+        if *batch.schema() == self.expected { self.inner.prepare(batch) } else { None }
     }
 }
 
@@ -126,7 +167,7 @@ pub async fn extract(
     source: &Arc<dyn Source>,
     context: &ReadContext,
     intake: &mut Intake<'_>,
-    schema: &Schema,
+    schema: &Arc<Schema>,
 ) -> Result<()> {
     let mut query = intake.query.clone();
     if let Query::Files(files) = &mut query {
@@ -188,20 +229,72 @@ mod tests {
         }
     }
 
+    fn person(schema: Arc<Schema>) -> RowBatch {
+        let mut builder = RowBatchBuilder::new(schema);
+        builder.push(Cell::Text("Ann"));
+        builder.push(Cell::Text("Zed"));
+        builder.take()
+    }
+
     #[tokio::test]
     async fn columns_that_changed_places_end_the_extract() {
-        let batch = |schema: Arc<Schema>| {
-            let mut builder = RowBatchBuilder::new(schema);
-            builder.push(Cell::Text("Ann"));
-            builder.push(Cell::Text("Zed"));
-            builder.take()
-        };
         let expected = schema(["first", "last"]);
         let mut rows = Count(0);
         let mut sink = SameColumns { expected: &expected, inner: &mut rows };
-        sink.accept(batch(schema(["first", "last"]))).await.unwrap();
-        let error = sink.accept(batch(schema(["last", "first"]))).await.unwrap_err();
+        sink.accept(person(schema(["first", "last"]))).await.unwrap();
+        let error = sink.accept(person(schema(["last", "first"]))).await.unwrap_err();
         assert!(error.kind == Kind::Unavailable && error.hint.is_some(), "{error}");
         assert_eq!(rows.0, 1);
+    }
+
+    /// Makes of a batch how many rows it has.
+    struct Lengths;
+
+    impl Preparer for Lengths {
+        fn prepare(&self, batch: &RowBatch) -> Option<Prepared> {
+            Some(Box::new(batch.len()))
+        }
+    }
+
+    /// Counts the rows of batches that something was made of, and of those that came without.
+    #[derive(Default)]
+    struct Prepares {
+        prepared: usize,
+        bare: usize,
+    }
+
+    #[async_trait]
+    impl RowSink for Prepares {
+        async fn accept(&mut self, batch: RowBatch) -> Result<(), ConnectorError> {
+            self.bare += batch.len();
+            Ok(())
+        }
+
+        async fn accept_prepared(&mut self, _: RowBatch, prepared: Prepared) -> Result<(), ConnectorError> {
+            self.prepared += *prepared.downcast::<usize>().unwrap();
+            Ok(())
+        }
+
+        fn preparer(&self) -> Option<Arc<dyn Preparer>> {
+            Some(Arc::new(Lengths))
+        }
+    }
+
+    #[tokio::test]
+    async fn batches_of_other_columns_are_not_prepared_and_end_the_extract() {
+        let expected = schema(["first", "last"]);
+        let mut rows = Prepares::default();
+        let mut sink = SameColumns { expected: &expected, inner: &mut rows };
+        let preparer = sink.preparer().unwrap();
+        let right = person(schema(["first", "last"]));
+        let prepared = preparer.prepare(&right).unwrap();
+        sink.accept_prepared(right, prepared).await.unwrap();
+        let other = person(schema(["last", "first"]));
+        assert!(preparer.prepare(&other).is_none());
+        let error = sink.accept(other).await.unwrap_err();
+        assert!(error.kind == Kind::Unavailable && error.hint.is_some(), "{error}");
+        assert_eq!((rows.prepared, rows.bare), (1, 0));
+        let mut rows = Count(0);
+        assert!(SameColumns { expected: &expected, inner: &mut rows }.preparer().is_none());
     }
 }

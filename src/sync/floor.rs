@@ -33,6 +33,7 @@ impl RowSink for Reading {
         self.floor.rows += batch.len() as u64;
         let Some(mapper) = &self.mapper else { return Ok(()) };
         for row in batch.rows() {
+            self.scratch.clear();
             if let Ok(hashes) = mapper.hash(row, &mut self.scratch) {
                 let low = u128::from_be_bytes(hashes.fingerprint.0) as u64;
                 self.floor.checksum = self.floor.checksum.wrapping_add(low).wrapping_add(hashes.destination);

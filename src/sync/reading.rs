@@ -89,12 +89,15 @@ impl Work<'_> {
 
     /// What rows are held against, as this ledger has it.
     pub(super) fn baseline_of(&self, ledger: Option<&Ledger>, recovered: &Recovered) -> Result<Baseline> {
-        let tags = block_in_place(|| ledger.map(Ledger::tags).transpose())?;
+        let full_refresh = self.context.options.full_refresh || self.resolved.capabilities.all_rows;
+        // Where every row is sent none is looked up.
+        let asked = ledger.filter(|_| !full_refresh);
+        let tags = block_in_place(|| asked.map(Ledger::tags).transpose())?;
         Ok(Baseline {
             tags: tags.unwrap_or_else(Tags::empty),
             dirty: recovered.dirty.clone(),
             mode: self.context.sync.mode,
-            full_refresh: self.context.options.full_refresh || self.resolved.capabilities.all_rows,
+            full_refresh,
             backfill: false,
             part: self.pass().is_part(),
             tracked: false,

@@ -2,7 +2,9 @@
 //! made of. All else, and every fault, is left to [`convert`] and [`encode_value`], which these bytes are equal to.
 
 use jiff::civil;
-use outflow_connectors::contract::{Cell, FieldType, Raw, Row, Stamp, Value};
+use outflow_connectors::contract::{
+    AHEAD, Cell, FieldType, ORDINARY_SECONDS, Raw, Row, Value, write_seconds,
+};
 
 use super::convert::{Conversion, convert};
 use super::encode::{encode_value, key_value, tagged};
@@ -23,45 +25,97 @@ impl Encoded {
     pub fn of(value: &Value) -> Self {
         match value {
             Value::Null => Encoded::Null,
-            Value::Text(text) if text.is_empty() => Encoded::EmptyText,
+            Value::Text(text) => Encoded::of_text(text.as_bytes()),
             _ => Encoded::Other,
+        }
+    }
+
+    fn of_text(text: &[u8]) -> Self {
+        if text.is_empty() { Encoded::EmptyText } else { Encoded::Other }
+    }
+}
+
+/// What can be said of a field's conversion once for all rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoder {
+    kind: FieldType,
+    /// Every value of the type is taken, texts and digits of any length aside.
+    takes_any: bool,
+    /// As above, and times that name no zone are in UTC.
+    is_utc: bool,
+    /// Bytes of a text up to which it is taken as it is, whatever it says; none of other types than texts.
+    longest: Option<usize>,
+}
+
+impl Encoder {
+    /// Of cells that become this.
+    pub fn of(to: &Conversion) -> Self {
+        let is_free = !to.multiple && to.options.is_empty() && to.reserved.is_empty();
+        let most = to.max_length.map_or(usize::MAX, |most| most as usize);
+        let takes_any = is_free && most >= LONGEST_PLAIN;
+        Encoder {
+            kind: to.kind,
+            takes_any,
+            is_utc: takes_any && to.timezone.is_none(),
+            longest: (to.kind == FieldType::String && is_free).then_some(most),
+        }
+    }
+
+    /// Appends the canonical bytes of what [`convert`] makes of a row's cell; `to` is what this was made of.
+    ///
+    /// # Errors
+    /// As [`convert`]; nothing was appended then.
+    #[inline]
+    pub fn encode(
+        &self,
+        row: Row<'_>,
+        column: usize,
+        to: &Conversion,
+        out: &mut Vec<u8>,
+    ) -> Result<Encoded, Fault> {
+        match row.raw(column) {
+            Raw::Text(text, ahead) if self.longest.is_some_and(|longest| text.len() <= longest) => {
+                match ahead.filter(|ahead| text.len() <= ahead.len()) {
+                    Some(ahead) => tagged_ahead(text.len(), ahead, out),
+                    None => tagged(b't', text, out),
+                }
+                Ok(Encoded::of_text(text))
+            }
+            Raw::Other(Cell::Null) => {
+                out.push(b'0');
+                Ok(Encoded::Null)
+            }
+            Raw::Wall { seconds, nanoseconds }
+                if self.is_utc && moment(self.kind, (seconds, nanoseconds), out) =>
+            {
+                Ok(Encoded::Other)
+            }
+            Raw::Other(cell) if self.takes_any && is_plain(cell, to, out) => Ok(Encoded::Other),
+            Raw::Text(text, _) => {
+                let is_done = match self.kind {
+                    FieldType::String => is_sent(text, to) && is_tagged(b't', text, out),
+                    _ => self.takes_any && is_plain(row.cell(column), to, out),
+                };
+                if is_done { Ok(Encoded::of_text(text)) } else { converted(row, column, to, out) }
+            }
+            _ => converted(row, column, to, out),
         }
     }
 }
 
-/// Appends the canonical bytes of what [`convert`] makes of a row's cell.
-///
-/// # Errors
-/// As [`convert`]; nothing was appended then.
+/// As [`tagged`], for a text of few bytes, by a copy of a length that is always the same.
 #[inline]
-pub fn encode_cell(
-    row: Row<'_>,
-    column: usize,
-    to: &Conversion,
-    out: &mut Vec<u8>,
-) -> Result<Encoded, Fault> {
-    match row.raw(column) {
-        Raw::Other(Cell::Null) => {
-            out.push(b'0');
-            Ok(Encoded::Null)
-        }
-        Raw::Text(text) if to.kind == FieldType::String && is_sent(text, to) => {
-            tagged(b't', text, out);
-            Ok(if text.is_empty() { Encoded::EmptyText } else { Encoded::Other })
-        }
-        Raw::Wall { seconds, nanoseconds }
-            if to.timezone.is_none() && is_any(to) && moment(to.kind, (seconds, nanoseconds), out) =>
-        {
-            Ok(Encoded::Other)
-        }
-        Raw::Other(cell) if is_any(to) && is_plain(cell, to, out) => Ok(Encoded::Other),
-        Raw::Text(_) if is_any(to) && is_plain(row.cell(column), to, out) => Ok(Encoded::Other),
-        _ => {
-            let value = convert(row.cell(column), to)?;
-            encode_value(&value, out);
-            Ok(Encoded::of(&value))
-        }
-    }
+fn tagged_ahead(length: usize, ahead: &[u8; AHEAD], out: &mut Vec<u8>) {
+    out.extend_from_slice(&[b't', length as u8]);
+    let end = out.len() + length;
+    out.extend_from_slice(ahead);
+    out.truncate(end);
+}
+
+fn converted(row: Row<'_>, column: usize, to: &Conversion, out: &mut Vec<u8>) -> Result<Encoded, Fault> {
+    let value = convert(row.cell(column), to)?;
+    encode_value(&value, out);
+    Ok(Encoded::of(&value))
 }
 
 /// Appends a part of a row's key.
@@ -85,20 +139,11 @@ pub fn encode_key(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
 /// No number or time is longer as a text.
 const LONGEST_PLAIN: usize = 1_000;
 
-/// Whether every value of the type is taken, texts and digits of any length aside.
-fn is_any(to: &Conversion) -> bool {
-    !to.multiple && to.options.is_empty() && to.reserved.is_empty() && is_short(LONGEST_PLAIN, to)
-}
-
 /// Whether a text is surely taken as it is.
 fn is_sent(text: &[u8], to: &Conversion) -> bool {
     let is_reserved = || to.reserved.iter().any(|reserved| reserved.as_bytes() == text);
-    !to.multiple && to.options.is_empty() && is_short(text.len(), to) && !is_reserved()
-}
-
-/// Whether a text of so many bytes is surely not too long.
-fn is_short(bytes: usize, to: &Conversion) -> bool {
-    to.max_length.is_none_or(|most| bytes <= most as usize)
+    let is_short = to.max_length.is_none_or(|most| text.len() <= most as usize);
+    !to.multiple && to.options.is_empty() && is_short && !is_reserved()
 }
 
 /// Appends the bytes of a plain cell; `false` where it isn't one, and then nothing was appended.
@@ -156,11 +201,13 @@ fn is_tagged(tag: u8, content: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 fn integer(tag: u8, value: i64, out: &mut Vec<u8>) -> bool {
-    is_tagged(tag, itoa::Buffer::new().format(value).as_bytes(), out)
+    Plain::from_integer(value).write_few(tag, out)
+        || is_tagged(tag, itoa::Buffer::new().format(value).as_bytes(), out)
 }
 
 fn number(tag: u8, plain: Option<Plain>, out: &mut Vec<u8>) -> bool {
-    plain.and_then(Plain::text).is_some_and(|text| is_tagged(tag, text.as_bytes(), out))
+    let Some(plain) = plain else { return false };
+    plain.write_few(tag, out) || plain.text().is_some_and(|text| is_tagged(tag, text.as_bytes(), out))
 }
 
 /// The integer that a float is, up to 2^53, from where on a double has no neighbour at a distance of one.
@@ -204,11 +251,17 @@ fn moment(kind: FieldType, (seconds, nanoseconds): (i64, i32), out: &mut Vec<u8>
 }
 
 fn stamp(seconds: i64, nanoseconds: i32, out: &mut Vec<u8>) -> bool {
-    Stamp::new(seconds, nanoseconds).is_some_and(|stamp| is_tagged(b't', stamp.as_bytes(), out))
+    let start = out.len();
+    out.extend_from_slice(b"t\0");
+    match write_seconds(seconds, nanoseconds, out) {
+        Some(length) => out[start + 1] = length as u8,
+        None => out.truncate(start),
+    }
+    out.len() > start
 }
 
 fn instant(seconds: i64, nanoseconds: i32, out: &mut Vec<u8>) -> bool {
-    if !Stamp::ORDINARY.contains(&seconds) {
+    if !ORDINARY_SECONDS.contains(&seconds) {
         return false;
     }
     let since = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);

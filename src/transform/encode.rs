@@ -231,6 +231,11 @@ impl RecordHasher {
         self.named.finish(message)
     }
 
+    /// As [`Self::finish`], of the message from `start` on.
+    pub fn finish_from(&self, messages: &mut Vec<u8>, start: usize) -> [u8; 16] {
+        self.named.finish_from(messages, start)
+    }
+
     /// The fingerprint of a key's record; the values come in the order of the names.
     pub fn record<'a>(
         &self,

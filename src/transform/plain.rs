@@ -37,6 +37,10 @@ impl Text {
 }
 
 impl Plain {
+    pub(super) fn from_integer(value: i64) -> Self {
+        Plain { negative: value < 0, digits: value.unsigned_abs(), exponent: 0 }
+    }
+
     pub(super) fn from_decimal(digits: i128, scale: u8) -> Option<Self> {
         let exponent = -i32::from(scale);
         let unsigned = u64::try_from(digits.unsigned_abs()).ok()?;
@@ -102,6 +106,43 @@ impl Plain {
         self.exponent.min(0).unsigned_abs()
     }
 
+    /// Appends a tag, the length of the canonical text, and that text, of a number of few digits; `false` for all others,
+    /// and then nothing was appended.
+    pub(super) fn write_few(self, tag: u8, out: &mut Vec<u8>) -> bool {
+        let Plain { negative, digits, exponent } = self.without_zeros();
+        if !(1..100_000_000).contains(&digits) || !(-7..=0).contains(&exponent) {
+            return false;
+        }
+        let (text, count) = few(digits as u32);
+        let places = exponent.unsigned_abs() as usize;
+        let Some(whole) = count.checked_sub(places).filter(|whole| *whole > 0) else { return false };
+        let length = usize::from(negative) + count + usize::from(places > 0);
+        out.extend_from_slice(&[tag, length as u8]);
+        let end = out.len() + length;
+        if negative {
+            out.push(b'-');
+        }
+        // Always eight bytes, of which those that are too many are cut off: faster than to copy as many as there are.
+        let start = out.len();
+        out.extend_from_slice(&text.to_le_bytes());
+        if places > 0 {
+            out.truncate(start + whole);
+            out.push(b'.');
+            out.extend_from_slice(&(text >> (8 * whole)).to_le_bytes());
+        }
+        out.truncate(end);
+        true
+    }
+
+    /// The same number without zeros at the end of its digits.
+    fn without_zeros(mut self) -> Self {
+        while self.digits != 0 && self.digits.is_multiple_of(10) {
+            self.digits /= 10;
+            self.exponent += 1;
+        }
+        self
+    }
+
     /// The canonical text.
     pub(super) fn text(mut self) -> Option<Text> {
         let mut text = Text { bytes: [b'0'; LONGEST], length: 0 };
@@ -109,10 +150,7 @@ impl Plain {
             text.zeros(1);
             return Some(text);
         }
-        while self.digits.is_multiple_of(10) {
-            self.digits /= 10;
-            self.exponent += 1;
-        }
+        self = self.without_zeros();
         if self.exponent.abs() > MOST_ZEROS {
             return None;
         }
@@ -137,6 +175,19 @@ impl Plain {
         }
         Some(text)
     }
+}
+
+/// The digits of a number from 1 to 99,999,999 as eight characters, the first of them in the lowest byte, and how many
+/// there are.
+fn few(number: u32) -> (u64, usize) {
+    // Two halves of four digits, four of two, eight of one: each step divides all parts at once.
+    let halves = u64::from(number / 10_000) | u64::from(number % 10_000) << 32;
+    let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (halves - hundreds * 100) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    let digits = tens | (pairs - tens * 10) << 8;
+    let zeros = digits.trailing_zeros() / 8;
+    ((digits | 0x3030_3030_3030_3030) >> (8 * zeros), 8 - zeros as usize)
 }
 
 /// The shortest digits that read back as this float, the nearest of them.
@@ -174,7 +225,31 @@ mod tests {
         Some(String::from_utf8(plain?.text()?.as_bytes().to_vec()).unwrap())
     }
 
+    /// What the few digits are written as is what all others are.
+    fn written(plain: Plain) {
+        let mut out = vec![7];
+        let expected = plain.text().filter(|_| plain.write_few(b'n', &mut out));
+        let expected = expected.map(|text| [&[7, b'n', text.length as u8], text.as_bytes()].concat());
+        assert_eq!(out, expected.unwrap_or(vec![7]), "{plain:?}");
+    }
+
+    #[test]
+    fn few_digits_are_written_as_all_are() {
+        for digits in (0..200_000).chain((0..100_100_000).step_by(9_973)) {
+            assert!(digits == 0 || digits > 99_999_999 || few(digits as u32).1 == digits.to_string().len());
+            for exponent in [0, -1, -2, -4, -7, -8, 1] {
+                written(Plain { negative: digits % 3 == 0, digits, exponent });
+            }
+        }
+        let mut out = Vec::new();
+        assert!(Plain::from_integer(-1_234_567).write_few(b'n', &mut out) && out == b"n\x08-1234567");
+        assert!(!Plain::from_integer(i64::MIN).write_few(b'n', &mut out) && out.len() == 10);
+    }
+
     fn agrees(value: f64) {
+        if let Some(plain) = Plain::from_float(value) {
+            written(plain);
+        }
         if let Some(found) = text(Plain::from_float(value)) {
             assert_eq!(found, json::float(value).unwrap().as_str(), "{value:e}");
         }

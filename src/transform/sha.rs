@@ -31,13 +31,23 @@ impl Midstate {
     /// The first half of the digest of the blocks and `rest`, which is padded in place: a digest costs no copy and no
     /// allocation.
     pub(super) fn finish(&self, rest: &mut Vec<u8>) -> [u8; 16] {
-        let bits = (self.absorbed + rest.len() as u64) * 8;
-        rest.push(0x80);
-        let end = (rest.len() + 8).next_multiple_of(BLOCK);
-        rest.resize(end - 8, 0);
+        self.finish_from(rest, 0)
+    }
+
+    /// As [`Self::finish`], of what stands from `start` on.
+    pub(super) fn finish_from(&self, rest: &mut Vec<u8>, start: usize) -> [u8; 16] {
+        let length = rest.len() - start;
+        let bits = (self.absorbed + length as u64) * 8;
+        // One push of a whole block is faster than a few of what it takes.
+        let mut padding = [0; BLOCK];
+        padding[0] = 0x80;
+        let padded = (length + 9).next_multiple_of(BLOCK);
+        let zeros = padded - length - 8;
+        rest.extend_from_slice(&padding[..zeros.min(BLOCK)]);
+        rest.resize(start + padded - 8, 0);
         rest.extend_from_slice(&bits.to_be_bytes());
         let mut state = self.state;
-        compress256(&mut state, rest.as_chunks().0);
+        compress256(&mut state, rest[start..].as_chunks().0);
         let mut half = [0; 16];
         for (bytes, word) in half.as_chunks_mut().0.iter_mut().zip(state) {
             *bytes = word.to_be_bytes();

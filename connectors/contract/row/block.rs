@@ -1,13 +1,13 @@
 //! Rows filled column after column, as columnar formats give them.
 
-use super::{Cell, MAX_ARENA, MAX_CELL, RowBatch, RowBatchBuilder, Slot, Span};
+use super::{Cell, Layout, MAX_ARENA, MAX_CELL, RowBatch, RowBatchBuilder, Slot, Span};
 
-/// Rows at the end of a batch; every cell is null until it is set.
+/// Rows at the end of a batch, or all of one; every cell is null until it is set.
 #[derive(Debug)]
 pub struct Block<'a> {
     batch: &'a mut RowBatch,
     first: usize,
-    columns: usize,
+    rows: usize,
 }
 
 impl RowBatchBuilder {
@@ -16,38 +16,49 @@ impl RowBatchBuilder {
         let batch = &mut self.batch;
         let (first, columns) = (batch.slots.len(), batch.schema.columns.len());
         batch.slots.resize(first + rows * columns, Slot::Null);
-        Block { batch, first, columns }
+        Block { batch, first, rows }
     }
 
-    /// Makes room for this many rows and bytes of long cells, so that filling does not move them.
-    pub fn reserve(&mut self, rows: usize, bytes: usize) {
-        self.batch.slots.reserve(rows * self.batch.schema.columns.len());
-        self.batch.arena.reserve(bytes);
+    /// Makes a batch of these rows, in place of what is there, that is filled fastest column after column; nothing is
+    /// appended to it. `bytes` are expected of its long cells.
+    pub fn columns(&mut self, rows: usize, bytes: usize) -> Block<'_> {
+        drop(self.take());
+        let batch = &mut self.batch;
+        batch.layout = Layout { rows: 1, columns: rows };
+        batch.slots = vec![Slot::Null; rows * batch.schema.columns.len()];
+        batch.arena.reserve(bytes);
+        Block { batch, first: 0, rows }
     }
 }
 
 impl Block<'_> {
+    #[inline]
+    fn put(&mut self, row: usize, column: usize, slot: Slot) {
+        assert!(row < self.rows && column < self.batch.schema.columns.len(), "the block has no such cell");
+        let Layout { rows, columns } = self.batch.layout;
+        self.batch.slots[self.first + row * rows + column * columns] = slot;
+    }
+
     /// Sets one cell of the block's row; panics beyond its rows or columns.
     #[inline]
     pub fn set(&mut self, row: usize, column: usize, cell: Cell<'_>) {
         let slot = self.batch.slot(cell);
-        self.batch.slots[self.first + row * self.columns + column] = slot;
+        self.put(row, column, slot);
     }
 
     /// Sets a wall-clock time, as [`RowBatchBuilder::push_wall`] does.
     #[inline]
     pub fn set_wall(&mut self, row: usize, column: usize, seconds: i64, nanoseconds: u32) {
         let slot = self.batch.wall_slot(seconds, nanoseconds);
-        self.batch.slots[self.first + row * self.columns + column] = slot;
+        self.put(row, column, slot);
     }
 
     /// Sets a column's cells from its first row on, `None` for null; those that are not UTF-8 become [`Cell::Malformed`].
     pub fn set_texts<'t>(&mut self, column: usize, texts: impl Iterator<Item = Option<&'t [u8]>>) {
-        let RowBatch { slots, arena, .. } = &mut *self.batch;
+        let (mut slots, arena) = column_of(self.batch, (self.first, self.rows), column);
         let start = arena.len();
         let mut sound = true;
-        let mut cells = slots[self.first..].iter_mut().skip(column).step_by(self.columns);
-        for (text, slot) in texts.zip(&mut cells) {
+        for (text, slot) in texts.zip(&mut slots) {
             let Some(bytes) = text else { continue };
             let (at, len) = (arena.len(), bytes.len());
             if len > MAX_CELL || at + len > MAX_ARENA {
@@ -61,6 +72,7 @@ impl Block<'_> {
             arena.extend_from_slice(bytes);
             *slot = Slot::Span { kind: Span::Text, at: at as u32, len: len as u32 };
         }
+        drop(slots);
         if !sound || std::str::from_utf8(&arena[start..]).is_err() {
             self.mark_malformed(column);
         }
@@ -68,8 +80,8 @@ impl Block<'_> {
 
     #[cold]
     fn mark_malformed(&mut self, column: usize) {
-        let RowBatch { slots, arena, .. } = &mut *self.batch;
-        for slot in slots[self.first..].iter_mut().skip(column).step_by(self.columns) {
+        let (slots, arena) = column_of(self.batch, (self.first, self.rows), column);
+        for slot in slots {
             let Slot::Span { kind: Span::Text, at, len } = *slot else { continue };
             let Err(error) = std::str::from_utf8(&arena[at as usize..(at + len) as usize]) else { continue };
             let message = format!("invalid UTF-8 at byte {}", error.valid_up_to());
@@ -78,6 +90,18 @@ impl Block<'_> {
             *slot = Slot::Span { kind: Span::Malformed, at: at as u32, len: message.len() as u32 };
         }
     }
+}
+
+/// A column's slots of these rows, and where long cells go.
+fn column_of(
+    batch: &mut RowBatch,
+    (first, rows): (usize, usize),
+    column: usize,
+) -> (impl Iterator<Item = &mut Slot>, &mut Vec<u8>) {
+    let RowBatch { slots, arena, layout, .. } = batch;
+    let slots =
+        slots[first..].iter_mut().skip(column * layout.columns).step_by(layout.rows.max(1)).take(rows);
+    (slots, arena)
 }
 
 #[cfg(test)]
@@ -113,6 +137,25 @@ mod tests {
             "{raw:?}"
         );
         assert_eq!(cells[7], Cell::Text("drei €"));
+    }
+
+    /// Row for row what [`columns_meet_in_rows`] says of a block.
+    #[test]
+    fn a_batch_of_columns_has_the_same_rows() {
+        let mut builder = builder(3);
+        builder.push(Cell::Text("goes away"));
+        let mut block = builder.columns(2, 10);
+        block.set_texts(1, [None, Some("zwei €".as_bytes())].into_iter());
+        block.set(0, 2, Cell::Integer(1));
+        block.set(1, 0, Cell::Bool(true));
+        let batch = builder.take();
+        let cells: Vec<_> = batch.rows().map(|row| row.cells().collect::<Vec<_>>()).collect();
+        let second = vec![Cell::Bool(true), Cell::Text("zwei €"), Cell::Null];
+        assert_eq!(cells, [vec![Cell::Null, Cell::Null, Cell::Integer(1)], second]);
+        builder.block(1).set(0, 2, Cell::Integer(7));
+        let after = builder.take();
+        let cells: Vec<_> = after.rows().flat_map(|row| row.cells().collect::<Vec<_>>()).collect();
+        assert_eq!(cells, [Cell::Null, Cell::Null, Cell::Integer(7)], "the next batch goes by rows again");
     }
 
     #[test]

@@ -24,11 +24,18 @@ pub(super) enum Chunks {
 }
 
 impl Chunks {
-    /// `groups` has, for each row group, where the chunks lie that will be read.
-    pub(super) fn of(opened: &Opened, groups: Vec<Vec<Range<u64>>>) -> Self {
+    /// `groups` has, for each row group, where the chunks lie that will be read; readers are so many of them `apart` at most.
+    pub(super) fn of(opened: &Opened, groups: Vec<Vec<Range<u64>>>, apart: usize) -> Self {
         match opened {
             Opened::Local(local) => Chunks::Local(local.file.clone(), opened.bytes()),
-            Opened::Remote(object) => Chunks::Remote(Arc::new(Remote::new(object, groups))),
+            Opened::Remote(object) => Chunks::Remote(Arc::new(Remote::new(object, groups, apart))),
+        }
+    }
+
+    /// Nobody will read any of a row group again.
+    pub(super) fn leave(&self, group: usize) {
+        if let Chunks::Remote(remote) = self {
+            remote.leave(group);
         }
     }
 }

@@ -8,6 +8,7 @@ use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as PhysicalType};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::schema::types::{SchemaDescriptor, Type, TypePtr};
 
 use super::super::errors;
@@ -51,7 +52,7 @@ impl Footer {
         if opened.bytes() == 0 {
             return Err(errors::damaged(path, "is empty"));
         }
-        let file = &Chunks::of(opened, Vec::new());
+        let file = &Chunks::of(opened, Vec::new(), 0);
         let first = guarded(path, || ArrowReaderMetadata::load(file, ArrowReaderOptions::new()))?;
         let footer = guarded(path, || {
             let roots = first.parquet_schema().root_schema().get_fields();
@@ -91,27 +92,22 @@ impl Footer {
 
     /// Bytes of these columns in an average row of the widest row group, before compression.
     pub(super) fn row_bytes(&self, roots: &[usize]) -> i64 {
-        let schema = self.metadata.parquet_schema();
         let groups = self.metadata.metadata().row_groups().iter();
-        let width = |group: &parquet::file::metadata::RowGroupMetaData| {
-            let chunks = group.columns().iter().enumerate();
-            let chosen = chunks.filter(|(leaf, _)| roots.contains(&schema.get_column_root_idx(*leaf)));
-            let bytes: i64 = chosen.map(|(_, chunk)| chunk.uncompressed_size()).sum();
-            bytes / group.num_rows().max(1)
-        };
+        let width = |group: &RowGroupMetaData| self.group_bytes(group, roots) / group.num_rows().max(1);
         groups.map(width).max().unwrap_or(0)
     }
 
-    /// What a column takes to decode: its bytes before compression, and so many more for each row.
-    pub(super) fn cost(&self, root: usize, value: i64) -> i64 {
-        let schema = self.metadata.parquet_schema();
+    /// Bytes of these columns, before compression.
+    pub(super) fn bytes(&self, roots: &[usize]) -> i64 {
         let groups = self.metadata.metadata().row_groups().iter();
-        let cost = |group: &parquet::file::metadata::RowGroupMetaData| {
-            let chunks = group.columns().iter().enumerate();
-            let own = chunks.filter(|(leaf, _)| schema.get_column_root_idx(*leaf) == root);
-            own.map(|(_, chunk)| chunk.uncompressed_size() + value * group.num_rows()).sum::<i64>()
-        };
-        groups.map(cost).sum()
+        groups.map(|group| self.group_bytes(group, roots)).sum()
+    }
+
+    fn group_bytes(&self, group: &RowGroupMetaData, roots: &[usize]) -> i64 {
+        let schema = self.metadata.parquet_schema();
+        let chunks = group.columns().iter().enumerate();
+        let chosen = chunks.filter(|(leaf, _)| roots.contains(&schema.get_column_root_idx(*leaf)));
+        chosen.map(|(_, chunk)| chunk.uncompressed_size()).sum()
     }
 
     /// Whether sizes and places are possible in a file of this length: the decoder would allocate what they say.

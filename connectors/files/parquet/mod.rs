@@ -1,26 +1,28 @@
-//! Parquet: decoded in record batches of some hundred rows, only the columns that somebody looks at, on two threads.
+//! Parquet: decoded in record batches of some hundred rows, only the columns that somebody looks at, on several threads.
 
 mod chunks;
 mod column;
 mod footer;
-mod lanes;
 mod nested;
+mod pages;
 mod remote;
+mod stripes;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use arrow_array::ArrayRef;
+use arrow_array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use self::chunks::Chunks;
 use self::footer::{FileColumn, Footer};
+use self::stripes::Stripes;
 use super::errors;
 use super::locate::Input;
 use super::opened::Opened;
 use super::source::{Gone, Outlet, Task};
-use crate::contract::{Column, ConnectorError, RowBatchBuilder};
+use crate::contract::{Column, ConnectorError, RowBatch, RowBatchBuilder};
 
 /// Most rows decoded at once.
 const MOST_ROWS: usize = 1024;
@@ -43,6 +45,33 @@ pub(super) fn columns(input: &Input, opened: &Opened) -> Result<Vec<Column>, Con
 /// # Errors
 /// As [`columns`]; after some rows where a page is damaged.
 pub(super) fn read(task: &Task<'_>, outlet: &Outlet) -> Result<Option<u64>, ConnectorError> {
+    read_by(task, None, outlet)
+}
+
+/// How a file is decoded.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    /// Rows at once.
+    pub rows: usize,
+    pub workers: usize,
+}
+
+impl Manner {
+    /// As is best for these columns.
+    fn of(footer: &Footer, roots: &[usize]) -> Self {
+        Manner { rows: batch_rows(footer, roots), workers: stripes::workers(footer, roots) }
+    }
+}
+
+/// As [`read`], in a manner that the caller may choose.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_by(
+    task: &Task<'_>,
+    chosen: Option<Manner>,
+    outlet: &Outlet,
+) -> Result<Option<u64>, ConnectorError> {
     let path = &task.input.path;
     let footer = Footer::load(path, task.opened)?;
     let announced = footer.rows();
@@ -51,21 +80,11 @@ pub(super) fn read(task: &Task<'_>, outlet: &Outlet) -> Result<Option<u64>, Conn
     }
     let looked_at = |root: &usize| task.places[*root].is_some();
     let roots: Vec<usize> = (0..footer.columns.len()).filter(looked_at).collect();
-    let rows = batch_rows(&footer, &roots);
-    let (near, far) = lanes::split(&footer, roots);
-    let mut filler = Filler {
-        builder: RowBatchBuilder::new(task.schema.clone()),
-        columns: near.iter().chain(&far).map(|root| &footer.columns[*root]).collect(),
-        places: near.iter().chain(&far).filter_map(|root| task.places[*root]).collect(),
-        arena: 0,
-    };
-    let near = reader(&footer, &near, (task, rows))?;
-    match far.is_empty() {
-        true => lanes::one(path, near, |arrays| filler.hand_over(arrays, outlet))?,
-        false => {
-            let far = reader(&footer, &far, (task, rows))?;
-            lanes::two(path, (near, far), |arrays| filler.hand_over(arrays, outlet))?;
-        }
+    let Manner { rows, workers } = chosen.unwrap_or_else(|| Manner::of(&footer, &roots));
+    let decoding = Decoding { task, footer, roots, rows };
+    match workers {
+        0 | 1 => decoding.read(outlet)?,
+        _ => stripes::read(&decoding, &Stripes::of(&decoding.footer, rows, workers), outlet)?,
     }
     Ok(Some(announced))
 }
@@ -76,19 +95,88 @@ fn batch_rows(footer: &Footer, roots: &[usize]) -> usize {
     usize::try_from(BATCH_BYTES / average).unwrap_or(MOST_ROWS).clamp(1, MOST_ROWS)
 }
 
-fn reader(
-    footer: &Footer,
-    roots: &[usize],
-    (task, rows): (&Task<'_>, usize),
-) -> Result<ParquetRecordBatchReader, ConnectorError> {
-    let path = &task.input.path;
-    let chunks = Chunks::of(task.opened, footer.chunks(roots));
-    let metadata = footer.metadata.clone();
-    guarded(path, || {
-        let mask = ProjectionMask::roots(metadata.parquet_schema(), roots.iter().copied());
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata);
-        builder.with_projection(mask).with_batch_size(rows).build()
-    })
+/// A file, and what of it is decoded.
+struct Decoding<'a> {
+    task: &'a Task<'a>,
+    footer: Footer,
+    /// Columns that somebody looks at, in the file's order.
+    roots: Vec<usize>,
+    /// Rows decoded at once.
+    rows: usize,
+}
+
+impl Decoding<'_> {
+    fn path(&self) -> &Path {
+        &self.task.input.path
+    }
+
+    /// The file, for readers whose columns are so many row groups apart at most.
+    fn chunks(&self, apart: usize) -> Chunks {
+        Chunks::of(self.task.opened, self.footer.chunks(&self.roots), apart)
+    }
+
+    /// Row groups that the columns of one reader may be from each other: each column is read as far as the batch goes.
+    fn apart(&self) -> usize {
+        let groups = self.footer.metadata.metadata().row_groups().iter();
+        let least = groups.map(|group| group.num_rows()).filter(|rows| *rows > 0).min();
+        1 + self.rows / least.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(1)
+    }
+
+    fn filler(&self) -> Filler<'_> {
+        Filler {
+            builder: RowBatchBuilder::new(self.task.schema.clone()),
+            columns: self.roots.iter().map(|root| &self.footer.columns[*root]).collect(),
+            places: self.roots.iter().filter_map(|root| self.task.places[*root]).collect(),
+            arena: 0,
+        }
+    }
+
+    /// Reads the whole file on this thread, or until nobody wants more.
+    fn read(&self, outlet: &Outlet) -> Result<(), ConnectorError> {
+        let metadata = self.footer.metadata.clone();
+        let reader = guarded(self.path(), || {
+            let mask = ProjectionMask::roots(metadata.parquet_schema(), self.roots.iter().copied());
+            let builder =
+                ParquetRecordBatchReaderBuilder::new_with_metadata(self.chunks(self.apart()), metadata);
+            builder.with_projection(mask).with_batch_size(self.rows).build()
+        })?;
+        let mut filler = self.filler();
+        match each(self.path(), reader, |decoded| filler.fill(decoded, &mut |batch| outlet.put(batch))) {
+            Ok(()) | Err(Stop::Gone) => Ok(()),
+            Err(Stop::Wrong(error)) => Err(error),
+        }
+    }
+}
+
+/// Why reading ends before its end.
+enum Stop {
+    Gone,
+    Wrong(ConnectorError),
+}
+
+impl From<Gone> for Stop {
+    fn from(_: Gone) -> Self {
+        Stop::Gone
+    }
+}
+
+impl From<ConnectorError> for Stop {
+    fn from(error: ConnectorError) -> Self {
+        Stop::Wrong(error)
+    }
+}
+
+/// Reads to the end.
+fn each(
+    path: &Path,
+    mut reader: ParquetRecordBatchReader,
+    mut take: impl FnMut(&RecordBatch) -> Result<(), Gone>,
+) -> Result<(), Stop> {
+    // The decoder has been seen to panic on damaged files.
+    while let Some(batch) = guarded(path, || reader.next().transpose())? {
+        take(&batch)?;
+    }
+    Ok(())
 }
 
 /// Calls the decoder; what it says, and its panics, become an error about this file.
@@ -114,24 +202,26 @@ struct Filler<'a> {
 }
 
 impl Filler<'_> {
-    fn hand_over(&mut self, arrays: &[ArrayRef], outlet: &Outlet) -> Result<(), Gone> {
-        let rows = arrays.first().map_or(0, |array| array.len());
+    fn fill(
+        &mut self,
+        decoded: &RecordBatch,
+        put: &mut dyn FnMut(RowBatch) -> Result<(), Gone>,
+    ) -> Result<(), Gone> {
+        let (rows, arrays) = (decoded.num_rows(), decoded.columns()); // there may be rows of no columns
         let bytes: usize = arrays.iter().map(|array| column::text_bytes(array)).sum();
         if bytes > PART_BYTES && rows > 1 {
-            let part = |from, len| arrays.iter().map(|array| array.slice(from, len)).collect::<Vec<_>>();
-            self.hand_over(&part(0, rows / 2), outlet)?;
-            return self.hand_over(&part(rows / 2, rows - rows / 2), outlet);
+            self.fill(&decoded.slice(0, rows / 2), put)?;
+            return self.fill(&decoded.slice(rows / 2, rows - rows / 2), put);
         }
         if rows == 0 {
             return Ok(());
         }
-        self.builder.reserve(rows, bytes.max(self.arena));
-        let mut block = self.builder.block(rows);
+        let mut block = self.builder.columns(rows, bytes.max(self.arena));
         for ((array, column), place) in arrays.iter().zip(&self.columns).zip(&self.places) {
             column::fill(&mut block, *place, array, column.form);
         }
         let filled = self.builder.take();
         self.arena = filled.arena_bytes();
-        outlet.put(filled)
+        put(filled)
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Remote {
     tail: OnceLock<Bytes>,
     /// By where they begin.
     spans: Mutex<Vec<Span>>,
+    /// Readers are so many row groups from each other at most: what is further behind is let go.
+    apart: usize,
 }
 
 /// One chunk, or several that lie side by side.
@@ -33,16 +35,16 @@ struct Span {
     range: Range<u64>,
     /// Bytes of a request.
     size: u64,
-    /// Once somebody wanted some of its row group, and until the next but one is read.
+    /// Once somebody wanted some of its row group, and until nobody can want more.
     parts: Option<Parts>,
 }
 
 impl Remote {
-    pub(super) fn new(object: &Arc<Object>, groups: Vec<Vec<Range<u64>>>) -> Self {
+    pub(super) fn new(object: &Arc<Object>, groups: Vec<Vec<Range<u64>>>, apart: usize) -> Self {
         let spans = groups.into_iter().enumerate().flat_map(|(group, chunks)| spans(group, chunks));
         let mut spans: Vec<Span> = spans.collect();
         spans.sort_by_key(|span| span.range.start);
-        Remote { object: object.clone(), tail: OnceLock::new(), spans: Mutex::new(spans) }
+        Remote { object: object.clone(), tail: OnceLock::new(), spans: Mutex::new(spans), apart }
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -90,12 +92,17 @@ impl Remote {
         spans[place].parts.as_mut().map_or(Ok(None), |parts| parts.from(at))
     }
 
-    /// Asks for the first parts of a row group, all at once, and lets those go that nobody can want any more: columns are
-    /// at most one group apart.
+    /// Nobody will want any of a row group again.
+    pub(super) fn leave(&self, group: usize) {
+        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        spans.iter_mut().filter(|span| span.group == group).for_each(|span| span.parts = None);
+    }
+
+    /// Asks for the first parts of a row group, all at once, and lets those go that nobody can want any more.
     fn turn_to(&self, spans: &mut [Span], place: usize) {
         let group = spans[place].group;
         for span in spans.iter_mut() {
-            if span.group + 1 < group {
+            if span.group.saturating_add(self.apart) < group {
                 span.parts = None;
             } else if span.group == group {
                 let parts = span.parts.insert(Parts::of(&self.object, span.range.clone(), span.size));

@@ -13,6 +13,7 @@ mod parquet_removals;
 mod parquet_types;
 mod ranges;
 pub(in crate::files) mod stores;
+mod stripes;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -19,7 +19,7 @@ use crate::reading;
 
 const THREADS: usize = 3;
 
-fn input(path: &Path) -> Input {
+pub(super) fn input(path: &Path) -> Input {
     let root = Root::Folder(path.parent().unwrap().to_owned());
     let name = path.file_name().and_then(|name| name.to_str()).unwrap();
     locate::find(&root, &files(name)).unwrap().remove(0)

@@ -6,6 +6,7 @@ mod files;
 mod journal;
 mod lease;
 mod model;
+mod pending;
 mod portable;
 mod quota;
 mod runs;

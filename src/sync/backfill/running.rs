@@ -125,7 +125,7 @@ impl Running<'_> {
         let path = Ledger::path(&context.project.state, &context.sync.name);
         let tags = block_in_place(|| {
             if let Some(ledger) = work.state.ledger.take() {
-                // Details that wait in their log would be copied for whoever only reads.
+                // Whoever only reads makes a table of the details that wait in their log.
                 ledger.compact()?;
                 ledger.close()?;
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use outflow_connectors::contract::{Cell, Schema};
+use outflow_connectors::contract::{Cell, RowBatch, Schema};
 
 use super::point::{Kind, Point, Value, point};
 use super::{Mark, NOTE, Pass, Stand};
@@ -74,8 +74,8 @@ impl Track {
     ///
     /// # Errors
     /// For a value that has no order, or another one than those before; when the spool cannot be written.
-    pub fn observe(&mut self, compared: &Compared, cursor: &Cursor) -> Result<()> {
-        for (row, verdict) in compared.batch.rows().zip(&compared.verdicts) {
+    pub fn observe(&mut self, batch: &RowBatch, compared: &Compared, cursor: &Cursor) -> Result<()> {
+        for (row, verdict) in batch.rows().zip(&compared.verdicts) {
             let cell = row.cell(self.column);
             let placed = point(cell).map_err(|why| refused(cursor, why))?;
             let Some((kind, point)) = placed else { continue };

@@ -197,8 +197,9 @@ impl Work<'_> {
             Ledger::read(&Ledger::path(&self.context.project.state, &self.context.sync.name))
         })?;
         let baseline = Baseline { tracked: true, ..self.baseline_of(before.as_ref(), recovered)? };
-        // In `mode: insert` only an empty ledger tells that a row is new.
-        let is_open = self.context.sync.mode != Mode::Insert || baseline.tags.is_empty();
+        // In `mode: insert` only an empty ledger tells that a row is new; where every row is sent there are no tags.
+        let is_empty = baseline.tags.is_empty() && !baseline.full_refresh;
+        let is_open = self.context.sync.mode != Mode::Insert || is_empty;
         let mut intake = self.intake(baseline, space)?;
         block_in_place(|| self.before(begun))?;
         let (ledger, keeping, journal) = (self.ledger()?, self.keeping(open), Journal::open(self.ledger()?)?);

@@ -12,12 +12,13 @@ use crate::project::{Mode, OnDuplicateKey};
 
 /// What the rows are held against.
 pub struct Against<'a> {
+    /// Empty where every row counts as changed.
     pub tags: &'a Tags,
     /// The entries that a row has, as far as the stream found it unchanged.
     pub seen: &'a Marks,
     pub mode: Mode,
     pub policy: OnDuplicateKey,
-    /// There are no tags, and what is not among the rows is not looked for.
+    /// What is not among the rows is not looked for.
     pub backfill: bool,
     /// Not all rows were read: one that is not among them did not vanish.
     pub part: bool,
@@ -37,7 +38,7 @@ pub fn classify(
         delta.still_refused = delta.refused_before.iter().copied().collect();
     }
     let mut unsettled: BTreeSet<KeyHash> = delta.dirty.keys().copied().collect();
-    let mut ledger = Entries { live, position: 0, next: None, against };
+    let mut ledger = Entries { live, read: 0, next: None };
     ledger.advance()?;
     let mut next = sorted.pop()?;
     while let Some(first) = next {
@@ -69,27 +70,23 @@ pub fn classify(
     if !against.backfill && !against.part {
         delta.vanished_dirty = unsettled.into_iter().collect();
     }
+    debug_assert!(against.tags.is_empty() || ledger.read == against.tags.len(), "the ledger grew meanwhile");
+    delta.live = if against.backfill { 0 } else { ledger.read as u64 };
     Ok(())
 }
 
-/// The ledger's live entries, with the position that each has in the tags.
-struct Entries<'a> {
+/// The ledger's live entries, each with the position that it has in the tags, where there are any.
+struct Entries {
     live: Option<LiveEntries>,
-    position: usize,
+    read: usize,
     next: Option<(KeyHash, usize)>,
-    against: &'a Against<'a>,
 }
 
-impl Entries<'_> {
+impl Entries {
     fn advance(&mut self) -> Result<()> {
         let next = self.live.as_mut().and_then(Iterator::next).transpose()?;
-        self.next = next.map(|(key, _)| (key, self.position));
-        self.position += 1;
-        let Against { tags, backfill, .. } = self.against;
-        debug_assert!(
-            *backfill || self.next.is_none() || self.position <= tags.len(),
-            "the ledger grew meanwhile"
-        );
+        self.next = next.map(|(key, _)| (key, self.read));
+        self.read += usize::from(self.next.is_some());
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use outflow_connectors::contract::{Row, RowBatch};
+use outflow_connectors::contract::{Prepared, Preparer, Row, RowBatch};
 
 use super::differ::Dirty;
 use super::sorter::flag;
@@ -24,9 +24,8 @@ pub struct Comparer {
     pub forces: bool,
 }
 
-/// A batch with what each of its rows came to.
+/// What the rows of a batch came to.
 pub struct Compared {
-    pub batch: RowBatch,
     /// One for each row, in order.
     pub verdicts: Vec<Verdict>,
     /// Records of the candidates, as [`Stored::write`] writes them.
@@ -55,11 +54,10 @@ pub struct Difference {
     pub record: Range<usize>,
 }
 
-/// Rows looked up together: their hashes and records, until the ledger has answered.
+/// Rows looked up together: their hashes and where their fields are, until the ledger has answered.
 #[derive(Default)]
 struct Block {
     rows: Vec<Result<(Hashes, Range<usize>), Box<RowFault>>>,
-    fields: Vec<u8>,
     /// Of the rows that have a record.
     wanted: Vec<(KeyHash, RecordHash)>,
     found: Vec<Option<usize>>,
@@ -68,9 +66,15 @@ struct Block {
 /// Rows of a [`Block`]: enough to wait for their memory together, few enough to stay in the nearest cache.
 const BLOCK: usize = 32;
 
+impl Preparer for Comparer {
+    fn prepare(&self, batch: &RowBatch) -> Option<Prepared> {
+        Some(Box::new(self.compare(batch)))
+    }
+}
+
 impl Comparer {
     /// Compares all rows of a batch.
-    pub fn compare(&self, batch: RowBatch) -> Compared {
+    pub fn compare(&self, batch: &RowBatch) -> Compared {
         let mut block = Block::default();
         let (mut verdicts, mut records) = (Vec::with_capacity(batch.len()), Vec::new());
         let (mut scratch, mut parts) = (Scratch::default(), Parts::of(&self.mapper));
@@ -94,7 +98,7 @@ impl Comparer {
                                 Verdict::Known { entry, key: hashes.key, destination: hashes.destination }
                             }
                             Err(flags) => {
-                                let fields = &block.fields[fields];
+                                let fields = scratch.fields(fields);
                                 Verdict::Difference(parts.candidate(
                                     row,
                                     (hashes, flags, fields),
@@ -105,26 +109,24 @@ impl Comparer {
                     });
                 }
                 drop(found);
-                block.fields.clear();
+                scratch.clear();
             }
         }
-        Compared { batch, verdicts, records, kinds: scratch.kinds }
+        Compared { verdicts, records, kinds: scratch.kinds }
     }
 
     /// The candidate that a row is although the ledger has its record: another row had it before.
     pub fn repeated(&self, row: Row<'_>, records: &mut Vec<u8>) -> Option<Difference> {
         let mut scratch = Scratch::default();
         let hashes = self.mapper.hash(row, &mut scratch).ok()?;
-        let fields = self.mapper.compared(&scratch);
+        let fields = scratch.fields(scratch.last());
         Some(Parts::of(&self.mapper).candidate(row, (hashes, flag::MATCHED, fields), records))
     }
 
     fn hash(&self, row: Row<'_>, scratch: &mut Scratch, block: &mut Block) {
         let hashed = self.mapper.hash(row, scratch).map_err(Box::new).map(|hashes| {
-            let start = block.fields.len();
-            block.fields.extend_from_slice(self.mapper.compared(scratch));
             block.wanted.push((hashes.key, hashes.fingerprint));
-            (hashes, start..block.fields.len())
+            (hashes, scratch.last())
         });
         block.rows.push(hashed);
     }

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use outflow_connectors::contract::RowBatch;
+
 use super::candidates::{Candidates, Class, Head};
 use super::classify::{Against, classify, judge_destinations};
 use super::compare::{Compared, Comparer, Difference, Verdict};
@@ -32,7 +34,7 @@ pub struct Baseline {
     pub tags: Tags,
     pub dirty: HashMap<KeyHash, Dirty>,
     pub mode: Mode,
-    /// Re-send what is unchanged as well.
+    /// Re-send what is unchanged as well. Needs no tags.
     pub full_refresh: bool,
     /// A backfill: every row is sent, and none is missed. Needs no tags.
     pub backfill: bool,
@@ -128,8 +130,8 @@ impl Differ {
     ///
     /// # Errors
     /// When the spool cannot be written.
-    pub fn accept(&mut self, compared: Compared) -> Result<()> {
-        let Compared { batch, verdicts, mut records, kinds } = compared;
+    pub fn accept(&mut self, batch: &RowBatch, compared: Compared) -> Result<()> {
+        let Compared { verdicts, mut records, kinds } = compared;
         if self.rows + batch.len() as u64 > MOST_ROWS {
             let message = format!("the query gives more than {MOST_ROWS} rows");
             return Err(Error::new("OF-RUN-014", ErrorKind::Source, message)
@@ -255,7 +257,7 @@ impl Differ {
             vanished: Spill::new(self.space),
             vanished_dirty: Vec::new(),
             dirty,
-            live: tags.len() as u64,
+            live: 0, // until they are classified
             destinations: self.destinations,
             clashes: 0,
             refused_before: ledger.map(Ledger::refusal_keys).transpose()?.unwrap_or_default(),

@@ -95,18 +95,29 @@ fn world(held: &BTreeMap<u8, Line>, memory: usize) -> World {
 }
 
 fn diff(world: &World, lines: &[Line], policy: OnDuplicateKey) -> Delta {
-    let tags: Tags = world.ledger.tags().unwrap();
-    let baseline = Baseline {
+    let tags = world.ledger.tags().unwrap();
+    diff_against(world, Baseline { tags, full_refresh: false, ..of_all_rows() }, (lines, policy))
+}
+
+/// Every row counts as changed, and none is looked up.
+fn of_all_rows() -> Baseline {
+    Baseline {
         part: false,
-        tags,
+        tags: Tags::empty(),
         dirty: HashMap::new(),
         mode: Mode::Upsert,
-        full_refresh: false,
+        full_refresh: true,
         backfill: false,
         tracked: false,
-    };
+    }
+}
+
+fn diff_against(world: &World, baseline: Baseline, (lines, policy): (&[Line], OnDuplicateKey)) -> Delta {
     let mut differ = Differ::new(baseline, mapper(), Vec::new(), &world.space).unwrap();
-    lines.chunks(7).for_each(|chunk| differ.accept(differ.comparer().compare(batch(chunk))).unwrap());
+    for rows in lines.chunks(7).map(batch) {
+        let compared = differ.comparer().compare(&rows);
+        differ.accept(&rows, compared).unwrap();
+    }
     differ.finish(policy, Some(&world.ledger)).unwrap()
 }
 
@@ -211,7 +222,14 @@ proptest! {
             .collect();
         let world = world(&held, memory);
         let delta = diff(&world, &lines, policy);
-        prop_assert_eq!(outcome(&delta, &lines, &held), model(&held, &lines, policy));
+        let expected = model(&held, &lines, policy);
+        let all = diff_against(&world, of_all_rows(), (&lines, policy));
+        let sent = Outcome { changed: outcome(&all, &lines, &held).changed, unchanged: expected.unchanged, ..outcome(&all, &lines, &held) };
+        prop_assert_eq!(sent.changed.len() as u64, expected.changed.len() as u64 + expected.unchanged);
+        prop_assert!(expected.changed.is_subset(&sent.changed));
+        prop_assert_eq!((all.unchanged(), all.live, delta.live), (0, held.len() as u64, held.len() as u64));
+        prop_assert_eq!(&Outcome { changed: expected.changed.clone(), ..sent }, &expected);
+        prop_assert_eq!(outcome(&delta, &lines, &held), expected);
         let rows = delta.rows;
         let candidates = delta.candidates.count(Class::Add) + delta.candidates.count(Class::Change);
         prop_assert_eq!(rows, candidates + delta.unchanged() + delta.invalid());

@@ -7,6 +7,7 @@ use outflow_connectors::contract::{Catalog, Schema};
 
 use super::{BindFault, BoundField, BoundFrom, Mapper, Normalise};
 use crate::sync::spec::{FieldSpec, FromSpec, MappingSpec};
+use crate::transform::canonical::Encoder;
 use crate::transform::encode::Hasher;
 use crate::transform::{self, Conversion, Template};
 
@@ -29,6 +30,7 @@ impl Mapper {
             match bind_from(field, schema, &conversion) {
                 Ok(from) => fields.push(BoundField {
                     from,
+                    encoder: Encoder::of(&conversion),
                     conversion,
                     is_matched,
                     normaliser: if is_matched { normalise(&field.name) } else { None },

@@ -1,12 +1,14 @@
 //! Row -> hashes: what the diff needs of a row that the destination already holds, which is most rows.
 
+use std::ops::Range;
+
 use outflow_connectors::contract::{Cell, Row};
 
 use super::{BoundField, BoundFrom, Mapper, Record, RowFault};
 use crate::ledger::{KeyHash, RecordHash};
 use crate::project::OnNull;
 use crate::transform::Fault;
-use crate::transform::canonical::{Encoded, encode_cell, encode_key};
+use crate::transform::canonical::{Encoded, encode_key};
 use crate::transform::encode::{ABSENT, Domain, encode_value};
 
 /// The hashes of one row's record.
@@ -22,9 +24,10 @@ pub struct Hashes {
 #[derive(Debug, Default)]
 pub struct Scratch {
     key: Vec<u8>,
-    record: Vec<u8>,
-    /// Where the record's message ends: the hasher pads it.
-    record_end: usize,
+    /// The messages of the rows that were hashed together, each padded by the hasher.
+    records: Vec<u8>,
+    /// The fields of the last of them.
+    last: Range<usize>,
     destination: Vec<u8>,
     /// Filled where the destination key is the primary key.
     pub kinds: Kinds,
@@ -65,6 +68,24 @@ impl Kinds {
 /// Types whose keys keep more than the destination is sent.
 const UNSAFE: u8 = 16;
 
+impl Scratch {
+    /// Forgets the rows that were hashed together.
+    pub fn clear(&mut self) {
+        self.records.clear();
+    }
+
+    /// Where the fields of the row that was hashed last are, for [`Self::fields`], until the next [`Self::clear`]: as
+    /// [`Mapper::encode_fields`] gives them, without those that are not compared.
+    pub fn last(&self) -> Range<usize> {
+        self.last.clone()
+    }
+
+    /// The fields of a row, see [`Self::last`].
+    pub fn fields(&self, of: Range<usize>) -> &[u8] {
+        &self.records[of]
+    }
+}
+
 impl Mapper {
     /// The hashes of the record that [`Self::map`] makes of this row.
     ///
@@ -86,48 +107,46 @@ impl Mapper {
 
     /// `None` where the row may be invalid.
     pub(super) fn quick(&self, row: Row<'_>, scratch: &mut Scratch) -> Option<Hashes> {
+        scratch.last = 0..0;
         Domain::Key.begin(&mut scratch.key);
         for &column in &self.key_columns {
             encode_key(row.cell(column), &mut scratch.key).ok()?;
         }
         let key = self.hasher.finish(&mut scratch.key);
-        self.quick_record(row, &key, scratch)?;
-        scratch.record_end = scratch.record.len();
+        let start = scratch.records.len();
+        if self.quick_record(row, &key, &mut scratch.records).is_none() {
+            scratch.records.truncate(start);
+            return None;
+        }
+        scratch.last = start + KeyHash::LENGTH..scratch.records.len();
         Some(Hashes {
             key: KeyHash(key),
-            fingerprint: RecordHash(self.records.finish(&mut scratch.record)),
+            fingerprint: RecordHash(self.records.finish_from(&mut scratch.records, start)),
             destination: if self.key_is_match { 0 } else { self.quick_destination(row, scratch) },
         })
     }
 
     /// Encodes the record.
-    fn quick_record(&self, row: Row<'_>, key: &[u8; 16], scratch: &mut Scratch) -> Option<()> {
-        scratch.record.clear();
-        scratch.record.extend_from_slice(key);
+    fn quick_record(&self, row: Row<'_>, key: &[u8; 16], record: &mut Vec<u8>) -> Option<()> {
+        record.extend_from_slice(key);
         for (field, spec) in self.fields.iter().zip(&self.spec.fields) {
-            let start = scratch.record.len();
-            let encoded = field.encode(row, &mut scratch.record).ok()?;
+            let start = record.len();
+            let encoded = field.encode(row, record).ok()?;
             if field.is_matched && encoded != Encoded::Other {
                 return None;
             }
             if encoded == Encoded::Null {
                 match spec.on_null {
                     OnNull::Clear => {}
-                    OnNull::Skip => scratch.record[start] = ABSENT,
+                    OnNull::Skip => record[start] = ABSENT,
                     OnNull::Error => return None,
                 }
             }
             if !spec.diff {
-                scratch.record.truncate(start);
+                record.truncate(start);
             }
         }
         Some(())
-    }
-
-    /// The fields of the row that was hashed last with this scratch, as [`Self::encode_fields`] gives them; without those
-    /// that are not compared.
-    pub fn compared<'a>(&self, scratch: &'a Scratch) -> &'a [u8] {
-        &scratch.record[KeyHash::LENGTH..scratch.record_end]
     }
 
     fn quick_destination(&self, row: Row<'_>, scratch: &mut Scratch) -> u64 {
@@ -188,7 +207,7 @@ impl BoundField {
     /// Appends the canonical bytes of [`Self::value`].
     fn encode(&self, row: Row<'_>, out: &mut Vec<u8>) -> Result<Encoded, Fault> {
         match (&self.from, self.normaliser) {
-            (BoundFrom::Column(column), None) => encode_cell(row, *column, &self.conversion, out),
+            (BoundFrom::Column(column), None) => self.encoder.encode(row, *column, &self.conversion, out),
             _ => {
                 let value = self.value(row)?;
                 encode_value(&value, out);

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use super::spec::{FieldSpec, MappingSpec};
 use crate::ledger::{Detail, KeyHash, RecordHash};
 use crate::project::OnNull;
-use crate::transform::canonical::Encoded;
+use crate::transform::canonical::{Encoded, Encoder};
 use crate::transform::display::key_json;
 use crate::transform::encode::{Hasher, RecordHasher, key_value};
 use crate::transform::{self, Conversion, Fault, Template};
@@ -71,6 +71,7 @@ pub struct Mapper {
 struct BoundField {
     from: BoundFrom,
     conversion: Conversion,
+    encoder: Encoder,
     is_matched: bool,
     normaliser: Option<Normaliser>,
 }

@@ -215,12 +215,18 @@ proptest! {
     ) {
         let mapper = mapper(spec, &catalog, is_folded.then_some(fold));
         let batch = batch(&rows.concat());
-        let (mut scratch, mut fields) = (Scratch::default(), Vec::new());
+        let (mut scratch, mut fields, mut hashed) = (Scratch::default(), Vec::new(), Vec::new());
         for row in batch.rows() {
             let expected = mapper.map(row).map(|record| Hashes::of(&record));
             prop_assert_eq!(mapper.hash(row, &mut scratch), expected);
             let Ok(record) = mapper.map(row) else { continue };
+            hashed.push((row, scratch.last()));
             prop_assert_eq!(field_hashes(&mapper, &stored(&mapper, row, &mut fields)).unwrap(), mapper.field_hashes(&record));
+        }
+        for (row, last) in hashed.into_iter().filter(|_| mapper.compares_all()) {
+            fields.clear();
+            mapper.encode_fields(row, &mut fields);
+            prop_assert_eq!(scratch.fields(last), &fields[..], "each row's own");
         }
     }
 

@@ -98,6 +98,25 @@ fn an_answer_that_breaks_off_is_gone_on_with() {
     assert_eq!(last, ["Text(\"59999\")", "Text(\"text 59999\")"]);
 }
 
+/// So small that several threads are at several of them at once.
+#[test]
+fn a_row_group_is_asked_for_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let texts = (0..400).map(|n| format!("text {n}"));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from_iter_values(0..400))),
+        ("text", Arc::new(StringArray::from_iter_values(texts))),
+    ];
+    write_parquet(&path, columns, 10);
+    let (address, asked) = serve(Plan { content: std::fs::read(&path).unwrap(), ..Plan::default() });
+    let (found, kept) = block_on(rows_of(&*at(&address), "a.parquet")).unwrap();
+    assert_eq!(found, Extract { rows: 400, announced: Some(400) });
+    assert!(kept.rows() == extract(folder.path(), "a.parquet").unwrap().1.rows());
+    // The end of the file for its columns, again when it is read, and then 40 row groups.
+    assert_eq!(asked.load(Ordering::SeqCst), 2 + 40);
+}
+
 #[test]
 fn answers_that_always_break_off_are_an_error() {
     let (address, _) = serve(Plan { content: csv(), cut: usize::MAX, ..Plan::default() });
