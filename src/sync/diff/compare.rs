@@ -9,7 +9,7 @@ use outflow_connectors::contract::{Prepared, Preparer, Row, RowBatch};
 use super::differ::Dirty;
 use super::sorter::flag;
 use crate::ledger::{KeyHash, RecordHash, Tags};
-use crate::sync::map::{Hashes, Kinds, Mapper, RowFault, Scratch};
+use crate::sync::map::{Edit, Hashes, Kinds, Mapper, RowFault, Scratch};
 use crate::sync::spool::Stored;
 
 /// What rows are held against; stays as it is while they are read.
@@ -18,8 +18,8 @@ pub struct Comparer {
     /// Keys whose last request may or may not have had an effect.
     pub dirty: HashMap<KeyHash, Dirty>,
     pub mapper: Mapper,
-    /// Mappings under which older fingerprints were made.
-    pub previous: Vec<Mapper>,
+    /// Mappings under which older fingerprints were made, and what was edited since.
+    pub previous: Vec<(Mapper, Edit)>,
     /// Every row counts as changed, whatever the ledger says.
     pub forces: bool,
 }
@@ -54,16 +54,7 @@ pub struct Difference {
     pub record: Range<usize>,
 }
 
-/// Rows looked up together: their hashes and where their fields are, until the ledger has answered.
-#[derive(Default)]
-struct Block {
-    rows: Vec<Result<(Hashes, Range<usize>), Box<RowFault>>>,
-    /// Of the rows that have a record.
-    wanted: Vec<(KeyHash, RecordHash)>,
-    found: Vec<Option<usize>>,
-}
-
-/// Rows of a [`Block`]: enough to wait for their memory together, few enough to stay in the nearest cache.
+/// Rows looked up together: enough to wait for their memory together, few enough to stay in the nearest cache.
 const BLOCK: usize = 32;
 
 impl Preparer for Comparer {
@@ -75,43 +66,12 @@ impl Preparer for Comparer {
 impl Comparer {
     /// Compares all rows of a batch.
     pub fn compare(&self, batch: &RowBatch) -> Compared {
-        let mut block = Block::default();
-        let (mut verdicts, mut records) = (Vec::with_capacity(batch.len()), Vec::new());
-        let (mut scratch, mut parts) = (Scratch::default(), Parts::of(&self.mapper));
-        {
-            let (mut ahead, mut rows) = (batch.rows(), batch.rows());
-            loop {
-                ahead.by_ref().take(BLOCK).for_each(|row| self.hash(row, &mut scratch, &mut block));
-                if block.rows.is_empty() {
-                    break;
-                }
-                if !self.forces {
-                    self.tags.find_all(&block.wanted, &mut block.found);
-                }
-                block.wanted.clear();
-                let mut found = block.found.drain(..);
-                for (ready, row) in block.rows.drain(..).zip(&mut rows) {
-                    verdicts.push(match ready {
-                        Err(fault) => Verdict::Invalid(fault),
-                        Ok((hashes, fields)) => match self.flags(row, &hashes, found.next().flatten()) {
-                            Ok(entry) => {
-                                Verdict::Known { entry, key: hashes.key, destination: hashes.destination }
-                            }
-                            Err(flags) => {
-                                let fields = scratch.fields(fields);
-                                Verdict::Difference(parts.candidate(
-                                    row,
-                                    (hashes, flags, fields),
-                                    &mut records,
-                                ))
-                            }
-                        },
-                    });
-                }
-                drop(found);
-                scratch.clear();
-            }
+        let mut judge = Judge::new(self, batch.len());
+        let (mut ahead, mut rows) = (batch.rows(), batch.rows());
+        while judge.hash(ahead.by_ref().take(BLOCK)) {
+            judge.judge(&mut rows);
         }
+        let Judge { verdicts, records, scratch, .. } = judge;
         Compared { verdicts, records, kinds: scratch.kinds }
     }
 
@@ -123,32 +83,98 @@ impl Comparer {
         Some(Parts::of(&self.mapper).candidate(row, (hashes, flag::MATCHED, fields), records))
     }
 
-    fn hash(&self, row: Row<'_>, scratch: &mut Scratch, block: &mut Block) {
-        let hashed = self.mapper.hash(row, scratch).map_err(Box::new).map(|hashes| {
-            block.wanted.push((hashes.key, hashes.fingerprint));
-            (hashes, scratch.last())
-        });
-        block.rows.push(hashed);
+    /// Whether the ledger has this row's record under an older mapping, and that record says all the new one does.
+    fn is_covered(&self, row: Row<'_>, scratch: &mut Scratch) -> bool {
+        self.previous.iter().any(|(previous, edit)| {
+            scratch.clear();
+            let Ok(old) = previous.hash(row, scratch) else { return false };
+            let is_known = self.tags.find(&old.key, &old.fingerprint).is_some();
+            is_known && self.mapper.is_covered(row, (previous, edit))
+        })
     }
+}
 
-    /// The entry of a row that is as acknowledged, or the flags of a candidate.
-    fn flags(&self, row: Row<'_>, hashes: &Hashes, entry: Option<usize>) -> Result<usize, u32> {
-        let is_dirty = !self.dirty.is_empty() && self.dirty.contains_key(&hashes.key);
-        match entry {
-            _ if self.forces || is_dirty => Err(flag::FORCED),
-            Some(entry) => Ok(entry),
-            None if self.is_covered(row) => Err(flag::COVERED),
-            None => Err(0),
+/// Compares the rows of one batch, block by block.
+struct Judge<'a> {
+    comparer: &'a Comparer,
+    scratch: Scratch,
+    /// For older mappings.
+    older: Scratch,
+    parts: Parts<'a>,
+    /// A block's hashes, and where the fields of each row are, until the ledger has answered.
+    hashed: Vec<Result<(Hashes, Range<usize>), Box<RowFault>>>,
+    /// Of those that have a record.
+    wanted: Vec<(KeyHash, RecordHash)>,
+    found: Vec<Option<usize>>,
+    verdicts: Vec<Verdict>,
+    records: Vec<u8>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(comparer: &'a Comparer, rows: usize) -> Self {
+        Judge {
+            comparer,
+            scratch: Scratch::default(),
+            older: Scratch::default(),
+            parts: Parts::of(&comparer.mapper),
+            hashed: Vec::with_capacity(BLOCK),
+            wanted: Vec::with_capacity(BLOCK),
+            found: Vec::with_capacity(BLOCK),
+            verdicts: Vec::with_capacity(rows),
+            records: Vec::new(),
         }
     }
 
-    /// Whether the ledger has this row's record under an older mapping, and that record says all the new one does.
-    fn is_covered(&self, row: Row<'_>) -> bool {
-        self.previous.iter().any(|previous| {
-            let (Ok(old), Ok(new)) = (previous.map(row), self.mapper.map(row)) else { return false };
-            let known = self.tags.find(&old.key, &old.fingerprint).is_some();
-            known && self.mapper.is_covered(&new, previous, &old)
-        })
+    /// Hashes the next block, and looks it up; false where no rows are left.
+    fn hash<'r>(&mut self, rows: impl Iterator<Item = Row<'r>>) -> bool {
+        self.scratch.clear();
+        self.wanted.clear();
+        for row in rows {
+            let hashed = self.comparer.mapper.hash(row, &mut self.scratch).map_err(Box::new);
+            if let Ok(hashes) = &hashed {
+                self.wanted.push((hashes.key, hashes.fingerprint));
+            }
+            self.hashed.push(hashed.map(|hashes| (hashes, self.scratch.last())));
+        }
+        self.found.clear();
+        if !self.comparer.forces {
+            self.comparer.tags.find_all(&self.wanted, &mut self.found);
+        }
+        !self.hashed.is_empty()
+    }
+
+    /// Says what each row of the block came to.
+    fn judge<'r>(&mut self, rows: &mut impl Iterator<Item = Row<'r>>) {
+        let (mut hashed, found) = (std::mem::take(&mut self.hashed), std::mem::take(&mut self.found));
+        let mut entries = found.iter().copied();
+        for (ready, row) in hashed.drain(..).zip(rows) {
+            let verdict = match ready {
+                Err(fault) => Verdict::Invalid(fault),
+                Ok(ready) => self.verdict(row, ready, entries.next().flatten()),
+            };
+            self.verdicts.push(verdict);
+        }
+        (self.hashed, self.found) = (hashed, found); // their memory serves the next block
+    }
+
+    fn verdict(
+        &mut self,
+        row: Row<'_>,
+        (hashes, fields): (Hashes, Range<usize>),
+        entry: Option<usize>,
+    ) -> Verdict {
+        let Comparer { dirty, forces, .. } = self.comparer;
+        let is_dirty = !dirty.is_empty() && dirty.contains_key(&hashes.key);
+        let flags = match entry {
+            _ if *forces || is_dirty => flag::FORCED,
+            Some(entry) => {
+                return Verdict::Known { entry, key: hashes.key, destination: hashes.destination };
+            }
+            None if self.comparer.is_covered(row, &mut self.older) => flag::COVERED,
+            None => 0,
+        };
+        let fields = self.scratch.fields(fields);
+        Verdict::Difference(self.parts.candidate(row, (hashes, flags, fields), &mut self.records))
     }
 }
 

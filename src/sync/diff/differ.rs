@@ -79,6 +79,11 @@ impl Differ {
         if tracked {
             mapper.track_destinations();
         }
+        let with_edit = |previous: Mapper| {
+            let edit = mapper.edit_of(&previous);
+            (previous, edit)
+        };
+        let previous = previous.into_iter().map(with_edit).collect();
         let Baseline { tags, dirty, mode, full_refresh, backfill, part, .. } = baseline;
         Ok(Differ {
             seen: Marks::none(&tags),

@@ -1,6 +1,7 @@
 //! Row -> Record: evaluates one mapping, pure. [`Mapper::hash`] gives a row's hashes without making the record.
 
 mod bind;
+mod edit;
 mod hash;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::transform::display::key_json;
 use crate::transform::encode::{Hasher, RecordHasher, key_value};
 use crate::transform::{self, Conversion, Fault, Template};
 
+pub use edit::Edit;
 pub use hash::{Hashes, Kinds, Scratch};
 
 /// What the destination would receive for one row.
@@ -220,24 +222,6 @@ impl Mapper {
         let present = fields.filter_map(|(field, value)| Some((field, value.as_ref()?)));
         let sent = present.filter(|present| self.differs(&record.key, *present, known));
         sent.map(|(field, _)| field.name.clone()).collect()
-    }
-
-    /// Whether a destination that holds `old`, delivered under `previous`, already holds all of `new`.
-    pub fn is_covered(&self, new: &Record, previous: &Mapper, old: &Record) -> bool {
-        new.destination_hash == old.destination_hash
-            && self.spec.fields.iter().zip(&new.fields).filter(|(field, _)| field.diff).all(
-                |(field, value)| {
-                    let known = previous.spec.fields.iter().position(|f| f.name == field.name && f.diff);
-                    // A field that says nothing of this row asks for nothing.
-                    known.map_or(value.is_none(), |i| {
-                        // A type that the catalogue changed by itself is no change of the record.
-                        let retyped = !field.declared && !previous.spec.fields[i].declared;
-                        let same_origin = field.from == previous.spec.fields[i].from
-                            && field.kind != previous.spec.fields[i].kind;
-                        old.fields[i] == *value || (retyped && same_origin)
-                    })
-                },
-            )
     }
 }
 

@@ -203,6 +203,21 @@ fn stored<'a>(mapper: &Mapper, row: Row<'_>, fields: &'a mut Vec<u8>) -> Stored<
     Stored { key, fingerprint, destination_hash, key_values: &[], destination_key: &[], fields }
 }
 
+/// Whether an object that has the old record already has all of the new one.
+fn says_all(spec: &MappingSpec, (new, old): (&Record, &Record), older: &MappingSpec) -> bool {
+    let mut compared = spec.fields.iter().zip(&new.fields).filter(|(field, _)| field.diff);
+    new.destination_hash == old.destination_hash
+        && compared.all(|(field, value)| {
+            let known = older.fields.iter().position(|old| old.name == field.name && old.diff);
+            known.map_or(value.is_none(), |known| {
+                let before = &older.fields[known];
+                let is_retyped = !field.declared && !before.declared;
+                let is_same_origin = field.from == before.from && field.kind != before.kind;
+                old.fields[known] == *value || is_retyped && is_same_origin
+            })
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -227,6 +242,35 @@ proptest! {
             fields.clear();
             mapper.encode_fields(row, &mut fields);
             prop_assert_eq!(scratch.fields(last), &fields[..], "each row's own");
+        }
+    }
+
+    #[test]
+    fn a_row_is_covered_where_its_old_record_says_all_that_the_new_one_does(
+        (old, other) in (specs(), specs()),
+        edited in prop::collection::vec(prop::sample::select(vec![0_u8, 0, 0, 1, 2]), 7),
+        rows in prop::collection::vec(prop::collection::vec(cells(), COLUMNS), 1..8),
+    ) {
+        let old = MappingSpec { key: vec!["c0".to_owned()], ..old };
+        let mut new = MappingSpec { match_on: old.match_on.clone(), ..old.clone() };
+        for ((place, field), edit) in new.fields.iter_mut().enumerate().zip(edited) {
+            match (edit, other.fields.get(place)) {
+                (1, Some(other)) => *field = other.clone(),
+                (2, _) => *field = FieldSpec { kind: FieldType::String, ..field.clone() },
+                _ => {}
+            }
+            field.declared = place % 2 == 0;
+        }
+        let mut old = old;
+        old.fields.iter_mut().enumerate().for_each(|(place, field)| field.declared = place % 2 == 0);
+        new.fields.truncate(other.fields.len().max(3));
+        let (new, old) = (mapper(new, &Catalog::default(), None), mapper(old, &Catalog::default(), None));
+        let edit = new.edit_of(&old);
+        let batch = batch(&rows.concat());
+        for row in batch.rows() {
+            let (Ok(record), Ok(before)) = (new.map(row), old.map(row)) else { continue };
+            let expected = says_all(&new.spec, (&record, &before), &old.spec);
+            prop_assert_eq!(new.is_covered(row, (&old, &edit)), expected);
         }
     }
 
