@@ -40,7 +40,7 @@ pub const ORDINARY_SECONDS: Range<i64> = -62_135_596_800..253_000_000_000;
 /// [`ORDINARY_SECONDS`], and then none were.
 pub fn write_seconds(seconds: i64, nanoseconds: i32, out: &mut Vec<u8>) -> Option<usize> {
     let (seconds, nanoseconds) = match nanoseconds < 0 {
-        true => (seconds - 1, nanoseconds + 1_000_000_000),
+        true => (seconds.checked_sub(1)?, nanoseconds + 1_000_000_000),
         false => (seconds, nanoseconds),
     };
     if !ORDINARY_SECONDS.contains(&seconds) {
@@ -132,6 +132,7 @@ mod tests {
         }
         let (first, end) = (ORDINARY_SECONDS.start, ORDINARY_SECONDS.end);
         assert!(of_seconds(end, 0).is_none() && of_seconds(first - 1, 0).is_none());
+        assert!(of_seconds(i64::MIN, -1).is_none() && of_seconds(i64::MAX, 1).is_none());
     }
 
     #[test]

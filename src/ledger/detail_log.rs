@@ -131,6 +131,8 @@ impl Logged {
             detail_view::remove(&tx)?;
             tx.commit()?;
             self.shown = None;
+            // Nothing is shown now, and nothing is folded if that fails.
+            self.news.extend(std::mem::take(&mut self.seen));
         }
         fold(conn, term, || ControlFlow::Continue(()))?;
         *self = Logged::default();

@@ -38,13 +38,11 @@ impl Midstate {
     pub(super) fn finish_from(&self, rest: &mut Vec<u8>, start: usize) -> [u8; 16] {
         let length = rest.len() - start;
         let bits = (self.absorbed + length as u64) * 8;
-        // One push of a whole block is faster than a few of what it takes.
+        // A one, and zeros up to the length at the end of a block.
         let mut padding = [0; BLOCK];
         padding[0] = 0x80;
-        let padded = (length + 9).next_multiple_of(BLOCK);
-        let zeros = padded - length - 8;
-        rest.extend_from_slice(&padding[..zeros.min(BLOCK)]);
-        rest.resize(start + padded - 8, 0);
+        let zeros = (length + 9).next_multiple_of(BLOCK) - length - 8;
+        rest.extend_from_slice(&padding[..zeros]);
         rest.extend_from_slice(&bits.to_be_bytes());
         let mut state = self.state;
         compress256(&mut state, rest[start..].as_chunks().0);

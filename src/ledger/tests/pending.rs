@@ -239,3 +239,18 @@ fn where_there_is_no_room_for_a_view_the_log_is_folded() {
     assert_holds(&ledger, &expected, 0..ROWS);
     assert_eq!((views(&ledger), log(&ledger).0), (0, 0), "nothing is in the log any more");
 }
+
+#[test]
+fn after_a_fold_that_failed_the_log_is_seen_as_before() {
+    let home = Home::new();
+    let (ledger, mut expected) = folded(&home);
+    let puts = each(0..50, 1_000);
+    put(&ledger, &puts);
+    model(&puts, &mut expected);
+    assert_holds(&ledger, &expected, 0..ROWS);
+    let fails =
+        "CREATE TEMP TRIGGER fails BEFORE INSERT ON main.detail BEGIN SELECT raise(ABORT, 'by a test'); END";
+    ledger.owner.call(move |conn| Ok(conn.execute_batch(fails)?)).unwrap();
+    assert!(ledger.fold_details(|_| true).is_err());
+    assert_holds(&ledger, &expected, 0..ROWS);
+}

@@ -1,9 +1,10 @@
 //! What an edit of a mapping changed: a row whose old record the ledger has is evaluated under both mappings only where they
 //! differ.
 
-use outflow_connectors::contract::{Row, Value};
+use outflow_connectors::contract::{FieldType, Row, Value};
 
 use super::{Mapper, settle_null};
+use crate::sync::spec::FieldSpec;
 
 /// What there is to compare of a row under a mapping and an older one.
 pub struct Edit {
@@ -23,9 +24,9 @@ impl Mapper {
             let is_settled = known.is_some_and(|known| {
                 let old = &previous.spec.fields[known];
                 // A type that the catalogue changed by itself is no change of the record.
-                let is_retyped = !field.declared && !old.declared;
-                let is_same_origin = field.from == old.from && field.kind != old.kind;
-                self.is_same(place, (previous, known)) || is_retyped && is_same_origin
+                let is_named = field.declared || old.declared;
+                let kind = if is_named { field.kind } else { old.kind };
+                self.is_same((place, kind), (previous, known))
             });
             if !is_settled {
                 fields.push((place, known));
@@ -35,14 +36,14 @@ impl Mapper {
         let same_keys = self.match_fields.len() == previous.match_fields.len()
             && self.match_fields.iter().zip(&previous.match_fields).all(|(new, old)| {
                 self.spec.fields[*new].name == previous.spec.fields[*old].name
-                    && self.is_same(*new, (previous, *old))
+                    && self.is_same((*new, self.spec.fields[*new].kind), (previous, *old))
             });
         Edit { fields, destination: !same_keys }
     }
 
-    /// Whether both fields have the same value in every row.
-    fn is_same(&self, place: usize, (previous, known): (&Mapper, usize)) -> bool {
-        self.spec.fields[place] == previous.spec.fields[known]
+    /// Whether a field would have the same value as an older one in every row, were it of this type.
+    fn is_same(&self, (place, kind): (usize, FieldType), (previous, known): (&Mapper, usize)) -> bool {
+        FieldSpec { kind, ..self.spec.fields[place].clone() } == previous.spec.fields[known]
             && self.spec.timezone == previous.spec.timezone
             && self.fields[place].is_matched == previous.fields[known].is_matched
     }
