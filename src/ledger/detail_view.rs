@@ -9,30 +9,12 @@ use rusqlite::Connection;
 
 use super::detail_log::{self, Logged, lock};
 use super::detail_row::COLUMNS;
-use super::fault::Attempt;
+use super::fault::{Attempt, damaged};
 use super::store::Ledger;
 use crate::error::Result;
 
 /// Sequence numbers of the rows of the log that are in the view.
 pub(super) type Shown = Range<u64>;
-
-/// As table `detail`; `deleted` where a key has no detail any more, whatever the table says.
-const TABLE: &str = "CREATE TABLE temp.recent (
-    key              BLOB PRIMARY KEY,
-    gone             INTEGER NOT NULL,
-    destination_hash INTEGER NOT NULL,
-    key_text         TEXT,
-    remote_id        TEXT,
-    created          INTEGER,
-    destination_key  TEXT,
-    fields           BLOB,
-    record           BLOB,
-    sum              INTEGER NOT NULL,
-    deleted          INTEGER NOT NULL
-) STRICT, WITHOUT ROWID";
-
-const INDEX: &str = "CREATE INDEX temp.recent_by_destination ON recent (destination_hash)
-    WHERE destination_hash <> 0 AND gone = 0";
 
 impl Ledger {
     /// Looks at `detail` as it is with all that was logged; `is_due` tells whether what is looked for may be among what the
@@ -123,9 +105,12 @@ fn follow(conn: &Connection, shown: Option<Shown>) -> Attempt<Option<Shown>> {
 }
 
 fn make(conn: &Connection, first: u64) -> Attempt<()> {
-    conn.execute_batch(TABLE)?;
+    // As table `detail` and its index are; `deleted` where a key has no detail any more, whatever the table says.
+    conn.execute_batch(&made_as(conn, "detail", "CREATE TABLE temp.recent")?)?;
+    conn.execute_batch("ALTER TABLE temp.recent ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0")?;
     take_in(conn, first)?;
-    conn.execute_batch(INDEX)?;
+    let index = made_as(conn, "detail_by_destination", "CREATE INDEX temp.recent_by_destination ON recent")?;
+    conn.execute_batch(&index)?;
     // Last, so that where it is, all is there.
     let view = format!(
         "CREATE TEMP VIEW detail AS SELECT {COLUMNS} FROM main.detail AS d \
@@ -133,6 +118,16 @@ fn make(conn: &Connection, first: u64) -> Attempt<()> {
          UNION ALL SELECT {COLUMNS} FROM temp.recent WHERE deleted = 0"
     );
     Ok(conn.execute_batch(&view)?)
+}
+
+/// What made something of the ledger, with another beginning up to its first bracket.
+fn made_as(conn: &Connection, name: &str, beginning: &str) -> Attempt<String> {
+    let query = "SELECT sql FROM main.sqlite_schema WHERE name = ?1";
+    let sql: String = conn.query_row(query, [name], |row| row.get(0))?;
+    match sql.split_once('(') {
+        Some((_, rest)) => Ok(format!("{beginning} ({rest}")),
+        None => damaged(format!("`{name}` was not made by outflow")),
+    }
 }
 
 /// Takes in what was logged in the rows from `from` on.
