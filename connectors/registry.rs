@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::contract::{Capabilities, ConnectorError, Destination, RateLimit, Source};
+use crate::contract::{Capabilities, ConnectorError, Destination, QuotaOwner, RateLimit, Source};
 use crate::http::QuotaBook;
 use crate::sandbox::Emulator;
 use crate::sql::Dialect;
@@ -73,6 +73,9 @@ pub struct Limits {
     pub share: Option<f64>,
     /// Where all processes write their requests down; without one the limits hold within this process.
     pub book: Option<Arc<dyn QuotaBook>>,
+    /// Whose limits they are, where the address does not tell: the built-in sandbox has one account of each vendor, at
+    /// another port in each process. Narrower windows, which are the server's own, hold within this process then.
+    pub owner: Option<QuotaOwner>,
 }
 
 /// Requests a day.
@@ -110,6 +113,8 @@ pub struct Connector {
     pub capabilities: Option<fn() -> Capabilities>,
     /// Objects a mapping can name, for `outflow connectors` (`"a type id"` may be among them).
     pub objects: &'static [&'static str],
+    /// Equal for two names of one object, which a mapping may call by either; asks nobody.
+    pub object_name: fn(&str) -> String,
     /// Keys of a mapping's `destination` block that this connector knows beyond the common ones.
     pub options: &'static [&'static str],
     /// JSON Schema of each of them; without it any value fits.
@@ -135,6 +140,7 @@ impl Connector {
         destination: None,
         capabilities: None,
         objects: &[],
+        object_name: |object| object.to_owned(),
         options: &[],
         option_schema: None,
         emulator: None,

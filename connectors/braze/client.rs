@@ -24,10 +24,11 @@ const EXPORTS: Narrow =
     Narrow { name: "exports", rate: RateLimit { requests: 1000, per: Duration::from_secs(3600) } };
 
 /// Calls of the bulk endpoint.
-const BULKS: Narrow = Narrow { name: "bulk", rate: RateLimit { requests: 50, per: Duration::from_secs(1) } };
+pub(super) const BULKS: Narrow =
+    Narrow { name: "bulk", rate: RateLimit { requests: 50, per: Duration::from_secs(1) } };
 
 /// Removals, which share a limit with the calls for aliases.
-const USERS: Narrow =
+pub(super) const USERS: Narrow =
     Narrow { name: "users", rate: RateLimit { requests: 20_000, per: Duration::from_secs(60) } };
 
 /// Of 50 attributes each; no workspace is known to have so many.

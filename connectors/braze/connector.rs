@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::client::{BULK, Client, LONGEST_BODY, LONGEST_BULK};
+use super::client::{BULK, BULKS, Client, LONGEST_BODY, LONGEST_BULK, REMOVALS, USERS};
 use super::config::{Config, OBJECTS, TYPE};
 use super::options::{Aim, Api, Deletion, Object};
 use super::session::BrazeSession;
 use super::{errors, fields};
 use crate::contract::{
-    AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, QuotaOwner, RateLimit,
-    RunContext, Session, Target, Traffic, Verb,
+    AccountId, Calls, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Load, QuotaOwner,
+    RateLimit, RunContext, Session, Target, Traffic, Verb,
 };
 use crate::http::{Policy, Setup};
 use crate::registry::{Limits, Settings};
@@ -126,6 +126,17 @@ impl Destination for Braze {
         self.client.http.daily_budget()
     }
 
+    fn calls(&self, target: &Target, Load { verb, rows, .. }: Load) -> Option<Vec<Calls>> {
+        let aim = Aim::of(target).ok()?;
+        Some(vec![match aim.api {
+            _ if verb == Verb::Delete && aim.deletion == Deletion::User => {
+                Calls::of(rows, REMOVALS).within(USERS)
+            }
+            Api::Bulk => Calls::of(rows, BULK).within(BULKS),
+            Api::Track => Calls::of(rows, self.batch_rows),
+        }])
+    }
+
     /// Nothing that Braze answers names the workspace, so it is known by its instance and by what the connection calls it.
     async fn account(&self) -> Result<AccountId, ConnectorError> {
         self.client.knock().await?;
@@ -135,6 +146,10 @@ impl Destination for Braze {
             Some(workspace) => format!("{TYPE}:{host}/{workspace}"),
             None => format!("{TYPE}:{host}"),
         }))
+    }
+
+    fn names_one(&self, _account: &AccountId) -> bool {
+        self.sandbox || self.workspace.is_some()
     }
 
     async fn catalog(&self, target: &Target) -> Result<Catalog, ConnectorError> {

@@ -21,6 +21,14 @@ const CONTACTS: usize = 100;
 /// Bytes of one call's body, far below what an import may have.
 const BYTES: usize = 1_000_000;
 
+/// Requests of an update of so many contacts, of which so many go together.
+pub(super) fn updates(rows: u64, together: u64) -> u64 {
+    match together {
+        0 | 1 => rows,
+        _ => together.div_ceil(CONTACTS as u64) + rows.saturating_sub(together),
+    }
+}
+
 impl ContactSession {
     /// Updates all rows, by as few requests as their keys allow, and sets their outcomes.
     ///
@@ -152,7 +160,12 @@ fn suspects(message: &str, contacts: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::suspects;
+    use super::{suspects, updates};
+
+    #[test]
+    fn contacts_go_together_where_there_are_two() {
+        assert_eq!((updates(250, 250), updates(250, 200), updates(250, 1), updates(2, 2)), (3, 52, 250, 1));
+    }
 
     #[test]
     fn both_ways_of_counting_are_suspected() {

@@ -9,12 +9,13 @@ use super::client::Client;
 use super::config::LOGIN;
 use super::encode::Sent;
 use super::members::{self, ListSession};
-use super::options::{EMAIL, Options};
+use super::options::{EMAIL, Key, Options};
 use super::session::ContactSession;
-use super::{creation, errors};
+use super::{batch, creation, errors};
 use crate::contract::{
-    AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Kind, Lookup,
-    Normaliser, Property, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb, folded,
+    AccountId, Calls, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Kind, Load,
+    Lookup, Normaliser, Property, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb,
+    folded,
 };
 use crate::creation::Creation;
 use crate::http::{Patience, Policy, Terms, json};
@@ -104,6 +105,18 @@ impl Destination for Brevo {
 
     fn daily_budget(&self) -> Option<u64> {
         self.client.http.daily_budget()
+    }
+
+    fn calls(&self, target: &Target, Load { verb, rows, known }: Load) -> Option<Vec<Calls>> {
+        let options = Options::read(target).ok()?;
+        let imports = || options.imports(usize::try_from(rows).unwrap_or(usize::MAX));
+        let requests = match verb {
+            Verb::Join | Verb::Leave => return Some(vec![Calls::of(rows, members::MEMBERS)]),
+            Verb::Upsert if imports() => 1,
+            Verb::Update => batch::updates(rows, if options.key == Key::Email { rows } else { known }),
+            Verb::Create | Verb::Upsert | Verb::Delete => rows,
+        };
+        Some(vec![Calls { requests, narrow: None }])
     }
 
     fn normaliser(&self, _target: &Target, field: &str) -> Option<Normaliser> {

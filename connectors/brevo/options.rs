@@ -13,6 +13,9 @@ pub(super) const EXT_ID: &str = "ext_id";
 /// Fields of a contact that are no attributes, beside its keys.
 pub(super) const FLAGS: [&str; 2] = ["emailBlacklisted", "smsBlacklisted"];
 
+/// Upserts of one batch from which on an import is worth its wait: so many single ones take half a minute.
+const MANY: usize = 300;
+
 /// Bytes of an import's body that the vendor advises, and those that it takes at most
 /// (<https://developers.brevo.com/reference/import-contacts>).
 const ADVISED_BYTES: usize = 8_000_000;
@@ -75,6 +78,8 @@ impl Options {
         let key = match target.match_on.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [EMAIL] => Key::Email,
             [EXT_ID] => Key::ExtId,
+            // A list of fields asks for no key.
+            [] if target.fields.is_empty() => Key::Email,
             _ => {
                 let hint = "use `match_on: {email: COLUMN}` or `match_on: {ext_id: COLUMN}`";
                 return Err(unmatched("a contact of Brevo", &target.match_on, hint));
@@ -97,6 +102,11 @@ impl Options {
             return Err(wrong(message, "use `api: auto` or `api: single`, or mend the mapping"));
         }
         Ok(Options { key, list, lists, api, max_bytes, importable: unfit.is_none() && api != Api::Single })
+    }
+
+    /// Whether a batch of so many upserts goes by import.
+    pub(super) fn imports(&self, rows: usize) -> bool {
+        self.importable && (self.api == Api::Import || rows > MANY)
     }
 }
 

@@ -9,16 +9,13 @@ use super::client::Client;
 use super::creation;
 use super::encode::{Rows, list_ids};
 use super::errors;
-use super::options::{Api, Options};
+use super::options::Options;
 use crate::contract::{
     BatchSource, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Permission, Receipt,
     RemoteHandle, Session, Submitted, Verb,
 };
 use crate::creation::Creation;
 use crate::http::{Patience, json};
-
-/// Upserts of one batch from which on an import is worth its wait: so many single ones take half a minute.
-const MANY: usize = 300;
 
 /// Contacts of one batch on their way at once, where they go one by one.
 const AT_ONCE: usize = 4;
@@ -54,7 +51,9 @@ impl Session for ContactSession {
             self.creation.ensure(create).await?;
         }
         match verb {
-            Verb::Upsert if self.imports(rows.len()) => self.import(&rows, handles, &mut outcomes).await?,
+            Verb::Upsert if self.options.imports(rows.len()) => {
+                self.import(&rows, handles, &mut outcomes).await?
+            }
             Verb::Update => self.update(&rows, &mut outcomes).await?,
             _ => self.each(verb, &rows, (0..rows.len()).collect(), &mut outcomes).await?,
         }
@@ -71,10 +70,6 @@ impl Session for ContactSession {
 }
 
 impl ContactSession {
-    fn imports(&self, rows: usize) -> bool {
-        self.options.importable && (self.options.api == Api::Import || rows > MANY)
-    }
-
     /// Sends these rows, each by a request of its own, and sets their outcomes. After a failure that is not about a row
     /// no other is begun.
     ///

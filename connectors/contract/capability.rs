@@ -13,6 +13,48 @@ pub struct RateLimit {
     pub per: Duration,
 }
 
+/// A window that only some requests of an owner have, beside the one that all have: HubSpot's search, all but the contacts
+/// of Brevo. What an answer to one of them says of a limit is said of this window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Narrow {
+    /// Its requests are counted under this name.
+    pub name: &'static str,
+    /// What it allows, until the vendor's headers say otherwise.
+    pub rate: RateLimit,
+}
+
+/// A batch that is to be sent, as far as what it takes depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Load {
+    /// Of all its changes.
+    pub verb: Verb,
+    /// Its changes.
+    pub rows: u64,
+    /// Those of them whose objects are known to be there.
+    pub known: u64,
+}
+
+/// Write requests of one kind that a batch takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls {
+    /// How many, about.
+    pub requests: u64,
+    /// The window that they have beside their owner's.
+    pub narrow: Option<Narrow>,
+}
+
+impl Calls {
+    /// As many as so many changes need, of which one request takes at most `most`.
+    pub fn of(changes: u64, most: usize) -> Self {
+        Calls { requests: changes.div_ceil(most.max(1) as u64), narrow: None }
+    }
+
+    /// The same, in a window of their own.
+    pub fn within(self, narrow: Narrow) -> Self {
+        Calls { narrow: Some(narrow), ..self }
+    }
+}
+
 /// What the destination's ordinary removal does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeleteKind {
@@ -43,6 +85,9 @@ pub struct Capabilities {
     pub remote_ids: bool,
     /// One record can be refused without its batch.
     pub partial_answers: bool,
+    /// A list takes members by their match key, and no fields: a mapping that sends others to it is refused before anything
+    /// is sent.
+    pub members_only: bool,
     /// Objects can be linked to others, see [`Association`](super::Association).
     pub associations: bool,
     /// What names an object that is not there is accepted like anything else, so an update or a member of a list that came
@@ -89,6 +134,7 @@ impl Capabilities {
         deletes: DeleteKind::None,
         remote_ids: false,
         partial_answers: false,
+        members_only: false,
         associations: false,
         accepts_unseen: false,
         repeatable_creates: false,

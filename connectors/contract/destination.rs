@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::permission::Always;
 use super::{
-    Association, BatchSource, Capabilities, Catalog, ConnectorError, FieldType, Kind, Permission, Property,
-    Receipt, Value,
+    Association, BatchSource, Calls, Capabilities, Catalog, ConnectorError, FieldType, Kind, Load,
+    Permission, Property, Receipt, Value,
 };
 
 /// The object of a destination that a sync writes, with the options of the mapping's `destination` block.
@@ -189,6 +189,12 @@ pub trait Destination: Send + Sync {
         None
     }
 
+    /// The write requests that such a batch takes, for forecasts; `None` where it is one, or in bulk as many as
+    /// [`Bulk`](super::Bulk) says. Known without a request.
+    fn calls(&self, _target: &Target, _load: Load) -> Option<Vec<Calls>> {
+        None
+    }
+
     /// Brings a match field's values into the form in which the destination compares them, such as an e-mail trimmed
     /// and lower-cased; `None` where it compares them as they are.
     fn normaliser(&self, _target: &Target, _field: &str) -> Option<Normaliser> {
@@ -205,6 +211,11 @@ pub trait Destination: Send + Sync {
 
     /// Logs in and asks whose account this is.
     async fn account(&self) -> Result<AccountId, ConnectorError>;
+
+    /// Whether no other account can have this name; not where a host stands for an account that the API does not name.
+    fn names_one(&self, _account: &AccountId) -> bool {
+        true
+    }
 
     /// The object's fields.
     async fn catalog(&self, target: &Target) -> Result<Catalog, ConnectorError>;
@@ -251,6 +262,8 @@ pub struct Traffic {
 pub enum RunEnd {
     /// All that there was to send was sent, and answered.
     Complete,
+    /// The same, without so many rows that cannot be sent now: they are invalid, were refused, wait for another try, or are parked.
+    Without(u64),
     /// It was stopped, or has failed: there is more to send.
     Stopped,
 }

@@ -124,12 +124,13 @@ mod permission;
 mod receipt;
 mod row;
 mod source;
+mod spacing;
 mod stamp;
 mod value;
 mod value_ref;
 
 pub use association::{Association, AssociationKind};
-pub use capability::{Bulk, Capabilities, DeleteKind, RateLimit};
+pub use capability::{Bulk, Calls, Capabilities, DeleteKind, Load, Narrow, RateLimit};
 pub use catalog::{Catalog, FieldType, Property};
 pub use change::{BatchSource, Change, ChangeRef, FieldRef, FieldValue, Look, OneVerb, Verb, beyond};
 pub use destination::{
@@ -143,6 +144,7 @@ pub use row::{AHEAD, Block, Column, MAX_CELL, Raw, Row, RowBatch, RowBatchBuilde
 pub use source::{
     Estimate, Extract, FileQuery, Prepared, Preparer, Query, QueryHandles, ReadContext, RowSink, Source,
 };
+pub use spacing::{Spacing, Step};
 pub use stamp::{ORDINARY_SECONDS, write_date, write_seconds, write_time};
 pub use value::{Cell, Number, NumberError, Value};
 pub use value_ref::{ValueRef, write_text};

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp, civil};
 use super::Cell;
 
 mod block;
+mod feed;
 
 pub use block::Block;
 

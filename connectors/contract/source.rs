@@ -61,7 +61,8 @@ impl Query {
         }
     }
 
-    /// One text per query: equal queries have equal texts. What is needed of them doesn't count.
+    /// One text per query: equal queries have equal texts, in every version, as ledgers keep hashes of them. What is needed of
+    /// them doesn't count.
     pub fn text(&self) -> String {
         match self {
             Query::Sql(sql) => sql.clone(),

@@ -15,7 +15,7 @@ use tokio::task::block_in_place;
 use super::config::Root;
 use super::errors;
 use super::write::{
-    Bucket, Column, Desk, Ending, Folder, Layout, Manifests, Named, Place, Run, Sftp, Staged, Upload, stage,
+    Bucket, Column, Desk, Folder, Layout, Manifests, Named, Place, Run, Sftp, Staged, Upload, stage,
 };
 use crate::contract::{
     AccountId, BatchSource, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Handles, Kind,
@@ -278,12 +278,8 @@ impl Session for Files {
         if self.permission.check().is_err() {
             return Ok(());
         }
-        let ending = match end {
-            RunEnd::Complete => Ending::Complete,
-            RunEnd::Stopped => Ending::Stopped,
-        };
         let published = self.published.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        block_in_place(|| self.manifests().write(ending, &published))
+        block_in_place(|| self.manifests().write(end, &published))
     }
 }
 

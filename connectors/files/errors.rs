@@ -65,7 +65,7 @@ codes! {
         "Write a plain name, such as `object: customers`. `name` may have folders, as in `{{ date }}/{{ part }}.csv`."
     EXISTS "FILE_EXISTS"
         "A file that a run is to write is there already. What was delivered is never written over."
-        "Move the file away, or let `name` tell runs apart, with `{{ run }}` or `{{ time }}`."
+        "Move the file away, or let `name` tell runs apart, with `{{ run }}` or `{{ time }}`; `manifest` and `done` take names that no other file has."
     TOO_LARGE "FILE_RECORD_TOO_LARGE"
         "A record with the header, or the footer, takes more bytes than `max_bytes` lets a file have. Compression is not counted on."
         "Raise `max_bytes`, or shorten the fields of the record; the other rows are not affected."

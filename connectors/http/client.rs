@@ -27,7 +27,7 @@ pub struct Setup {
     pub vendor: Vendor,
     /// Every request's path is put behind it.
     pub base_url: BaseUrl,
-    /// Whose limits the requests count against.
+    /// Whose limits the requests count against, unless `limits` names another.
     pub owner: QuotaOwner,
     /// What the user set.
     pub limits: Limits,
@@ -79,6 +79,7 @@ impl HttpClient {
     /// `ca_file` without certificates.
     pub fn new(mut setup: Setup) -> Result<Self, ConnectorError> {
         setup.policy.timeout = rehearsal::timeout().unwrap_or(setup.policy.timeout);
+        setup.owner = setup.limits.owner.clone().unwrap_or(setup.owner);
         let secrets = Secrets::default();
         let headers = setup.credentials.fixed_headers(&secrets)?;
         let tokens = setup.credentials.as_grant().cloned().map(Tokens::new);

@@ -112,9 +112,11 @@ pub use parts::in_parts;
 pub use patience::Patience;
 pub use playbook::CODES;
 pub use record::record_into;
-pub use request::{Access, Answer, Narrow, Observed, Request, Vendor, Verdict, moment};
+pub use request::{Access, Answer, Observed, Request, Vendor, Verdict, moment};
 pub use retry::{Policy, shortened};
 pub use transport::{CA_FILE, ca_file};
+
+pub use crate::contract::Narrow;
 
 /// Makes aws-lc-rs the TLS provider of this process; a later call changes nothing.
 pub fn install_crypto() {

@@ -13,6 +13,7 @@ use super::client::Inner;
 use super::credentials::{self, ClientAuth, Grant};
 use super::exchange::{address, exchange};
 use super::record::Record;
+use super::request::Answer;
 use super::token::{self, Token, Tokens};
 use crate::contract::{ConnectorError, Kind, Retry};
 
@@ -70,7 +71,10 @@ impl Inner {
         tracing::debug!(%host, status = answer.status, ms, "token request");
         let granted = match token::granted(&answer, &host, tokens.grant.kind.shows()) {
             Ok(granted) => granted,
-            Err(error) => return Err(self.throttled(tokens, explained(&tokens.grant, error)).await),
+            Err(error) => {
+                let error = explained(&tokens.grant, self.judged(&answer, error));
+                return Err(self.throttled(tokens, error).await);
+            }
         };
         let named = tokens.grant.base.zip(answer.json.as_ref()).and_then(|(read, body)| read(body));
         let base = named.map(|address| api_at(&address, &host)).transpose()?;
@@ -87,6 +91,12 @@ impl Inner {
             );
         }
         Ok(tokens.renewed((header, base), asked, granted.lives))
+    }
+
+    /// An answer without a token, as the vendor's own words have it, where it refuses with a status of success.
+    fn judged(&self, answer: &Answer, error: ConnectorError) -> ConnectorError {
+        let said = if answer.is_success() { (self.setup.vendor.judge)(answer) } else { None };
+        said.filter(|said| said.kind != Kind::Ambiguous).unwrap_or(error)
     }
 
     /// A refusal for the rate counts for all that go to the same host.

@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value as Json;
 
-use crate::contract::{ConnectorError, Kind, RateLimit, Retry};
+use crate::contract::{ConnectorError, Kind, Narrow, Retry};
 
 /// Whether a request changes anything on the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +15,6 @@ pub enum Access {
     Read,
     /// It may change something.
     Write,
-}
-
-/// A window that only some requests of an owner have, beside the one that all have: HubSpot's search, all but the contacts
-/// of Brevo. What an answer to one of them says of a limit is said of this window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Narrow {
-    /// Its requests are counted under this name.
-    pub name: &'static str,
-    /// What it allows, until the vendor's headers say otherwise.
-    pub rate: RateLimit,
 }
 
 /// One request; its path is put behind the client's base URL.

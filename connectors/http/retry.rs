@@ -124,7 +124,7 @@ pub(super) fn by_status(title: &str, answer: &Answer) -> Option<ConnectorError> 
     let error = |kind, code: &str, what: &str| {
         ConnectorError::new(kind, format!("{title} answered {status}{what}")).code(code)
     };
-    let result = match status {
+    Some(match status {
         200..=299 if answer.json.is_some() || answer.body_is_empty => return None,
         200..=299 => error(Kind::Ambiguous, "NOT_JSON", ", but not with JSON").retry(Retry::Backoff),
         300..=399 => {
@@ -146,10 +146,6 @@ pub(super) fn by_status(title: &str, answer: &Answer) -> Option<ConnectorError> 
         503 if answer.retry_after().is_some() => error(Kind::Unavailable, "SERVER_ERROR", &said),
         500..=599 => error(Kind::Ambiguous, "SERVER_ERROR", &said).retry(Retry::Backoff),
         _ => error(Kind::Rejected, "REFUSED", &said),
-    };
-    Some(match (result.retry, answer.retry_after()) {
-        (Retry::Backoff, Some(wait)) => result.retry(Retry::After(wait)),
-        _ => result,
     })
 }
 
@@ -163,10 +159,12 @@ pub fn shortened(message: &str) -> String {
     }
 }
 
-/// A refusal for the rate that names no wait is waited out for as long as the vendor's headers say of its window.
-pub(super) fn until_reset(error: ConnectorError, reset: Option<Duration>) -> ConnectorError {
-    match (error.kind, error.retry, reset) {
-        (Kind::RateLimited, Retry::Backoff, Some(reset)) => error.retry(Retry::After(reset)),
+/// Whoever made the error, what may be asked again is asked when the answer's headers say: after `Retry-After`, or, of a
+/// refusal for the rate, once its window has room again. A wait that the error has already stays.
+pub(super) fn as_asked(error: ConnectorError, answer: &Answer, reset: Option<Duration>) -> ConnectorError {
+    let reset = reset.filter(|_| error.kind == Kind::RateLimited);
+    match (error.retry, answer.retry_after().or(reset)) {
+        (Retry::Backoff, Some(wait)) => error.retry(Retry::After(wait)),
         _ => error,
     }
 }
@@ -211,7 +209,8 @@ mod tests {
             (504, Some("7"), Kind::Ambiguous, Retry::After(Duration::from_secs(7))),
             (521, None, Kind::Unavailable, Retry::Backoff),
         ] {
-            let error = by_status("Acme", &answer(status, retry_after)).unwrap();
+            let answer = answer(status, retry_after);
+            let error = as_asked(by_status("Acme", &answer).unwrap(), &answer, None);
             assert_eq!((error.kind, error.retry), (kind, retry), "{status}");
             assert!(error.code.is_some() && error.message.contains(&status.to_string()), "{error}");
         }
@@ -220,6 +219,26 @@ mod tests {
         long.json = Some(json!({"message": "ä".repeat(100_000)}));
         let message = by_status("Acme", &long).unwrap().message;
         assert!(message.len() < 700 && message.ends_with('…'), "{message}");
+    }
+
+    #[test]
+    fn a_vendors_own_error_waits_as_its_answer_asks() {
+        let second = Duration::from_secs(1);
+        let limited = |retry| ConnectorError::new(Kind::RateLimited, "slower").retry(retry);
+        let (four, none) = (answer(429, Some("4")), answer(429, None));
+        for (error, answer, reset, retry) in [
+            (limited(Retry::Backoff), &four, None, Retry::After(second * 4)),
+            (limited(Retry::Backoff), &four, Some(second * 9), Retry::After(second * 4)),
+            (limited(Retry::Backoff), &none, Some(second * 9), Retry::After(second * 9)),
+            (limited(Retry::Backoff), &none, None, Retry::Backoff),
+            (limited(Retry::After(second)), &four, Some(second * 9), Retry::After(second)),
+            (ConnectorError::new(Kind::Unavailable, "busy"), &four, None, Retry::After(second * 4)),
+            (ConnectorError::new(Kind::Unavailable, "busy"), &none, Some(second * 9), Retry::Backoff),
+            (ConnectorError::new(Kind::Auth, "no"), &four, None, Retry::Never),
+        ] {
+            let asked = as_asked(error, answer, reset);
+            assert_eq!(asked.retry, retry, "{asked:?}, {reset:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::retry::{self, Next};
 use super::token::Token;
 use super::trace::Trace;
 use super::turn::of_window;
-use crate::contract::{ConnectorError, Kind, Permission, Retry};
+use crate::contract::{ConnectorError, Kind, Permission, Retry, Step};
 
 /// A host that has never answered is given up after so many attempts: the address is likelier wrong than the host down.
 const FIRST_CONTACT: u32 = 3;
@@ -88,6 +88,8 @@ impl HttpClient {
             // What only reads keeps to no share: it asks little, and others may wait for it.
             let limits = if request.is_write() { &setup.limits } else { unshared };
             let longest = setup.policy.longest_wait;
+            // The wait without an end comes first: what is entered in a window leaves at once.
+            let step = self.step(request).await?;
             let turn = windows.narrow_turn(request.narrow.as_ref(), limits, longest).await?;
             let narrowed = begun.elapsed();
             let place = windows.owner.concurrency.place().await?;
@@ -101,12 +103,15 @@ impl HttpClient {
             if token.as_ref().map(|token| token.number) != early.map(|token| token.number) {
                 turn.late().await?;
             }
-            Ok((place, token, turn, trace))
+            Ok((step, place, token, turn, trace))
         };
-        let (place, token, mut turn, mut trace) = self.while_open(request, round, turn).await?;
+        let (step, place, token, mut turn, mut trace) = self.while_open(request, round, turn).await?;
         let wire = self.wire(request, token.as_ref())?;
         if request.is_write() {
             self.permission()?.check()?;
+        }
+        if let Some(step) = step {
+            step.leave();
         }
         let (left, opened) = (Instant::now(), self.inner.opened.load(Relaxed));
         self.inner.counts.count(request, round.tried > 1);
@@ -170,6 +175,17 @@ impl HttpClient {
         }
     }
 
+    /// Waits until the run's own rate lets a write leave, where it has one.
+    async fn step(&self, request: &Request) -> Result<Option<Step<'_>>, ConnectorError> {
+        if !request.is_write() {
+            return Ok(None);
+        }
+        match self.permission()?.spacing() {
+            Some(spacing) => Ok(Some(spacing.step().await)),
+            None => Ok(None),
+        }
+    }
+
     fn permission(&self) -> Result<&dyn Permission, ConnectorError> {
         self.permission.as_deref().ok_or_else(|| {
             ConnectorError::new(Kind::Internal, "a write outside of a session; this is a defect of outflow")
@@ -219,7 +235,7 @@ impl HttpClient {
             Verdict::ByStatus => retry::by_status(setup.vendor.title, &answer),
         };
         let Some(error) = error else { return Ok(answer) };
-        let error = retry::until_reset(error, observed.reset);
+        let error = retry::as_asked(error, &answer, observed.reset);
         self.inner.noted(match (error.kind, error.retry) {
             (Kind::RateLimited, Retry::After(wait)) => quota.refused(Some(wait)).await,
             (Kind::RateLimited, _) => quota.refused(None).await,

@@ -10,10 +10,13 @@ use serde_json::Value as Json;
 use super::BaseUrl;
 use super::credentials::{Grant, GrantKind};
 use super::request::Answer;
-use crate::contract::{ConnectorError, Kind, Retry};
+use super::retry::as_asked;
+use crate::contract::{ConnectorError, Kind};
 
 /// A token is renewed this long before its end, or a fifth of its life where that is less.
 const AHEAD: Duration = Duration::from_secs(60);
+
+const ADDRESS: &str = "if it stays, check the address of the token endpoint";
 
 /// The tokens of one client.
 #[derive(Debug)]
@@ -129,9 +132,14 @@ pub(super) fn granted(answer: &Answer, host: &str, shown: &str) -> Result<Grante
                 refresh_token: text("refresh_token").map(SecretString::from),
             })
         }
-        (200..=399 | 404 | 405 | 410, _) => {
+        // One answer that is cut short, or another's, says nothing of the next; an address that is wrong goes on as it began.
+        (200..=299, None) if text("error").is_none() => {
             let what = format!("`{host}` answered a token request with {} and no token", answer.status);
-            Err(failed(Kind::Config, what).hint("check the address of the token endpoint"))
+            Err(failed(Kind::Unavailable, what).hint(ADDRESS))
+        }
+        (300..=399 | 404 | 405 | 410, _) => {
+            let what = format!("`{host}` answered a token request with {} and no token", answer.status);
+            Err(failed(Kind::Config, what).hint(ADDRESS))
         }
         (429, _) => {
             Err(failed(Kind::RateLimited, format!("`{host}` grants no more tokens for a while{said}")))
@@ -145,10 +153,7 @@ pub(super) fn granted(answer: &Answer, host: &str, shown: &str) -> Result<Grante
             Err(refusal(code, &said, (host, shown)).with("status", answer.status))
         }
     }
-    .map_err(|error| match (error.retry, answer.retry_after()) {
-        (Retry::Backoff, Some(wait)) => error.retry(Retry::After(wait)),
-        _ => error,
-    })
+    .map_err(|error| as_asked(error, answer, None))
 }
 
 fn refusal(code: Option<&str>, said: &str, (host, shown): (&str, &str)) -> ConnectorError {
@@ -180,6 +185,7 @@ mod tests {
 
     use super::super::ClientAuth;
     use super::*;
+    use crate::contract::Retry;
 
     fn answer(status: u16, body: Json) -> Answer {
         Answer { status, headers: HeaderMap::new(), json: Some(body), plain: None, body_is_empty: false }
@@ -201,7 +207,7 @@ mod tests {
             (401, json!({"error": "invalid_client"}), Kind::Auth, "client_secret"),
             (400, json!({"error": "invalid_scope"}), Kind::Auth, "scopes"),
             (403, json!({}), Kind::Auth, "credentials"),
-            (200, json!({"ok": true}), Kind::Config, "token endpoint"),
+            (200, json!({"error": "invalid_client"}), Kind::Auth, "client_secret"),
             (302, json!({}), Kind::Config, "token endpoint"),
             (404, json!({}), Kind::Config, "token endpoint"),
         ] {
@@ -213,7 +219,12 @@ mod tests {
             granted(&answer(400, json!({"error": "invalid_grant"})), "h", "the app itself").unwrap_err();
         assert!(other.message.contains("the app itself is not accepted"), "{other}");
         assert!(!other.hint.unwrap().contains("refresh"));
-        for (status, kind) in [(429, Kind::RateLimited), (500, Kind::Unavailable), (503, Kind::Unavailable)] {
+        for (status, kind) in [
+            (429, Kind::RateLimited),
+            (500, Kind::Unavailable),
+            (503, Kind::Unavailable),
+            (200, Kind::Unavailable),
+        ] {
             let error = granted(&answer(status, json!({})), "h", "the refresh token").unwrap_err();
             assert_eq!((error.kind, error.retry), (kind, Retry::Backoff), "{error:?}");
         }

@@ -17,6 +17,7 @@ use crate::registry::Limits;
 pub(super) struct Windows {
     pub(super) owner: Arc<Quota>,
     narrow: Mutex<HashMap<&'static str, Lane>>,
+    /// What is wished for narrower windows, but for their rates.
     wish: Wish,
     name: QuotaOwner,
 }
@@ -46,7 +47,9 @@ impl Windows {
             book: setup.limits.book.clone(),
         };
         let (owner, name) = (Quota::of(&setup.owner, &wish), setup.owner.clone());
-        Windows { owner, narrow: Mutex::default(), wish, name }
+        // A server of this process alone has not seen what others sent.
+        let book = wish.book.clone().filter(|_| setup.limits.owner.is_none());
+        Windows { owner, narrow: Mutex::default(), wish: Wish { book, ..wish }, name }
     }
 
     /// The window that answers to this request speak of.

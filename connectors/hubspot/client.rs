@@ -13,6 +13,22 @@ use crate::http::{Answer, HttpClient, Request, Verdict};
 /// Inputs per batch call.
 pub(super) const BATCH: usize = 100;
 
+/// The usual objects: name, singular, type id.
+const STANDARD: [(&str, &str, &str); 5] = [
+    ("contacts", "contact", "0-1"),
+    ("companies", "company", "0-2"),
+    ("deals", "deal", "0-3"),
+    ("tickets", "ticket", "0-5"),
+    ("products", "product", "0-7"),
+];
+
+/// The name of an object that can be called in several ways: `contacts` is `contact`, `CONTACTS` and `0-1` as well.
+pub(super) fn object_name(object: &str) -> String {
+    let is_meant = |name: &str| name.eq_ignore_ascii_case(object);
+    let standard = STANDARD.iter().find(|(name, one, id)| [name, one, id].into_iter().any(|n| is_meant(n)));
+    standard.map_or(object, |(name, ..)| *name).to_owned()
+}
+
 /// The type of an object, safe to stand in a path: a name or a type id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ObjectType(String);
@@ -33,7 +49,7 @@ impl ObjectType {
     }
 
     pub(super) fn is_contacts(&self) -> bool {
-        matches!(self.0.to_ascii_lowercase().as_str(), "contacts" | "contact" | "0-1")
+        object_name(&self.0) == "contacts"
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -42,19 +58,12 @@ impl ObjectType {
 
     /// The type's id, where the name tells it.
     pub(super) fn type_id(&self) -> Option<&str> {
-        let known = [
-            ("contacts", "0-1"),
-            ("companies", "0-2"),
-            ("deals", "0-3"),
-            ("tickets", "0-5"),
-            ("products", "0-7"),
-        ];
         let is_id = self.0.split_once('-').is_some_and(|(kind, number)| {
             [kind, number].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
         });
         match is_id {
             true => Some(&self.0),
-            false => known.iter().find(|(name, _)| *name == self.0).map(|(_, id)| *id),
+            false => STANDARD.iter().find(|(name, ..)| *name == self.0).map(|(.., id)| *id),
         }
     }
 }

@@ -131,17 +131,25 @@ impl Destination for HubSpot {
     }
 
     async fn account(&self) -> Result<AccountId, ConnectorError> {
-        let portal = self.client.portal().await;
-        match portal {
+        let portal = match self.client.portal().await {
+            Ok(id) => Some(id),
             // A token may write and still not see the account.
-            Err(e) if e.kind == Kind::Auth && e.code.as_deref() == Some("MISSING_SCOPES") => {
+            Err(e) if e.kind == Kind::Auth && e.code.as_deref() == Some("MISSING_SCOPES") => None,
+            Err(error) => return Err(error),
+        };
+        Ok(AccountId(match portal {
+            // It is the same one, whatever the token may see of it.
+            _ if self.sandbox => "sandbox".to_owned(),
+            Some(id) => format!("hubspot:{id}"),
+            None => {
                 tracing::warn!("the token cannot read the account's id; the host stands for it");
-                Ok(AccountId(self.client.http.host().to_owned()))
+                self.client.http.host().to_owned()
             }
-            Err(error) => Err(error),
-            Ok(_) if self.sandbox => Ok(AccountId("sandbox".to_owned())),
-            Ok(id) => Ok(AccountId(format!("hubspot:{id}"))),
-        }
+        }))
+    }
+
+    fn names_one(&self, account: &AccountId) -> bool {
+        account.0 != self.client.http.host()
     }
 
     async fn catalog(&self, target: &Target) -> Result<Catalog, ConnectorError> {

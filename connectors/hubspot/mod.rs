@@ -48,6 +48,7 @@ pub const CONNECTOR: Connector = Connector {
     destination: Some(|settings| Ok(Arc::new(HubSpot::new(settings)?) as Arc<dyn Destination>)),
     capabilities: Some(|| connector::capabilities_of(&Limits::default())),
     objects: &["contacts", "companies", "deals", "tickets", "products", "a type id (`2-1234567`)"],
+    object_name: client::object_name,
     options: &["create_missing_properties", "list", "on_conflict"],
     option_schema: Some(option_schema),
     emulator: Some(sandbox::EMULATOR),

@@ -7,8 +7,8 @@ use super::config::{Account, Config};
 use super::requests::{MOST_ROWS, Requests};
 use super::session::JsonApiSession;
 use crate::contract::{
-    AccountId, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Kind, QuotaOwner, RunContext,
-    Session, Target, Traffic, Verb,
+    AccountId, Calls, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Kind, Load, QuotaOwner,
+    RunContext, Session, Target, Traffic, Verb,
 };
 use crate::http::{self, HttpClient, Observed, Policy, Request, Setup, Vendor};
 use crate::registry::{Limits, Settings};
@@ -127,6 +127,11 @@ impl Destination for JsonApi {
         self.client.daily_budget()
     }
 
+    fn calls(&self, target: &Target, load: Load) -> Option<Vec<Calls>> {
+        let requests = Requests::read(target).ok()?;
+        Some(vec![Calls::of(load.rows, requests.get(load.verb)?.rows())])
+    }
+
     async fn account(&self) -> Result<AccountId, ConnectorError> {
         let host = self.client.host();
         let named = match &self.account {
@@ -145,6 +150,10 @@ impl Destination for JsonApi {
             }
         };
         Ok(AccountId(if self.sandbox { "sandbox".to_owned() } else { named }))
+    }
+
+    fn names_one(&self, account: &AccountId) -> bool {
+        account.0 != self.client.host()
     }
 
     async fn catalog(&self, _target: &Target) -> Result<Catalog, ConnectorError> {

@@ -23,23 +23,23 @@ const fn lane(name: &'static str, requests: u32, seconds: u64) -> Narrow {
 }
 
 /// 10 a second, 150 a minute.
-const IMPORTS: Narrow = lane("imports begun", 10, 4);
+pub(super) const IMPORTS: Narrow = lane("imports begun", 10, 4);
 const PROGRESS: Narrow = lane("questions for imports", 10, 4);
 const ALL_IMPORTS: Narrow = lane("imports listed", 10, 4);
 const IMPORT_ERRORS: Narrow = lane("errors of imports", 10, 4);
-const JOINS: Narrow = lane("members added", 10, 4);
-const LEAVES: Narrow = lane("members removed", 10, 4);
+pub(super) const JOINS: Narrow = lane("members added", 10, 4);
+pub(super) const LEAVES: Narrow = lane("members removed", 10, 4);
 /// 75 a second, 750 a minute; other pages say 700.
-const UPSERTS: Narrow = lane("profiles upserted", 70, 6);
-const CREATES: Narrow = lane("profiles created", 70, 6);
-const UPDATES: Narrow = lane("profiles updated", 70, 6);
+pub(super) const UPSERTS: Narrow = lane("profiles upserted", 70, 6);
+pub(super) const CREATES: Narrow = lane("profiles created", 70, 6);
+pub(super) const UPDATES: Narrow = lane("profiles updated", 70, 6);
 const LOOK_UPS: Narrow = lane("profiles read", 70, 6);
 const LISTS: Narrow = lane("lists read", 70, 6);
-const SUPPRESSIONS: Narrow = lane("suppressions", 70, 6);
+pub(super) const SUPPRESSIONS: Narrow = lane("suppressions", 70, 6);
 const SUPPRESSED: Narrow = lane("questions for suppressions", 70, 6);
-const SUBSCRIPTIONS: Narrow = lane("subscriptions", 70, 6);
+pub(super) const SUBSCRIPTIONS: Narrow = lane("subscriptions", 70, 6);
 /// 3 a second, 60 a minute.
-const DELETIONS: Narrow = lane("deletions", 3, 3);
+pub(super) const DELETIONS: Narrow = lane("deletions", 3, 3);
 
 /// Most elements of a page.
 const PAGE: usize = 100;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
+use super::calls;
 use super::client::Client;
 use super::config::Config;
 use super::import::{BYTES, PROFILES};
@@ -13,8 +14,8 @@ use super::options::{self, Api, Deletion, Key, Options};
 use super::session::{ProfileSession, SINGLE};
 use super::{encode, errors};
 use crate::contract::{
-    AccountId, Bulk, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Lookup,
-    Normaliser, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb, folded,
+    AccountId, Bulk, Calls, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Load,
+    Lookup, Normaliser, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb, folded,
 };
 use crate::http::{Patience, Policy, Terms};
 use crate::registry::{Limits, Settings};
@@ -97,6 +98,7 @@ pub(super) fn capabilities_of(options: &Options, limits: &Limits) -> Capabilitie
         },
         remote_ids: true,
         partial_answers: true,
+        members_only: true,
         ..Capabilities::BLANK
     };
     match options.api {
@@ -130,6 +132,10 @@ impl Destination for Klaviyo {
 
     fn daily_budget(&self) -> Option<u64> {
         self.client.http.daily_budget()
+    }
+
+    fn calls(&self, target: &Target, load: Load) -> Option<Vec<Calls>> {
+        Some(calls::of(&Options::read(target).ok()?, load))
     }
 
     fn normaliser(&self, _target: &Target, field: &str) -> Option<Normaliser> {

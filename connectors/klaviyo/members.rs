@@ -15,7 +15,7 @@ use crate::contract::{BatchSource, ConnectorError, Kind, Outcome, Outcomes, Subm
 use crate::http::{Reply, in_parts};
 
 /// Profiles of a call.
-const MEMBERS: usize = 1000;
+pub(super) const MEMBERS: usize = 1000;
 
 /// Calls for so many profiles.
 fn parts(profiles: usize) -> Vec<std::ops::Range<usize>> {

@@ -4,6 +4,7 @@
 //! <https://developers.klaviyo.com/en/docs>.
 
 mod answers;
+mod calls;
 mod client;
 mod config;
 mod connector;

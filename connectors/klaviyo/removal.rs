@@ -18,7 +18,7 @@ use crate::contract::{BatchSource, ConnectorError, Handles, Kind, Outcome, Outco
 use crate::http::{Reply, in_parts};
 
 /// Addresses of a call.
-const ADDRESSES: usize = 100;
+pub(super) const ADDRESSES: usize = 100;
 
 const GONE: Outcome = Outcome::Applied { remote_id: None, created: None };
 

@@ -70,12 +70,7 @@ impl ProfileSession {
             Clears::Properties => self.options.unset_by_import,
             Clears::Attributes => false,
         };
-        let is_much = match self.options.api {
-            Api::Auto => batch > SINGLE,
-            Api::Import => true,
-            Api::Single => false,
-        };
-        verb == Verb::Upsert && is_much && is_sayable
+        verb == Verb::Upsert && is_much(self.options.api, batch) && is_sayable
     }
 
     /// Creates or upserts: by import what that can say, then the rest.
@@ -158,6 +153,15 @@ impl ProfileSession {
                 })
             }
         }
+    }
+}
+
+/// Whether a batch of so many upserts goes by import, as far as that can say them.
+pub(super) fn is_much(api: Api, batch: usize) -> bool {
+    match api {
+        Api::Auto => batch > SINGLE,
+        Api::Import => true,
+        Api::Single => false,
     }
 }
 

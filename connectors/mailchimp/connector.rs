@@ -18,8 +18,9 @@ use super::tags::TagSession;
 use super::together::MEMBERS;
 use super::{config, creation, errors};
 use crate::contract::{
-    AccountId, Bulk, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Kind,
-    Lookup, Normaliser, Property, QuotaOwner, RunContext, Session, Target, Traffic, Value, Verb, folded,
+    AccountId, Bulk, Calls, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Kind,
+    Load, Lookup, Normaliser, Property, QuotaOwner, RunContext, Session, Target, Traffic, Value, Verb,
+    folded,
 };
 use crate::creation::Creation;
 use crate::http::json::text;
@@ -173,6 +174,11 @@ impl Destination for Mailchimp {
 
     fn daily_budget(&self) -> Option<u64> {
         self.client.http.daily_budget()
+    }
+
+    fn calls(&self, target: &Target, load: Load) -> Option<Vec<Calls>> {
+        let requests = Options::read(target).ok()?.requests(target, load);
+        Some(vec![Calls { requests, narrow: None }])
     }
 
     fn normaliser(&self, _target: &Target, field: &str) -> Option<Normaliser> {

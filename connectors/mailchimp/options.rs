@@ -3,7 +3,9 @@
 use serde_json::{Value as Json, json};
 
 use super::fields::{EMAIL, STATUS, TAGS};
-use crate::contract::{ConnectorError, Target};
+use super::jobs::OPERATIONS;
+use super::together::MEMBERS as CALL;
+use crate::contract::{ConnectorError, Load, Target, Verb};
 use crate::options::{flag, only_object, word, wrong};
 
 /// The only object.
@@ -88,6 +90,27 @@ impl Options {
     /// follow the member's.
     pub(super) fn can_batch(&self, target: &Target) -> bool {
         self.api != Api::Members && self.tag.is_none() && !has(target, TAGS)
+    }
+
+    /// Whether a batch of so many upserts goes by a batch of operations, where it can.
+    pub(super) fn is_much(&self, rows: usize) -> bool {
+        self.api == Api::Batches || rows > CALL
+    }
+
+    /// Write requests of a batch. Who is not known to be there is taken for new, and each row for one with tags, where there are
+    /// any.
+    pub(super) fn requests(&self, target: &Target, Load { verb, rows, known }: Load) -> u64 {
+        let together = |rows: u64| rows.div_ceil(CALL as u64);
+        let is_much = || self.can_batch(target) && self.is_much(usize::try_from(rows).unwrap_or(usize::MAX));
+        let members = match verb {
+            Verb::Create => together(rows),
+            Verb::Upsert if is_much() => rows.div_ceil(OPERATIONS as u64),
+            Verb::Upsert if self.resubscribe => together(rows),
+            Verb::Upsert => together(rows.saturating_sub(known)) + known,
+            Verb::Update | Verb::Delete | Verb::Join | Verb::Leave => rows,
+        };
+        let is_tagged = matches!(verb, Verb::Create | Verb::Upsert | Verb::Update) && has(target, TAGS);
+        members + if is_tagged { rows } else { 0 }
     }
 
     fn agree(&self, target: &Target) -> Result<(), ConnectorError> {
@@ -178,6 +201,21 @@ mod tests {
             "1234567890"
         );
         assert!(read(&[], &[], json!({})).unwrap().list.is_none(), "fields can be listed without a list");
+    }
+
+    #[test]
+    fn who_is_there_takes_a_request_and_who_is_new_a_place_in_one() {
+        let requests = |fields: &[&str], options: Json, (verb, rows, known)| {
+            let target = support::target("members", &[EMAIL], fields, options);
+            Options::read(&target).unwrap().requests(&target, Load { verb, rows, known })
+        };
+        let list = || json!({"list": "a1"});
+        assert_eq!(requests(&["FNAME"], list(), (Verb::Upsert, 120, 0)), 1);
+        assert_eq!(requests(&["FNAME"], list(), (Verb::Upsert, 120, 60)), 61);
+        assert_eq!(requests(&["FNAME"], list(), (Verb::Upsert, 1000, 1000)), 1, "a batch of operations");
+        assert_eq!(requests(&["FNAME", TAGS], list(), (Verb::Create, 120, 0)), 121);
+        assert_eq!(requests(&["FNAME"], list(), (Verb::Delete, 1000, 1000)), 1000);
+        assert_eq!(requests(&[], json!({"list": "a1", "tag": "VIP"}), (Verb::Join, 120, 0)), 120);
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use super::encode::{Rows, Sent, hash};
 use super::errors::{self, ARCHIVED};
-use super::options::Api;
 use super::session::{Failure, MemberSession, Told, each, put};
 use crate::contract::{ConnectorError, Handles, Outcome, Verb, fold};
 use crate::http::Answer;
@@ -72,8 +71,7 @@ impl MemberSession {
         told: &mut Told,
     ) -> Result<(), ConnectorError> {
         let open = self.not_archived(rows, told).await?;
-        let many = self.options.api == Api::Batches || rows.len() > super::together::MEMBERS;
-        if self.jobs.allowed && many {
+        if self.jobs.allowed && self.options.is_much(rows.len()) {
             return self.by_batches((rows, open), handles, told).await;
         }
         // Whose status is the row's to say is written as it stands; the others must not be touched by a status.

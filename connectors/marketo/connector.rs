@@ -17,8 +17,8 @@ use super::removal::IDS;
 use super::session::LeadSession;
 use super::sheet::FILE;
 use crate::contract::{
-    AccountId, Bulk, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Lookup,
-    Normaliser, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb, folded,
+    AccountId, Bulk, Calls, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, FieldValue, Load,
+    Lookup, Normaliser, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Value, Verb, folded,
 };
 use crate::http::{Patience, Policy, Setup};
 use crate::registry::{Limits, Settings};
@@ -173,6 +173,7 @@ fn capabilities_of(options: &Options, limits: &Limits) -> Capabilities {
         // The files of an import name rows, and nothing names its leads' ids row by row.
         remote_ids: options.api != Api::Import,
         partial_answers: true,
+        members_only: true,
         bulk: has_imports.then_some(import),
         ..Capabilities::BLANK
     }
@@ -199,6 +200,16 @@ impl Destination for Marketo {
 
     fn daily_budget(&self) -> Option<u64> {
         self.client.http.daily_budget()
+    }
+
+    fn calls(&self, target: &Target, Load { verb, rows, .. }: Load) -> Option<Vec<Calls>> {
+        let options = Options::read(target).ok()?;
+        let own = match verb == Verb::Upsert && options.imports(usize::try_from(rows).unwrap_or(usize::MAX)) {
+            true => Calls { requests: CALLS, narrow: None },
+            false => Calls::of(rows, CALL.0),
+        };
+        let is_listed = matches!(verb, Verb::Create | Verb::Upsert | Verb::Update) && options.list.is_some();
+        Some([own].into_iter().chain(is_listed.then(|| Calls::of(rows, IDS))).collect())
     }
 
     fn normaliser(&self, _target: &Target, field: &str) -> Option<Normaliser> {

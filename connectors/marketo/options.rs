@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::encode::CALL;
 use crate::contract::{ConnectorError, Kind, Target};
 use crate::settings::duration;
 
@@ -94,6 +95,15 @@ impl Options {
             return Err(wrong(message, "leave `api` out, and use `mode: update`"));
         }
         Ok(options)
+    }
+
+    /// Whether so many upserts go by an import.
+    pub(super) fn imports(&self, rows: usize) -> bool {
+        match self.api {
+            Api::Auto => rows > CALL.0 && self.key != ID,
+            Api::Import => true,
+            Api::Leads => false,
+        }
     }
 }
 

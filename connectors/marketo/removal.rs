@@ -43,8 +43,8 @@ impl LeadSession {
             let change = ChangeRef { fields: &fields, ..change };
             let pushed = match encode::id_of(change) {
                 Some(id) => self
-                    .key_of(change)
-                    .and_then(|_| by_id.push(place, |out| encode::write_by_id(id, change, out))),
+                    .may_go(change)
+                    .and_then(|()| by_id.push(place, |out| encode::write_by_id(id, change, out))),
                 None => self.push(&mut by_key, place, change),
             };
             if let Err(outcome) = pushed {
@@ -82,12 +82,12 @@ impl LeadSession {
         let (mut known, mut wanted) = (Vec::new(), Vec::new());
         batch.each(&mut |change| {
             verb.see(change.verb)?;
-            match self.key_of(change) {
-                Err(outcome) => outcomes.set(place, outcome),
-                Ok(key) => match encode::id_of(change) {
-                    Some(id) => known.push((place, id.to_owned())),
-                    None => wanted.push((place, key)),
-                },
+            let told = match encode::id_of(change) {
+                Some(id) => self.may_go(change).map(|()| known.push((place, id.to_owned()))),
+                None => self.key_of(change).map(|key| wanted.push((place, key))),
+            };
+            if let Err(outcome) = told {
+                outcomes.set(place, outcome);
             }
             place += 1;
             Ok(())

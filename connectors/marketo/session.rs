@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::answers;
 use super::client::Client;
-use super::encode::{self, CALL, Rows};
+use super::encode::{self, Rows};
 use super::held::Held;
 use super::jobs::must_stop;
 use super::lookup;
-use super::options::{Api, ID, Options};
+use super::options::{ID, Options};
 use crate::contract::{
     BatchSource, ChangeRef, ConnectorError, Handles, Kind, OneVerb, Outcome, Outcomes, Permission, Receipt,
     RemoteHandle, Session, Submitted, Verb,
@@ -44,7 +44,7 @@ impl Session for LeadSession {
         match verb {
             Verb::Join | Verb::Leave => self.members(verb, batch).await,
             Verb::Delete => self.remove(batch).await,
-            Verb::Upsert if self.imports(batch.len()) => self.import(batch, handles).await,
+            Verb::Upsert if self.options.imports(batch.len()) => self.import(batch, handles).await,
             _ => self.send(verb, batch).await,
         }
     }
@@ -59,15 +59,6 @@ impl Session for LeadSession {
 }
 
 impl LeadSession {
-    /// Whether so many upserts go by an import.
-    fn imports(&self, rows: usize) -> bool {
-        match self.options.api {
-            Api::Auto => rows > CALL.0 && self.options.key != ID,
-            Api::Import => true,
-            Api::Leads => false,
-        }
-    }
-
     /// The key of a change, or what becomes of its row where it is not sent.
     pub(super) fn key_of(&self, change: ChangeRef<'_>) -> Result<String, Outcome> {
         let key = encode::key_of(&self.options.key, change)?;
@@ -75,6 +66,12 @@ impl LeadSession {
             Some(held) => Err(held),
             None => Ok(key),
         }
+    }
+
+    /// Whether a change may go by the id of its lead: its key need not be known, but must not be held.
+    pub(super) fn may_go(&self, change: ChangeRef<'_>) -> Result<(), Outcome> {
+        let Ok(key) = encode::key_of(&self.options.key, change) else { return Ok(()) };
+        self.held.holds(&key, Timestamp::now()).map_or(Ok(()), Err)
     }
 
     /// Adds a change to those that go by calls, found by their key.
@@ -96,8 +93,8 @@ impl LeadSession {
             let id = encode::id_of(change).filter(|_| verb == Verb::Update);
             let pushed = match id {
                 Some(id) => self
-                    .key_of(change)
-                    .and_then(|_| by_id.push(place, |out| encode::write_by_id(id, change, out))),
+                    .may_go(change)
+                    .and_then(|()| by_id.push(place, |out| encode::write_by_id(id, change, out))),
                 None => self.push(&mut by_key, place, change),
             };
             if let Err(outcome) = pushed {

@@ -45,6 +45,7 @@ pub const CONNECTOR: Connector = Connector {
     destination: Some(|settings| Ok(Arc::new(Salesforce::new(settings)?) as Arc<dyn Destination>)),
     capabilities: Some(connector::usual),
     objects: &["Account", "Contact", "Lead", "any other sObject"],
+    object_name: |object| object.to_ascii_lowercase(),
     options: options::NAMES,
     option_schema: Some(options::schema),
     emulator: Some(sandbox::EMULATOR),

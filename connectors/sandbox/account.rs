@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::StatusCode;
+use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::config::SandboxConfig;
@@ -87,11 +88,62 @@ impl Account {
         self.usage(path, 0, 0)
     }
 
-    pub(super) fn fault_answer(&self, code: u16) -> Answer {
-        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        match code {
-            429 => self.vendor.exhausted(Exhausted::Window),
-            _ => self.vendor.error(status, "a fault that the sandbox was asked for"),
+    /// The answer to a request over a limit. Where tokens are granted it is one of RFC 6749, as the limits of an API are
+    /// no matter of whoever grants tokens.
+    pub(super) fn exhausted(&self, limit: Exhausted, path: &str) -> Answer {
+        let answer = self.vendor.exhausted(limit);
+        if !self.vendor.grants(path) {
+            return answer;
         }
+        let refusal =
+            json!({"error": "temporarily_unavailable", "error_description": "too many requests for tokens"});
+        Answer { headers: answer.headers, ..Answer::new(StatusCode::TOO_MANY_REQUESTS, refusal) }
+    }
+
+    /// The status that a fault declares, in the vendor's words, whatever status these come with else.
+    pub(super) fn fault_answer(&self, code: u16, path: &str) -> Answer {
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let answer = match code {
+            429 => self.exhausted(Exhausted::Window, path),
+            _ => self.vendor.error(status, "a fault that the sandbox was asked for"),
+        };
+        Answer { status, ..answer }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vendor::Content;
+    use super::*;
+
+    fn accounts() -> impl Iterator<Item = Account> {
+        vendor::names().map(|name| Account::new(name, &SandboxConfig::default()).unwrap())
+    }
+
+    #[test]
+    fn every_vendor_answers_the_status_that_a_fault_declares() {
+        for account in accounts() {
+            for code in [401, 403, 429, 503] {
+                let answer = account.fault_answer(code, "/somewhere");
+                assert_eq!(answer.status.as_u16(), code, "{}", account.vendor.name());
+            }
+        }
+    }
+
+    #[test]
+    fn no_limit_of_an_api_is_told_where_tokens_are_granted() {
+        let paths = ["/oauth/token", "/oauth/v1/token", "/services/oauth2/token", "/identity/oauth/token"];
+        let mut granting = 0;
+        for account in accounts() {
+            let Some(path) = paths.iter().find(|path| account.vendor.grants(path)) else { continue };
+            granting += 1;
+            for limit in [Exhausted::Window, Exhausted::Day] {
+                let answer = account.exhausted(limit, path);
+                assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+                let Some(Content::Json(body)) = answer.body else { panic!("{path}: no JSON") };
+                assert!(body["error"].is_string() && body["error_description"].is_string(), "{path}: {body}");
+            }
+        }
+        assert_eq!(granting, paths.len());
     }
 }

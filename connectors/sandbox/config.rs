@@ -8,6 +8,7 @@ use super::faults::FaultSpec;
 use super::keys::{known_keys, list, object};
 use super::{limits, vendor};
 use crate::contract::RateLimit;
+use crate::nearest::did_you_mean;
 
 #[cfg(test)]
 mod tests;
@@ -167,7 +168,9 @@ impl SandboxConfig {
     pub fn add(&mut self, vendor: &str, block: &Json) -> Result<(), String> {
         let Some(emulator) = vendor::get(vendor) else {
             let known: Vec<_> = vendor::names().collect();
-            return Err(format!("the sandbox has no `{vendor}`; it emulates {}", list(&known)));
+            let hint = did_you_mean(vendor, known.iter().copied());
+            let hint = hint.unwrap_or_else(|| format!("it emulates {}", list(&known)));
+            return Err(format!("the sandbox has no `{vendor}`; {hint}"));
         };
         if block.is_null() {
             return Ok(());

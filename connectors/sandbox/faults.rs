@@ -25,7 +25,7 @@ pub enum FaultKind {
     Garbage,
     /// Never answers, and the request has no effect; ends when the client gives up.
     Hang,
-    /// Answers after this time.
+    /// Answers after this time: `ms` in milliseconds, or a second.
     Delay(Duration),
 }
 
@@ -48,7 +48,7 @@ impl FaultKind {
 pub struct FaultSpec {
     /// What it does.
     pub kind: FaultKind,
-    /// Only requests whose path contains this.
+    /// Only requests whose path contains this, with the vendor's prefix or without.
     pub path: Option<String>,
     /// The share of matching requests it strikes, 0 to 1.
     pub rate: f64,
@@ -84,9 +84,7 @@ impl FaultSpec {
             Some("truncate") => FaultKind::Truncate,
             Some("garbage") => FaultKind::Garbage,
             Some("hang") => FaultKind::Hang,
-            Some("delay") => FaultKind::Delay(Duration::from_millis(
-                number("ms")?.ok_or_else(|| format!("`{place}.ms` is missing: how long to wait"))?,
-            )),
+            Some("delay") => FaultKind::Delay(Duration::from_millis(number("ms")?.unwrap_or(1_000))),
             _ => return Err(format!("`{place}.do` must be one of {}", list(&WORDS))),
         };
         let misplaced = |name: &str, wants: &str| {
@@ -124,7 +122,7 @@ impl Faults {
         Faults(Mutex::new(specs.into_iter().map(arm).collect()))
     }
 
-    /// The first declared fault that strikes this request; it counts as fired.
+    /// The first declared fault that strikes this request; it counts as fired. The path begins with the vendor's prefix.
     pub(super) fn strike(&self, path: &str) -> Option<FaultKind> {
         let mut faults = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         faults.iter_mut().find_map(|fault| {
@@ -197,13 +195,21 @@ mod tests {
     }
 
     #[test]
+    fn a_delay_is_a_second_unless_it_is_set() {
+        for (fault, millis) in [(json!({"do": "delay"}), 1_000), (json!({"do": "delay", "ms": 80}), 80)] {
+            let kind = FaultSpec::parse(&fault, "faults[0]").unwrap().kind;
+            assert_eq!(kind, FaultKind::Delay(Duration::from_millis(millis)), "{fault}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_refused() {
         for (fault, part) in [
             (json!({"code": 500}), "`faults[0].do` must be one of `status`"),
             (json!({"do": "status"}), "`faults[0].code`"),
             (json!({"do": "status", "code": 200}), "`faults[0].code`"),
             (json!({"do": "hang", "code": 500}), "`faults[0].code` belongs to `do: status`"),
-            (json!({"do": "delay"}), "`faults[0].ms` is missing"),
+            (json!({"do": "delay", "ms": -1}), "`faults[0].ms` must be a whole number"),
             (json!({"do": "hang", "rate": 1.5}), "`faults[0].rate`"),
             (json!({"do": "hang", "rate": "x"}), "`faults[0].rate`"),
             (json!({"do": "hang", "time": 1}), "unknown key `faults[0].time`"),

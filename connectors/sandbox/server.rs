@@ -172,17 +172,17 @@ impl Server {
         let usage = match admitted {
             Ok(usage) => usage,
             Err(limit) => {
-                let mut answer = vendor.exhausted(limit);
+                let mut answer = account.exhausted(limit, &request.path);
                 vendor.finish(&mut answer, &account.used_up(&request.path));
                 return respond(answer);
             }
         };
-        let fault = account.faults.strike(&request.path);
+        let fault = account.faults.strike(&format!("/{}{}", vendor.name(), request.path));
         match fault {
             Some(FaultKind::Status { code, retry_after }) => {
                 let counted = if code == 429 { Counted::Refused } else { counted };
                 self.count(vendor.name(), counted).await;
-                let mut answer = account.fault_answer(code);
+                let mut answer = account.fault_answer(code, &request.path);
                 answer.headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
                 vendor.finish(&mut answer, &usage);
                 return respond(answer);

@@ -288,7 +288,7 @@ async fn garbage_is_a_200_that_is_not_json() {
 #[tokio::test]
 async fn a_status_has_no_effect_and_carries_retry_after() {
     let faults = json!([
-        {"do": "status", "code": 423, "retry_after": 2, "path": "upsert", "times": 1},
+        {"do": "status", "code": 423, "retry_after": 2, "path": "/hubspot/crm/v3/objects", "times": 1},
         {"do": "status", "code": 429, "path": "upsert", "times": 1},
         {"do": "status", "code": 500, "path": "upsert", "times": 1},
     ]);

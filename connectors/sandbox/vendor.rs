@@ -103,6 +103,11 @@ pub trait Vendor: Send + Sync {
         16 << 20
     }
 
+    /// Whether access tokens are granted there, and no call of the API is answered.
+    fn grants(&self, _path: &str) -> bool {
+        false
+    }
+
     /// Whether such a request changes objects.
     fn writes(&self, method: &Method, path: &str) -> bool;
 

@@ -13,11 +13,12 @@ use super::import::FILE;
 use super::jobs::Work;
 use super::members::{ListSession, MEMBERS};
 use super::options::{Api, Key, Options};
+use super::removal::IDS;
 use super::session::ContactSession;
 use super::{creation, errors};
 use crate::contract::{
-    AccountId, Bulk, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Normaliser, Property,
-    QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Verb, folded,
+    AccountId, Bulk, Calls, Capabilities, Catalog, ConnectorError, DeleteKind, Destination, Load, Normaliser,
+    Property, QuotaOwner, RateLimit, RunContext, Session, Target, Traffic, Verb, folded,
 };
 use crate::http::{Patience, Policy, Terms};
 use crate::registry::{Limits, Settings};
@@ -130,6 +131,10 @@ impl Destination for SendGrid {
 
     fn daily_budget(&self) -> Option<u64> {
         self.client.http.daily_budget()
+    }
+
+    fn calls(&self, _target: &Target, Load { verb, rows, .. }: Load) -> Option<Vec<Calls>> {
+        matches!(verb, Verb::Delete | Verb::Leave).then(|| vec![Calls::of(rows, IDS)])
     }
 
     fn normaliser(&self, _target: &Target, field: &str) -> Option<Normaliser> {

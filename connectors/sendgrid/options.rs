@@ -59,7 +59,7 @@ impl Options {
     /// [`Kind::Config`](crate::contract::Kind::Config) for what SendGrid does not have, or what contradicts itself.
     pub(super) fn read(target: &Target) -> Result<Self, ConnectorError> {
         only_object(target, "SendGrid", CONTACTS)?;
-        let key = key(&target.match_on)?;
+        let key = key(target)?;
         let (list, mut lists) = lists(target, LISTS, id)?;
         lists.sort_unstable();
         lists.dedup();
@@ -75,14 +75,17 @@ impl Options {
     }
 }
 
-fn key(match_on: &[String]) -> Result<Key, ConnectorError> {
-    if let [one] = match_on
-        && let Some(key) = Key::ALL.into_iter().find(|key| key.field() == one)
-    {
-        return Ok(key);
-    }
-    let hint = "match on one identifier: `match_on: {email: COLUMN}`, or `external_id`, `phone_number_id`, `anonymous_id`";
-    Err(unmatched("a contact of SendGrid", match_on, hint))
+/// A list of fields asks for no key.
+fn key(target: &Target) -> Result<Key, ConnectorError> {
+    let found = match &target.match_on[..] {
+        [] if target.fields.is_empty() => Some(Key::Email),
+        [one] => Key::ALL.into_iter().find(|key| key.field() == one),
+        _ => None,
+    };
+    found.ok_or_else(|| {
+        let hint = "match on one identifier: `match_on: {email: COLUMN}`, or `external_id`, `phone_number_id`, `anonymous_id`";
+        unmatched("a contact of SendGrid", &target.match_on, hint)
+    })
 }
 
 const LISTS: &str = "lists are named by their ids, as in `lists: [ca7a3796-e8a8-4029-9ccb-df8937940562]`; the address of a \

@@ -44,6 +44,9 @@ pub struct Backfill {
     /// Let the query give fewer rows than `min_rows`
     #[arg(long)]
     allow_empty: bool,
+    /// Send although the mapping's `window` is closed
+    #[arg(long)]
+    allow_any_time: bool,
     /// Go on with a ledger of another account, object, match key or target
     #[arg(long)]
     accept_new_destination: bool,
@@ -68,6 +71,7 @@ impl Backfill {
             limit: self.limit,
             allow: Allow {
                 empty: self.allow_empty,
+                any_time: self.allow_any_time,
                 new_destination: self.accept_new_destination,
                 first_run: self.first_run,
                 ..Allow::default()

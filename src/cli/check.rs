@@ -3,11 +3,11 @@ use serde_json::{Map, Value as Json};
 
 use super::{Given, help};
 use crate::error::Error;
-use crate::project::Project;
+use crate::project::{Project, Sync};
 use crate::report::checked::{self, Checked};
 use crate::report::{Answer, Failure, Finding};
 use crate::sync::connect::{Access, Connections};
-use crate::sync::{check_abilities, preflight};
+use crate::sync::{check_abilities, preflight, two_mirrors};
 
 /// Checks every file and mapping of the project, and names all mistakes at once
 ///
@@ -33,7 +33,7 @@ impl Check {
         let selected = given.selected(&project, &[]).map_err(with_no_diagnostics)?;
         let runtime = given.runtime()?;
         let found = runtime
-            .block_on(self.findings(&project, &selected))
+            .block_on(self.findings(&project, &selected, !given.selects()))
             .map_err(|e| with_no_diagnostics(e.into()))?;
         findings.extend(found);
         let checked = Checked {
@@ -44,23 +44,43 @@ impl Check {
         Ok(checked::check(Some(checked), findings))
     }
 
-    async fn findings(&self, project: &Project, selected: &[usize]) -> Result<Vec<Finding>, Error> {
+    /// Of what no sync uses nothing is asked where some syncs are `selected` and not `all`.
+    async fn findings(
+        &self,
+        project: &Project,
+        selected: &[usize],
+        all: bool,
+    ) -> Result<Vec<Finding>, Error> {
         let connections = Connections::open(project, Access::ReadOnly).await?;
         let mut errors: Vec<Error> =
             project.connections.keys().filter_map(|name| connections.settings_error(name)).collect();
-        let (settled, mut notes) = (errors.is_empty(), Vec::new());
+        let (settled, mut notes, mut accounts) = (errors.is_empty(), Vec::new(), Vec::new());
         for sync in selected.iter().map(|index| &project.syncs[*index]) {
             errors.extend(check_abilities(&connections, sync));
             if self.connect && settled {
                 let preflight = preflight(&connections, sync).await;
                 errors.extend(preflight.errors);
                 notes.extend(preflight.notes);
+                accounts.extend(preflight.account.map(|account| (sync, account)));
+            }
+        }
+        errors.extend(two_mirrors(project, &accounts));
+        if self.connect && settled && all {
+            for name in unused(project) {
+                errors.extend(connections.log_in(name).await.err());
             }
         }
         connections.close().await;
         let notes = notes.into_iter().map(|error| Finding { error, warning: true });
         Ok(errors.into_iter().map(Finding::from).chain(notes).collect())
     }
+}
+
+/// Connections that no sync reads from or writes to.
+fn unused(project: &Project) -> impl Iterator<Item = &String> {
+    let uses =
+        |sync: &Sync, name: &String| [&sync.source.connection, &sync.destination.connection].contains(&name);
+    project.connections.keys().filter(move |name| !project.syncs.iter().any(|sync| uses(sync, name)))
 }
 
 fn with_no_diagnostics(mut failure: Failure) -> Failure {

@@ -25,7 +25,7 @@ impl Compile {
         let compiled = project.compile(&self.model).map_err(failure)?;
         let sql = match &compiled.query {
             Query::Sql(sql) => sql.clone(),
-            files => files.text(),
+            Query::Files(files) => files.pattern.clone(),
         };
         let body =
             Map::from_iter([("model".to_owned(), json!(compiled.name)), ("sql".to_owned(), json!(sql))]);

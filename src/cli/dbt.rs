@@ -45,7 +45,7 @@ impl Dbt {
     pub fn run(&self, given: &mut Given) -> Result<Answer, Failure> {
         let Which::Exposures(command) = &self.command;
         let project = given.project_offline()?;
-        let Some(text) = project::exposures(&project) else {
+        let Some(text) = project::exposures(&project, &given.selected(&project, &[])?) else {
             let error = Error::new("OF-CFG-030", ErrorKind::Config, "no sync here reads from dbt");
             return Err(error.hint("write `source: {dbt: NAME}` in a mapping").into());
         };
@@ -54,7 +54,11 @@ impl Dbt {
             Map::from_iter([("exposures".to_owned(), json!(count)), ("file".to_owned(), json!(file))])
         };
         let path = match &command.output {
-            Some(path) if path.as_os_str() == "-" => return Ok(Answer::new(text, body(None))),
+            Some(path) if path.as_os_str() == "-" => {
+                let mut body = body(None);
+                body.insert("text".to_owned(), json!(text));
+                return Ok(Answer::new(text, body));
+            }
             Some(path) => path.clone(),
             None => project.dbt_folder.join(FILE),
         };

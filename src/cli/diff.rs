@@ -19,7 +19,7 @@ pub struct Diff {
     /// Names of syncs
     #[arg(value_name = "SYNC")]
     syncs: Vec<String>,
-    /// End with 2 if there are changes, with 4 if a guard, a test or a policy would hold them
+    /// End with 2 if there are changes, with 4 if a guard, a test or a policy would hold them, with 1 if the run would fail
     #[arg(long)]
     exit_code: bool,
     /// As if every row were sent again
@@ -40,7 +40,7 @@ impl Diff {
             full_refresh: self.full_refresh,
             limit: self.limit,
             allow: self.allow.into(),
-            backfill: None,
+            ..Request::default()
         };
         Ok(answer(&running::run(given, &request)?, self.exit_code))
     }

@@ -53,6 +53,11 @@ impl Given {
         project::select(project, named, &self.global.select, &self.global.exclude).map_err(Failure::from)
     }
 
+    /// Whether `--select` or `--exclude` was given.
+    pub fn selects(&self) -> bool {
+        !self.global.select.is_empty() || !self.global.exclude.is_empty()
+    }
+
     /// The one sync of this name.
     pub fn sync<'a>(&self, project: &'a Project, name: &str) -> Result<&'a project::Sync, Failure> {
         let found = project.syncs.iter().find(|sync| sync.name == name);

@@ -6,11 +6,13 @@ use crate::error::Result;
 use crate::ledger::{InvalidRow, Ledger, Refusal, RunRecord};
 use crate::project::Project;
 use crate::report::history::RunLine;
-use crate::report::refused::Refused;
+use crate::report::refused::{Refused, Way};
+use crate::sync::event::Counts;
+use crate::sync::{HELD, UNCLEAR};
 
 pub fn run_line(record: RunRecord) -> RunLine {
     RunLine {
-        counts: serde_json::from_str(&record.counts).unwrap_or_default(),
+        counts: counts(&record),
         error: record.error.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Json::Null),
         run_id: record.run_id,
         sync: record.sync,
@@ -20,6 +22,11 @@ pub fn run_line(record: RunRecord) -> RunLine {
         duration_ms: record.duration_ms,
         target: record.target,
     }
+}
+
+/// What a run counted; all zero where it did not come to its end.
+pub fn counts(record: &RunRecord) -> Counts {
+    serde_json::from_str(&record.counts).unwrap_or_default()
 }
 
 /// The ledger of a sync for reading; `None` before its first run.
@@ -36,6 +43,7 @@ pub fn refused(ledger: &Ledger, sync: &str) -> Result<Vec<Refused>> {
 
 fn rejected(sync: &str, refusal: Refusal) -> Refused {
     Refused {
+        way: way(&refusal),
         sync: sync.to_owned(),
         kind: "rejected",
         key: key(&refusal.key_text),
@@ -50,8 +58,18 @@ fn rejected(sync: &str, refusal: Refusal) -> Refused {
     }
 }
 
+/// What was held and not refused is judged anew in every run: to have it tried again would change nothing.
+fn way(refusal: &Refusal) -> Option<Way> {
+    match refusal.code.as_str() {
+        UNCLEAR => Some(Way::Resolve),
+        code if HELD.contains(&code) => None,
+        _ => refusal.parked.then_some(Way::Retry),
+    }
+}
+
 fn invalid(sync: &str, row: InvalidRow) -> Refused {
     Refused {
+        way: None,
         sync: sync.to_owned(),
         kind: "invalid",
         key: key(&row.key_text),
@@ -67,6 +85,6 @@ fn invalid(sync: &str, row: InvalidRow) -> Refused {
 }
 
 /// `{column: value}`; empty where the key could not be read.
-fn key(text: &str) -> Map<String, Json> {
+pub fn key(text: &str) -> Map<String, Json> {
     serde_json::from_str(text).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ledger::{Holdings, Ledger as File, Salt, State};
 use crate::project::{Extent, Mode, Project, Sync};
 use crate::report::format::{bytes, plural, thousands};
-use crate::report::{Answer, Failure};
+use crate::report::{self, Answer, Exit, Failure};
 
 /// Cares for the ledgers: what was acknowledged, one file for each sync
 #[derive(Debug, Args)]
@@ -27,14 +27,32 @@ pub struct Ledger {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Shows what each ledger holds and how large it is
+    #[command(after_help = help::after(&[
+        ("outflow ledger stats", "all of them"),
+        ("outflow ledger stats contacts_to_hubspot", "one"),
+    ]))]
     Stats(Syncs),
     /// Reads every page and every checksum of each ledger
+    #[command(after_help = help::after(&[
+        ("outflow ledger verify", "all of them"),
+        ("outflow ledger verify contacts_to_hubspot", "one"),
+    ]))]
     Verify(Syncs),
     /// Removes the ledger of a sync, so that the next run sends every row again
+    #[command(after_help = help::after(&[
+        ("outflow ledger forget contacts_to_hubspot", "what that would mean; nothing is removed yet"),
+        ("outflow ledger forget contacts_to_hubspot --yes", "start over"),
+    ]))]
     Forget(One),
     /// Writes the ledger of a sync to one file with a checksum; the salt is not in it
+    #[command(after_help = help::after(&[
+        ("outflow ledger export contacts_to_hubspot --output contacts.ledger", "a copy to keep elsewhere"),
+    ]))]
     Export(Export),
     /// Puts an export in the place of a sync's ledger, after checking all of it
+    #[command(after_help = help::after(&[
+        ("outflow ledger import contacts_to_hubspot contacts.ledger --yes", "put it back"),
+    ]))]
     Import(Import),
 }
 
@@ -90,18 +108,27 @@ impl Syncs {
     ) -> Result<Answer, Failure> {
         let project = given.project_offline()?;
         let mut text = String::new();
-        let mut found = Vec::new();
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
         for index in given.selected(&project, &self.syncs)? {
             let name = &project.syncs[index].name;
-            let Some(ledger) = File::read(&File::path(&project.state, name))? else {
-                text.push_str(&format!("{name}: no ledger yet\n"));
-                continue;
-            };
-            let held = look(&ledger)?;
-            text.push_str(&format!("{name}: {verdict}{}\n", described(&held)));
-            found.push(body(name, &held));
+            let ledger = File::read(&File::path(&project.state, name));
+            // What one of them has does not hide the others.
+            match ledger.and_then(|ledger| ledger.as_ref().map(&look).transpose()) {
+                Ok(None) => text.push_str(&format!("{name}: no ledger yet\n")),
+                Ok(Some(held)) => {
+                    text.push_str(&format!("{name}: {verdict}{}\n", described(&held)));
+                    found.push(body(name, &held));
+                }
+                Err(error) => {
+                    text.push_str(&format!("{name}: failed\n"));
+                    found.push(json!({"sync": name, "error": report::json::error(&error)}));
+                    failed.push(report::text::of_sync(name, error));
+                }
+            }
         }
-        Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), found.into())])))
+        let exit = failed.first().map_or(Exit::Done, |finding| Exit::of_error(&finding.error));
+        let answer = Answer::new(text, Map::from_iter([("syncs".to_owned(), found.into())]));
+        Ok(answer.exit(exit).findings(failed))
     }
 }
 

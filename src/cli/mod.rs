@@ -38,7 +38,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind as Usage;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use self::given::Given;
 use self::global::Global;
@@ -126,7 +126,7 @@ fn rehearse() {
 fn parse_and_run(arguments: &[OsString]) -> Exit {
     match Cli::try_parse_from(arguments) {
         Ok(cli) => run(cli, arguments),
-        Err(error) => unparsed(&error, wants_json(arguments)),
+        Err(error) => unparsed(&error, arguments),
     }
 }
 
@@ -218,25 +218,47 @@ impl Command {
 const BAD_USAGE: &str = "OF-CLI-001";
 
 /// Help and version are results; everything else is a usage error.
-fn unparsed(error: &clap::Error, json: bool) -> Exit {
+fn unparsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
     let text = error.render().ansi().to_string();
     match error.kind() {
         Usage::DisplayHelp | Usage::DisplayVersion => match report::out(&text) {
             Ok(()) => Exit::Done,
             Err(_) => Exit::Failed,
         },
-        _ if json => {
+        _ if wants_json(arguments) => {
             let plain = error.render().to_string();
             let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            let failure = Error::new(BAD_USAGE, ErrorKind::Usage, message)
+            let error = Error::new(BAD_USAGE, ErrorKind::Usage, message)
                 .hint("`outflow help` lists the commands, `outflow COMMAND --help` its options");
-            Screen { format: Format::Json, ..Screen::default() }.failure("outflow", &failure.into())
+            let (name, mut failure) = (named(arguments), Failure::from(error));
+            if running::COMMANDS.contains(&name.as_str()) {
+                failure.json = running::none();
+            }
+            Screen { format: Format::Json, ..Screen::default() }.failure(&name, &failure)
         }
         _ => {
             report::message(&text.replacen("error:", &format!("error[{BAD_USAGE}]:"), 1));
             Exit::Usage
         }
     }
+}
+
+/// The command, told from the raw arguments as [`wants_json`] is; `outflow` where they name none.
+fn named(arguments: &[OsString]) -> String {
+    let cli = Cli::command();
+    let has_value = |word: &str| {
+        let name = word.strip_prefix("--");
+        name.is_some() && cli.get_arguments().any(|a| a.get_long() == name && a.get_action().takes_values())
+    };
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    while let Some(word) = words.next() {
+        if has_value(&word) {
+            words.next();
+        } else if !word.starts_with('-') {
+            return cli.find_subcommand(&*word).map_or("outflow", |command| command.get_name()).to_owned();
+        }
+    }
+    "outflow".to_owned()
 }
 
 /// Whether JSON was asked for, told from the raw arguments: for command lines that could not be parsed.

@@ -1,7 +1,7 @@
 use clap::Args;
 use serde_json::{Map, Value as Json, json};
 
-use super::{Given, help};
+use super::{Given, help, history};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Ledger, State};
 use crate::project::Project;
@@ -37,24 +37,22 @@ impl Resolve {
         let project = given.project_offline()?;
         given.sync(&project, &self.sync)?;
         let (resolved, others) = self.settle(&project)?;
-        if resolved == 0 {
-            return Err(self.nothing(&others).into());
-        }
+        let Some(key) = resolved.first() else { return Err(self.nothing(&others).into()) };
         let effect = match self.applied {
             true => "counts as delivered",
             false => "is created by the next run",
         };
         let text = format!("{}: the row with the key `{}` {effect}\n", self.sync, self.key);
-        let body =
-            json!([{"sync": self.sync, "key": self.key, "applied": self.applied, "resolved": resolved}]);
+        let (key, count) = (history::key(key), resolved.len());
+        let body = json!([{"sync": self.sync, "key": key, "applied": self.applied, "resolved": count}]);
         Ok(Answer::new(text, Map::from_iter([("syncs".to_owned(), body)])))
     }
 
     /// Where nothing was ever run, nothing is made.
-    fn settle(&self, project: &Project) -> Result<(usize, Vec<String>)> {
+    fn settle(&self, project: &Project) -> Result<(Vec<String>, Vec<String>)> {
         let path = Ledger::path(&project.state, &self.sync);
         if Ledger::read(&path)?.is_none() {
-            return Ok((0, Vec::new()));
+            return Ok((Vec::new(), Vec::new()));
         }
         let lease = State::open(&project.state)?.acquire(&self.sync)?;
         let ledger = Ledger::open(&path, &lease)?;

@@ -16,12 +16,16 @@ use crate::report::{Failure, Screen};
 use crate::sync::event::SyncReport;
 use crate::sync::{self, Allow, Backfill, Cancel, RunOptions};
 
+/// The commands that end here.
+pub const COMMANDS: [&str; 3] = ["sync", "diff", "backfill"];
+
 /// What `sync` and `diff` ask of the engine.
 #[derive(Default)]
 pub struct Request<'a> {
     pub syncs: &'a [String],
     pub dry_run: bool,
     pub full_refresh: bool,
+    pub cancel_refresh: bool,
     pub limit: Option<u64>,
     pub allow: Allow,
     pub backfill: Option<Backfill>,
@@ -30,10 +34,12 @@ pub struct Request<'a> {
 /// Runs or previews the selected syncs.
 pub fn run(given: &mut Given, request: &Request<'_>) -> Result<Vec<SyncReport>, Failure> {
     let started = start(given, request);
-    started.map_err(|mut failure| {
-        failure.json = Map::from_iter([("syncs".to_owned(), Json::Array(Vec::new()))]);
-        failure
-    })
+    started.map_err(|failure| Failure { json: none(), ..failure })
+}
+
+/// The answer of a command that has started no sync.
+pub fn none() -> Map<String, Json> {
+    Map::from_iter([("syncs".to_owned(), Json::Array(Vec::new()))])
 }
 
 fn start(given: &mut Given, request: &Request<'_>) -> Result<Vec<SyncReport>, Failure> {
@@ -43,6 +49,7 @@ fn start(given: &mut Given, request: &Request<'_>) -> Result<Vec<SyncReport>, Fa
         selected: given.selected(&project, request.syncs)?,
         dry_run: request.dry_run,
         full_refresh: request.full_refresh,
+        cancel_refresh: request.cancel_refresh,
         limit: request.limit,
         jobs: given.global.jobs.map_or(1, NonZeroUsize::get),
         allow: request.allow,

@@ -2,12 +2,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use outflow_connectors::sandbox::{self, Sandbox as Server, SandboxConfig, Storage};
-use serde_json::{Map, Value as Json};
+use serde_json::Map;
 
 use super::{Given, help, running};
 use crate::error::{Error, ErrorKind, Result};
-use crate::project::Project;
+use crate::project::{Project, sandbox_file};
 use crate::report::{Answer, Failure, arrived};
+use crate::sync::connect::forget_sandbox;
 
 /// Serves, shows or empties the local emulator of the destinations
 ///
@@ -77,8 +78,11 @@ impl Sandbox {
             None => show(&file(given, None)?),
             Some(Action::Show(show_args)) => show(&file(given, show_args.file.as_deref())?),
             Some(Action::Reset(reset)) => {
-                sandbox::reset(&file(given, reset.file.as_deref())?)
-                    .map_err(|error| Error::destination(&error))?;
+                let path = file(given, reset.file.as_deref())?;
+                sandbox::reset(&path).map_err(|error| Error::destination(&error))?;
+                if let (None, Some(state)) = (&reset.file, path.parent()) {
+                    forget_sandbox(state)?;
+                }
                 Ok(Answer::new("the sandbox is empty\n", Map::new()))
             }
             Some(Action::Serve(serve)) => Ok(serve.run(given)?),
@@ -140,13 +144,9 @@ fn config_of_file(path: &Path) -> Result<SandboxConfig> {
             .hint("`outflow explain OF-CFG-090`, or the `sandbox:` block of a connection, shows its form")
     };
     let text = std::fs::read_to_string(path).map_err(|cause| wrong(cause.to_string()))?;
-    let json: Json = serde_saphyr::from_str(&text).map_err(|cause| {
-        // Its first line says it all; a picture of the place follows.
-        let told = cause.to_string();
-        let first = told.lines().next().unwrap_or_default();
-        wrong(format!("this is not valid YAML: {}", first.trim_start_matches("error: ")))
-    })?;
-    SandboxConfig::from_json(&json).map_err(wrong)
+    // Relative files of places are looked for in the project's folder, which need not be this one.
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    sandbox_file(&file, &text).map_err(|(message, location)| wrong(message).at(location))
 }
 
 fn config_of_project(project: &Project) -> Result<SandboxConfig> {

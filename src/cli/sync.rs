@@ -22,9 +22,12 @@ pub struct Sync {
     /// Only show what would be sent, as `outflow diff`
     #[arg(long)]
     dry_run: bool,
-    /// Send every row again; removals are still found
+    /// Send every row again, over as many runs as that takes; removals are still found
     #[arg(long)]
     full_refresh: bool,
+    /// End a `--full-refresh` that is not through; the rest stays as acknowledged before
+    #[arg(long, conflicts_with_all = ["full_refresh", "dry_run"])]
+    cancel_refresh: bool,
     /// Send at most N changes, and remove nothing
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -38,6 +41,7 @@ impl Sync {
             syncs: &self.syncs,
             dry_run: self.dry_run,
             full_refresh: self.full_refresh,
+            cancel_refresh: self.cancel_refresh,
             limit: self.limit,
             allow: self.allow.into(),
             backfill: None,

@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use outflow_connectors::rehearsal::point;
 use rusqlite::Connection;
 
-use super::entry::RecordHash;
 use super::fault::Attempt;
 use super::meta;
 use super::newest::Newest;
@@ -120,7 +119,7 @@ fn up_to(changes: &mut Newest, end: Option<i64>) -> Attempt<Vec<Entry>> {
 
 fn merge(old: &[Entry], mut changes: Vec<Entry>) -> Vec<Entry> {
     if old.is_empty() {
-        changes.retain(|change| change.record != RecordHash::REMOVED);
+        changes.retain(|change| !change.record.is_removed());
         return changes;
     }
     let mut merged = Vec::with_capacity(old.len() + changes.len());
@@ -130,7 +129,7 @@ fn merge(old: &[Entry], mut changes: Vec<Entry>) -> Vec<Entry> {
             merged.push(entry);
         }
         old.next_if(|entry| entry.key == change.key);
-        if change.record != RecordHash::REMOVED {
+        if !change.record.is_removed() {
             merged.push(change);
         }
     }

@@ -7,7 +7,16 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::entry::KeyHash;
 use super::fault::{Attempt, damaged};
 use super::prehashed::{HashedMap, KeySet};
+use super::store::Ledger;
 use super::sum::Sum;
+use crate::error::Result;
+
+impl Ledger {
+    /// The dirty keys, each once, in no order.
+    pub fn unsettled_keys(&self) -> Result<Vec<KeyHash>> {
+        self.owner.look(|conn| Ok(Dirty::load(conn)?.0.into_keys().collect()))
+    }
+}
 
 /// In how many open batches each key is dirty; in memory, so that a batch can be settled without reading the others.
 #[derive(Default)]

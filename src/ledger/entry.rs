@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub [u8; 16]);
 
-/// First 128 bits of the salted SHA-256 of key and record; all zero stands for "removed".
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What tells one record of a key from another, in two halves. The last 64 bits are the *fingerprint*, of the salted SHA-256
+/// of key and record. The first 64 are the *source hash*, of the cells that the record was made of: it says without any
+/// mapping that a row is the one acknowledged, and never that it is another, so that two of these are equal where their
+/// fingerprints are. All zero stands for "removed".
+#[derive(Clone, Copy)]
 pub struct RecordHash(pub [u8; 16]);
 
 impl KeyHash {
@@ -38,7 +41,55 @@ impl PartialOrd for KeyHash {
 
 impl RecordHash {
     pub const REMOVED: RecordHash = RecordHash([0; 16]);
+
+    /// Stands for a record that no row has: the row counts as changed until it is acknowledged again.
+    pub const STALE: RecordHash = RecordHash([0xff; 16]);
+
+    /// Of a salted hash of key and record, and of the source's cells.
+    pub fn new(hash: [u8; 16], source: u64) -> Self {
+        let mut both = hash;
+        both[..8].copy_from_slice(&source.to_le_bytes());
+        RecordHash(both)
+    }
+
+    pub fn is_removed(&self) -> bool {
+        self.0 == Self::REMOVED.0
+    }
+
+    /// As [`Self::STALE`], of a record that was acknowledged: [`Self::acknowledged`] tells which. Its source hash is lost,
+    /// which costs the row one more mapping.
+    pub fn stale(&self) -> Self {
+        RecordHash::new((!u128::from_ne_bytes(self.0)).to_ne_bytes(), u64::MAX)
+    }
+
+    pub fn is_stale(&self) -> bool {
+        self.source() == u64::MAX
+    }
+
+    /// What was acknowledged before it was made stale, where that is known.
+    pub fn acknowledged(&self) -> Option<Self> {
+        let is_known = self.is_stale() && *self != Self::STALE;
+        is_known.then(|| RecordHash::new((!u128::from_ne_bytes(self.0)).to_ne_bytes(), 0))
+    }
+
+    pub fn fingerprint(&self) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    pub fn source(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
 }
+
+impl PartialEq for RecordHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint() == other.fingerprint()
+    }
+}
+
+impl Eq for RecordHash {}
 
 impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,7 +141,7 @@ pub struct Detail {
     pub destination_hash: u64,
     /// The destination key in plain text (JSON list of values), only where removals or a changed match key need it.
     pub destination_key: Option<String>,
-    /// 8-byte hash of each diffed field, bound to the key; empty at `keep: hashes`.
+    /// 8-byte hash of each diffed field, bound to the key, or [`Detail::LEFT`]; empty at `keep: hashes`.
     pub fields: Vec<(Arc<str>, u64)>,
     /// The last acknowledged record as JSON text, at `keep: values`.
     pub record: Option<String>,
@@ -99,6 +150,10 @@ pub struct Detail {
 }
 
 impl Detail {
+    /// Stands for the hash of a field that says nothing any more, as the mapping has dropped it, and whose last value the
+    /// object has: no value has this hash.
+    pub const LEFT: u64 = 0;
+
     /// What is about the object, without its fields and keys.
     pub fn of_object(&self) -> Self {
         Detail {
@@ -186,7 +241,7 @@ pub struct Refusal {
     pub verb: Verb,
     /// The record refused; a row with another fingerprint is tried at once.
     pub record: RecordHash,
-    /// [`MappingVersion::hash`] at the time.
+    /// [`MappingVersion::hash`] at the time, together with the destination's options where there are any.
     pub mapping: String,
     pub code: String,
     pub field: Option<String>,
@@ -233,4 +288,20 @@ pub struct RunRecord {
     pub counts: String,
     /// The error object of the JSON output, as JSON text.
     pub error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_hash_is_no_rows_and_remembers_what_it_was() {
+        let record = RecordHash([7; 16]);
+        let stale = record.stale();
+        assert!(stale.is_stale() && !record.is_stale() && !RecordHash::REMOVED.is_stale());
+        assert!(stale != record && stale != RecordHash::STALE && stale != RecordHash::REMOVED);
+        assert_eq!(stale.acknowledged(), Some(record));
+        assert_eq!((record.acknowledged(), RecordHash::STALE.acknowledged()), (None, None));
+        assert!(RecordHash::STALE.is_stale());
+    }
 }

@@ -4,8 +4,10 @@ use std::io;
 use std::path::Path;
 
 use rusqlite::{ErrorCode, ffi};
+use rustix::fs::{Access, access};
 
 use super::codes::{BUSY, CANNOT_OPEN, DAMAGED, FAILED, FULL, LEASE_LOST, NO_PERMISSION, NOT_OURS};
+use super::file::parent;
 use crate::error::{Error, ErrorKind};
 
 /// What a piece of work on a file's owning thread failed with; becomes an [`Error`] once the file's name is known.
@@ -116,6 +118,11 @@ fn sqlite(file: &Path, error: &rusqlite::Error) -> Error {
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
             state(NO_PERMISSION, format!("`{name}` may not be written"))
                 .hint("give the user that runs outflow the right to write the file and its folder")
+        }
+        // It has to make a log beside the file.
+        ErrorCode::CannotOpen if file.exists() && access(parent(file), Access::WRITE_OK).is_err() => {
+            state(NO_PERMISSION, format!("the folder of `{name}` may not be written"))
+                .hint("give the user that runs outflow the right to write the folder and its files")
         }
         ErrorCode::CannotOpen => state(CANNOT_OPEN, format!("`{name}` cannot be opened"))
             .hint("look at the rights of the file and its folder, and whether the folder is on a local disk"),

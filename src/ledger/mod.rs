@@ -51,7 +51,7 @@ pub use quota::Quotas;
 pub use salt::Salt;
 pub use state::State;
 pub use store::Ledger;
-pub use tags::{Marks, Tags};
+pub use tags::{By, Marks, Tags};
 
 #[cfg(test)]
 mod tests;

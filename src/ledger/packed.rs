@@ -39,13 +39,22 @@ pub(super) fn pack(entries: &[Entry]) -> Vec<u8> {
 }
 
 pub(super) fn unpack(data: &[u8]) -> impl Iterator<Item = Entry> + '_ {
-    let (rows, _) = data.as_chunks::<WIDTH>();
-    rows.iter().map(|row| {
-        let (mut key, mut record) = ([0; 16], [0; 16]);
-        key.copy_from_slice(&row[..16]);
-        record.copy_from_slice(&row[16..]);
-        Entry { key: KeyHash(key), record: RecordHash(record) }
-    })
+    rows_of(data).iter().map(unpacked)
+}
+
+fn rows_of(data: &[u8]) -> &[[u8; WIDTH]] {
+    data.as_chunks::<WIDTH>().0
+}
+
+#[inline]
+fn unpacked(row: &[u8; WIDTH]) -> Entry {
+    let (key, record) = row.split_at(16);
+    Entry { key: KeyHash(array(key)), record: RecordHash(array(record)) }
+}
+
+#[inline]
+fn array(bytes: &[u8]) -> [u8; 16] {
+    bytes.first_chunk().copied().unwrap_or_default()
 }
 
 fn part_sum(id: i64, data: &[u8]) -> i64 {
@@ -211,12 +220,21 @@ pub(super) fn delete_part(conn: &Connection, id: i64) -> Attempt<()> {
 /// Calls `each` with every live entry, sorted by key, until it has had enough.
 pub(super) fn each_live(conn: &Connection, mut each: impl FnMut(Entry) -> ControlFlow<()>) -> Attempt<()> {
     let mut log = Newest::of_log(conn)?;
-    let mut live = |entry: Entry| match entry.record {
-        RecordHash::REMOVED => ControlFlow::Continue(()),
-        _ => each(entry),
+    let mut live = |entry: Entry| match entry.record.is_removed() {
+        true => ControlFlow::Continue(()),
+        false => each(entry),
     };
     let walked = each_part(conn, |part| {
-        for entry in part.entries() {
+        // Most entries come before the next one of the log, and nothing is asked of it for them.
+        let mut next = log.peek().map(|newer| newer.key);
+        for row in rows_of(part.data) {
+            let entry = unpacked(row);
+            if next.is_none_or(|next| entry.key < next) {
+                if live(entry).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                continue;
+            }
             while let Some(newer) = log.next_if(|newer| newer.key < entry.key)? {
                 if live(newer).is_break() {
                     return Ok(ControlFlow::Break(()));
@@ -226,6 +244,7 @@ pub(super) fn each_live(conn: &Connection, mut each: impl FnMut(Entry) -> Contro
             if live(newest).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
+            next = log.peek().map(|newer| newer.key);
         }
         Ok(ControlFlow::Continue(()))
     })?;

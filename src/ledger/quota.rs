@@ -61,6 +61,38 @@ impl Quotas {
         Arc::new(Self::new(path, schema, Access::Read(Memory::default()), Arc::new(Machine)))
     }
 
+    /// Forgets what a state folder has counted for the owners in whose names this is.
+    ///
+    /// # Errors
+    /// `State`: the file cannot be written.
+    pub fn forget(dir: &Path, part: &'static str) -> Result<()> {
+        if !State::file(dir).exists() {
+            return Ok(());
+        }
+        let quotas = Self::in_folder(dir);
+        let Some(file) = quotas.open()? else { return Ok(()) };
+        file.call(move |conn| {
+            let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let owners = "SELECT id FROM quota WHERE instr(owner, ?1) > 0";
+            for (table, column) in [("quota_day", "quota"), ("quota_sent", "quota"), ("quota", "id")] {
+                tx.execute(&format!("DELETE FROM {table} WHERE {column} IN ({owners})"), [part])?;
+            }
+            Ok(tx.commit()?)
+        })?;
+        quotas.close()
+    }
+
+    /// Closes the file, if it was opened to write, so that no `-wal` stays; it is of no use afterwards.
+    ///
+    /// # Errors
+    /// `State`: the file cannot be written.
+    pub fn close(&self) -> Result<()> {
+        match (&self.access, self.file.get()) {
+            (Access::Write, Some(Ok(Some(file)))) => file.clone().close(),
+            _ => Ok(()),
+        }
+    }
+
     fn new(path: PathBuf, schema: Schema, access: Access, world: Arc<dyn World>) -> Quotas {
         let boot = world.me().boot;
         Quotas { path, schema, access, world, boot, file: OnceLock::new() }

@@ -57,14 +57,16 @@ impl Ledger {
         self.write(move |tx| keys.iter().try_for_each(|key| forget(tx, key)))
     }
 
-    /// Has every refused record tried again in the next run, parked ones too; returns how many there are.
-    pub fn release_refusals(&self) -> Result<u64> {
-        self.write(|tx| {
-            let refusals = all(tx)?;
-            for refusal in &refusals {
+    /// Has every refused record tried again in the next run, parked ones too, but for those whose code is one of `held`.
+    /// Returns how many there are of each.
+    pub fn release_refusals(&self, held: &'static [&'static str]) -> Result<(u64, u64)> {
+        self.write(move |tx| {
+            let (held, free): (Vec<_>, Vec<_>) =
+                all(tx)?.into_iter().partition(|refusal| held.contains(&refusal.code.as_str()));
+            for refusal in &free {
                 put(tx, &Refusal { parked: false, next_run: 0, ..refusal.clone() })?;
             }
-            Ok(refusals.len() as u64)
+            Ok((free.len() as u64, held.len() as u64))
         })
     }
 

@@ -15,6 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 const RUNNING: &str = "running";
 const INTERRUPTED: &str = "interrupted";
+/// Counts of a run that has begun and has sent nothing so far, and those of one that may have sent something.
+const UNSENT: &str = r#"{"sent":0}"#;
+const UNKNOWN: &str = "{}";
 const COLUMNS: &str =
     "run_id, sync, number, target, status, started_at, duration_ms, counts, error, epoch, kind";
 /// Kinds of runs.
@@ -68,13 +71,25 @@ impl State {
             let epoch = lease::epoch(tx, &lease_name(&sync, kind))?;
             tx.execute(
                 &format!(
-                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, '{RUNNING}', ?5, 0, '{{}}', NULL, ?6, ?7)"
+                    "INSERT INTO run ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, '{RUNNING}', ?5, 0, '{UNSENT}', NULL, ?6, ?7)"
                 ),
                 params![id, sync, number as i64, target, time_text(started_at), epoch as i64, kind],
             )?;
             Ok(number)
         })?;
         Ok((run_id, number))
+    }
+
+    /// Records that a run under way may send something from now on: should it never end, nobody knows what it has sent.
+    pub fn may_send(&self, sync: &str, number: u64) -> Result<()> {
+        let sync = sync.to_owned();
+        self.write(move |tx| {
+            tx.execute(
+                "UPDATE run SET counts = ?3 WHERE sync = ?1 AND number = ?2",
+                params![sync, number as i64, UNKNOWN],
+            )?;
+            Ok(())
+        })
     }
 
     /// Records how a run ended.
@@ -123,6 +138,28 @@ impl State {
         })
     }
 
+    /// The newest run of a sync, by its number, of those that are meant.
+    pub fn newest_run(
+        &self,
+        sync: &str,
+        is_meant: impl Fn(&RunRecord) -> bool + Send + 'static,
+    ) -> Result<Option<RunRecord>> {
+        let (sync, world) = (sync.to_owned(), self.world.clone());
+        self.owner.look(move |conn| {
+            let mut query = conn.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM run WHERE sync = ?1 ORDER BY number DESC, run_id DESC"
+            ))?;
+            let mut rows = query.query([&sync])?;
+            while let Some(row) = rows.next()? {
+                let run = read(conn, row, &*world)?;
+                if is_meant(&run) {
+                    return Ok(Some(run));
+                }
+            }
+            Ok(None)
+        })
+    }
+
     /// A run by its id, or by the start of its id if that fits one run only; `None` if it fits none.
     ///
     /// # Errors
@@ -154,14 +191,16 @@ impl State {
         })
     }
 
-    /// Whether a run of this sync, or a backfill, has ended `ok` or `partial`.
-    pub fn ran_before(&self, sync: &str) -> Result<bool> {
+    /// Whether a run of this sync before the one of this number, or a backfill, has sent anything, however it ended; one of
+    /// which nobody knows counts.
+    pub fn ran_before(&self, sync: &str, number: u64) -> Result<bool> {
         let sync = sync.to_owned();
         self.owner.look(move |conn| {
             let mut query = conn.prepare_cached(
-                "SELECT 1 FROM run WHERE sync = ?1 AND status IN ('ok', 'partial') LIMIT 1",
+                "SELECT 1 FROM run WHERE sync = ?1 AND number < ?2
+                 AND coalesce(json_extract(counts, '$.sent'), 1) > 0 LIMIT 1",
             )?;
-            Ok(query.exists([&sync])?)
+            Ok(query.exists(params![sync, number as i64])?)
         })
     }
 

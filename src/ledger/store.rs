@@ -21,7 +21,7 @@ use super::packed;
 use super::salt::Salt;
 use super::schema::{self, LEDGER};
 use super::sum::Sum;
-use super::tags::Tags;
+use super::tags::{By, Tags};
 use crate::error::{Error, ErrorKind, Result};
 
 const IDENTITY: &str = "ledger.identity";
@@ -252,11 +252,11 @@ impl Ledger {
         self.write(move |tx| meta::set_note(tx, &name, value.as_deref()))
     }
 
-    /// The live entries in memory, about 8.8 bytes each, found by key and record.
-    pub fn tags(&self) -> Result<Tags> {
-        self.owner.look(|conn| {
+    /// The live entries in memory, about 8.8 bytes each, found by key and one half of the record hash.
+    pub fn tags(&self, by: By) -> Result<Tags> {
+        self.owner.look(move |conn| {
             let rows = meta::get(conn, meta::ENTRIES)? + packed::log_len(conn)?;
-            Tags::load(conn, rows)
+            Tags::load(conn, rows, by)
         })
     }
 
@@ -286,6 +286,13 @@ impl Ledger {
             packed::append(tx, "", &moved)?;
             detail_log::lock(&logged).take(tx, details)
         })
+    }
+
+    /// The same records, made of other cells: logs their source hashes, and leaves their details alone.
+    pub fn restate(&self, entries: &[(KeyHash, RecordHash)]) -> Result<()> {
+        let entries: Vec<_> =
+            entries.iter().map(|(key, record)| packed::Entry { key: *key, record: *record }).collect();
+        self.write(move |tx| packed::append(tx, "", &entries))
     }
 
     /// Folds the log into the parts once it has passed 2 % of the rows, and that of details into their table once it has

@@ -1,4 +1,4 @@
-//! The live entries in memory at about 8.8 bytes a row: 64 bits of each record hash, found by the key hash's first bits.
+//! The live entries in memory at about 8.8 bytes a row: one half of each record hash, found by the key hash's first bits.
 
 use std::ops::ControlFlow;
 
@@ -17,31 +17,57 @@ const MOST_BITS: u32 = 20;
 /// Keys looked up together, so that the memory they need arrives together.
 const BATCH: usize = 32;
 
+/// By which half of their record hashes entries are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// What was acknowledged.
+    Fingerprint,
+    /// What that was made of.
+    Source,
+}
+
+impl By {
+    /// That half.
+    #[inline]
+    pub fn half(self, record: &RecordHash) -> u64 {
+        match self {
+            By::Fingerprint => record.fingerprint(),
+            By::Source => record.source(),
+        }
+    }
+}
+
 /// What the destination holds, as far as the ledger knows.
 ///
-/// A record hash binds its key, so among the few entries whose key begins alike, equal 64 bits mean the same key with
-/// the same record. Positions count the live entries in the order of keys, as
+/// Either half of a record hash binds its key, so among the few entries whose key begins alike, equal 64 bits mean the
+/// same key with the same record. Positions count the live entries in the order of keys, as
 /// [`Ledger::live_entries`](super::Ledger::live_entries) gives them.
 pub struct Tags {
     tags: Vec<u64>,
     /// `starts[b]..starts[b + 1]` are the entries whose key begins with the bits `b`; 4 to 8 on average.
     starts: Vec<u32>,
     bits: u32,
+    by: By,
 }
 
 impl Tags {
     /// Of a sync that has never run.
     pub fn empty() -> Tags {
-        Tags { tags: Vec::new(), starts: vec![0; 2], bits: 0 }
+        Tags { tags: Vec::new(), starts: vec![0; 2], bits: 0, by: By::Fingerprint }
+    }
+
+    /// What [`Self::find`] finds entries by.
+    pub fn by(&self) -> By {
+        self.by
     }
 
     /// `rows`: at least as many as there are.
-    pub(super) fn load(conn: &Connection, rows: u64) -> Attempt<Tags> {
+    pub(super) fn load(conn: &Connection, rows: u64, by: By) -> Attempt<Tags> {
         let bits = (rows / 4).max(1).ilog2();
         for bits in bits..=(bits + 6).max(MOST_BITS) {
             let mut build = Builder::new(rows, bits)?;
-            packed::each_live(conn, |entry| build.add(&entry.key, &entry.record))?;
-            match build.finish()? {
+            packed::each_live(conn, |entry| build.add(&entry.key, by.half(&entry.record)))?;
+            match build.finish(by)? {
                 Some(tags) => return Ok(tags),
                 None => continue,
             }
@@ -62,19 +88,18 @@ impl Tags {
         (self.starts[b] as usize, self.starts[b + 1] as usize)
     }
 
-    fn search(&self, (low, high): (usize, usize), record: &RecordHash) -> Option<usize> {
-        let wanted = tag(record);
+    fn search(&self, (low, high): (usize, usize), wanted: u64) -> Option<usize> {
         self.tags[low..high].iter().position(|tag| *tag == wanted).map(|i| low + i)
     }
 
     /// Position of the entry, if the key is live with exactly this record.
     pub fn find(&self, key: &KeyHash, record: &RecordHash) -> Option<usize> {
-        self.search(self.bucket(key), record)
+        self.search(self.bucket(key), self.by.half(record))
     }
 
-    /// As [`find`](Self::find) for each pair, in order, into `found`, whose content goes; faster where the entries
+    /// As [`find`](Self::find) for each key and half of a record hash, in order, into `found`, whose content goes; faster where the entries
     /// exceed the processor's caches, because the memory of several pairs is awaited at once.
-    pub fn find_all(&self, wanted: &[(KeyHash, RecordHash)], found: &mut Vec<Option<usize>>) {
+    pub fn find_all(&self, wanted: &[(KeyHash, u64)], found: &mut Vec<Option<usize>>) {
         found.clear();
         for batch in wanted.chunks(BATCH) {
             let mut buckets = [(0, 0); BATCH];
@@ -83,7 +108,7 @@ impl Tags {
             }
             let touched = buckets.iter().filter_map(|&(low, _)| self.tags.get(low)).fold(0, |a, tag| a ^ tag);
             std::hint::black_box(touched);
-            found.extend(batch.iter().zip(buckets).map(|((_, record), bucket)| self.search(bucket, record)));
+            found.extend(batch.iter().zip(buckets).map(|((_, half), bucket)| self.search(bucket, *half)));
         }
     }
 
@@ -156,10 +181,10 @@ impl Builder {
     }
 
     /// Keys come in order.
-    fn add(&mut self, key: &KeyHash, record: &RecordHash) -> ControlFlow<()> {
+    fn add(&mut self, key: &KeyHash, tag: u64) -> ControlFlow<()> {
         let b = head(key, self.bits);
         self.begin(b);
-        self.tags.push(tag(record));
+        self.tags.push(tag);
         self.overfull |= self.tags.len() - self.starts[b] as usize > LARGEST;
         if self.overfull { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -172,7 +197,7 @@ impl Builder {
     }
 
     /// `None` where a bucket is larger than can be.
-    fn finish(mut self) -> Attempt<Option<Tags>> {
+    fn finish(mut self, by: By) -> Attempt<Option<Tags>> {
         if u32::try_from(self.tags.len()).is_err() {
             return Err(too_many(self.tags.len() as u64));
         }
@@ -181,7 +206,7 @@ impl Builder {
         }
         self.begin(1 << self.bits);
         self.shrink();
-        Ok(Some(Tags { tags: self.tags, starts: self.starts, bits: self.bits }))
+        Ok(Some(Tags { tags: self.tags, starts: self.starts, bits: self.bits, by }))
     }
 
     /// There were fewer entries than expected: joins neighbours while the buckets stay small.
@@ -205,11 +230,6 @@ fn too_many(rows: u64) -> Fault {
 fn head(key: &KeyHash, bits: u32) -> usize {
     // A shift by 64 would overflow, hence the two steps.
     (u64::from_be_bytes(first(&key.0)) >> 1 >> (63 - bits)) as usize
-}
-
-fn tag(record: &RecordHash) -> u64 {
-    let [.., a, b, c, d, e, f, g, h] = record.0;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 fn first(bytes: &[u8; 16]) -> [u8; 8] {

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use super::check::{File, join};
 use super::diagnostic::Diagnostic;
+use super::sandbox::place;
 use super::secrets::Environment;
 use super::shape::CONNECTION_KEYS;
 use super::spec::Connection;
@@ -86,8 +87,7 @@ impl Reader<'_> {
             return self.file.error(block.pos, codes::NO_SANDBOX, message);
         }
         if let Err(message) = accounts.add(connector.name, &block.json()) {
-            let place = message.split('`').nth(1).unwrap_or_default();
-            let pos = place.split('.').try_fold(block, |node, key| node.get(key)).unwrap_or(block).pos;
+            let pos = place(block, &message);
             let message = match block.has_filled() {
                 true => format!("`{path}.sandbox` is not valid with what its variables hold"),
                 false => format!("in `{path}.sandbox`: {message}"),

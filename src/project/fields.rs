@@ -1,15 +1,14 @@
 //! The `fields` of a mapping.
 
-use minijinja::{Environment, UndefinedBehavior};
 use outflow_connectors::contract::FieldType;
 
 use super::check::File;
 use super::codes;
 use super::diagnostic::Diagnostic;
 use super::mapping::{number, word};
-use super::models;
 use super::spec::{DestinationSpec, Field, FieldFrom, OnNull};
 use super::yaml::{Data, Key, Node, Pos};
+use crate::transform::Template;
 
 /// The listed fields, then those of `match_on` that are not listed.
 pub(super) fn read(
@@ -94,10 +93,8 @@ fn from(key: &Key, node: &Node, file: &File<'_>) -> Option<FieldFrom> {
 /// A template that parses; rendering a row is not this room's matter.
 fn template(key: &Key, node: &Node, file: &File<'_>) -> Option<FieldFrom> {
     let text = node.text()?;
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    if let Err(error) = environment.template_from_str(text) {
-        let what = if node.filled { "it is not valid Jinja".to_owned() } else { models::sentence(&error) };
+    if let Err(error) = Template::parse(text) {
+        let what = if node.filled { "it is not valid Jinja".to_owned() } else { error.message };
         let message = format!("the template of `fields.{}` has a mistake: {what}", key.name);
         file.error(node.pos, codes::FIELD_TEMPLATE, message);
         return None;

@@ -117,7 +117,8 @@ impl<'a> Loader<'a> {
             let problem = Diagnostic::warning(codes::NO_SYNCS, "there is no mapping under `mappings/`");
             self.problems.push(problem.hint("`outflow init` writes an example"));
         }
-        let syncs = order::arrange(mappings, &incomplete, self.problems);
+        self.policies();
+        let syncs = order::arrange(mappings, &incomplete, main.connections.as_ref(), self.problems);
         let connections = main.connections?;
         Some(Project {
             models: main.models?,
@@ -131,6 +132,17 @@ impl<'a> Loader<'a> {
             connections: connections.into_iter().filter_map(|(name, c)| Some((name, c?))).collect(),
             syncs,
         })
+    }
+
+    /// A rule that nobody evaluates must not seem to hold.
+    fn policies(&self) {
+        for path in files::list(self.root, "policies", &["rego"], self.problems) {
+            let message =
+                "this version of outflow does not evaluate policies, so this one would hold nothing";
+            let hint = "move the file out of `policies/`, or use a version that evaluates it";
+            let file = File { path: &path, problems: self.problems };
+            file.report(Pos::START, Diagnostic::error(codes::UNSUPPORTED, message).hint(hint));
+        }
     }
 
     /// A file's tree; nothing if it can't be read or isn't YAML.

@@ -54,7 +54,7 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
     contradictions(root, mode, file);
     source::contradictions(root, file);
     let read = source::read(root.get("source"), file, around);
-    let destination = destination(root.get("destination"), mode, file, around);
+    let destination = destination(root.get("destination"), file, around);
     let mut fields = fields::read(root.get("fields"), destination.as_ref(), file);
     fields.extend(associations::read(root.get("associations"), mode, file));
     let name = root.get("sync").and_then(Node::text).map_or_else(|| stem(file.path), str::to_owned);
@@ -100,7 +100,9 @@ pub(super) fn read(root: &Node, file: &File<'_>, around: &Surroundings<'_>) -> O
         sla: root.get("sla").map(sla),
         window: parsed(root.get("window"), SendWindow::parse),
         deliver_within: parsed(root.get("deliver_within"), units::duration),
-        priority: root.get("priority").and_then(Node::text).map(|text| text.trim().to_owned()),
+        priority: root
+            .get("priority")
+            .and_then(|node| Some((node.text()?.trim().to_owned(), file.location(node.pos)))),
     };
     Some(Mapping { sync, name_pos: root.get("sync").map_or(Pos::START, |n| n.pos), depends_on })
 }
@@ -239,16 +241,11 @@ pub(super) fn connection(
     able.then(|| name.to_owned())
 }
 
-fn destination(
-    node: Option<&Node>,
-    mode: Mode,
-    file: &File<'_>,
-    around: &Surroundings<'_>,
-) -> Option<DestinationSpec> {
+fn destination(node: Option<&Node>, file: &File<'_>, around: &Surroundings<'_>) -> Option<DestinationSpec> {
     let node = node.filter(|n| matches!(n.data, Data::Map(_)))?;
     let name = connection(node, "destination", file, around);
     let options = options(node, file, around);
-    let match_on = match_on(node, mode, file);
+    let match_on = match_on(node, file);
     Some(DestinationSpec {
         connection: name?,
         object: node.get("object")?.text()?.to_owned(),
@@ -259,9 +256,10 @@ fn destination(
     })
 }
 
-fn match_on(node: &Node, mode: Mode, file: &File<'_>) -> Vec<(String, ColumnRef)> {
+/// In every mode: a create whose answer was lost is looked for by it.
+fn match_on(node: &Node, file: &File<'_>) -> Vec<(String, ColumnRef)> {
     let block = node.get("match_on");
-    if mode != Mode::Insert && block.is_none_or(|b| matches!(&b.data, Data::Map(e) if e.is_empty())) {
+    if block.is_none_or(|b| matches!(&b.data, Data::Map(e) if e.is_empty())) {
         let problem = Diagnostic::error(codes::MISSING_KEY, "`match_on` is missing in `destination`");
         file.report(
             block.map_or(node.pos, |b| b.pos),

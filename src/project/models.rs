@@ -166,13 +166,14 @@ impl Models {
         match rendered {
             Ok(sql) => Some(sql),
             Err(error) => {
+                let error = innermost(&error);
                 let place = Path::new(FOLDER).join(error.name().unwrap_or(name));
                 let file = File { path: &place, problems };
                 let pos = Pos { line: error.line().unwrap_or(1).max(1), column: 1 };
                 let hide = |text: String, hidden: &String| text.replace(hidden, "•••");
                 let hidden = locked(&self.hidden);
                 let hidden = hidden.iter().filter(|text| !text.is_empty());
-                file.error(pos, codes::MODEL_TEMPLATE, hidden.fold(sentence(&error), hide));
+                file.error(pos, codes::MODEL_TEMPLATE, hidden.fold(sentence(error), hide));
                 None
             }
         }
@@ -242,8 +243,14 @@ fn load(folder: &Path, name: &str) -> Result<Option<String>, minijinja::Error> {
     }
 }
 
+/// The mistake itself, where it stands in a part and the template that includes it only passes it on.
+fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    let chain = std::iter::successors(Some(error), |error| std::error::Error::source(*error)?.downcast_ref());
+    chain.filter(|error| error.name().is_some()).last().unwrap_or(error)
+}
+
 /// What the template engine found, in one line.
-pub(super) fn sentence(error: &minijinja::Error) -> String {
+fn sentence(error: &minijinja::Error) -> String {
     let detail = error.detail().unwrap_or_default();
     match error.kind() {
         ErrorKind::OutOfFuel => "this template takes too many steps; it may loop".to_owned(),

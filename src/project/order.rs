@@ -6,19 +6,21 @@ use outflow_connectors::nearest::did_you_mean;
 
 use super::check::File;
 use super::codes;
+use super::connections::Connections;
 use super::diagnostic::{Diagnostic, Problems};
 use super::mapping::Mapping;
-use super::spec::{Mode, Sync};
+use super::spec::Sync;
 use super::yaml::Pos;
 
 /// Checks the mappings against each other and sorts them so that a sync comes after those it depends on, else by name.
 pub(super) fn arrange(
     mappings: Vec<Mapping>,
     incomplete: &BTreeSet<String>,
+    connections: Option<&Connections>,
     problems: &Problems,
 ) -> Vec<Sync> {
     duplicates(&mappings, problems);
-    mirrors(&mappings, problems);
+    mirrors(&mappings, connections, problems);
     dependencies(&mappings, incomplete, problems);
     sorted(mappings, problems)
 }
@@ -44,21 +46,32 @@ fn duplicates(mappings: &[Mapping], problems: &Problems) {
     }
 }
 
-fn mirrors(mappings: &[Mapping], problems: &Problems) {
-    let mut seen: BTreeMap<(&str, String), &Mapping> = BTreeMap::new();
-    for mapping in mappings.iter().filter(|m| matches!(m.sync.mode, Mode::Mirror | Mode::Audience)) {
-        let destination = &mapping.sync.destination;
-        if let Some(first) = seen.insert((&destination.connection, destination.kept()), mapping) {
-            let message = format!(
-                "`{}` and `{}` both mirror `{}` of `{}`: each would remove what the other added",
-                first.sync.name,
-                mapping.sync.name,
-                destination.kept(),
-                destination.connection
-            );
-            problems.push(Diagnostic::error(codes::TWO_MIRRORS, message).at(destination.location.clone()));
+fn mirrors(mappings: &[Mapping], connections: Option<&Connections>, problems: &Problems) {
+    let reached = |sync: &Sync| connections?.get(&sync.destination.connection)?.as_ref();
+    let both_keep = |first: &Sync, second: &Sync| {
+        let (Some(ours), Some(theirs)) = (reached(first), reached(second)) else { return false };
+        ours.is_same_account(theirs)
+            && first.destination.kept(ours.connector) == second.destination.kept(theirs.connector)
+    };
+    let mirrors: Vec<&Sync> = mappings.iter().map(|m| &m.sync).filter(|sync| sync.is_mirror()).collect();
+    for (at, sync) in mirrors.iter().enumerate() {
+        if let Some(first) = mirrors[..at].iter().rev().find(|first| both_keep(first, sync)) {
+            let problem = Diagnostic::error(codes::TWO_MIRRORS, both_mirror(first, sync));
+            problems.push(problem.at(sync.destination.location.clone()));
         }
     }
+}
+
+/// Why two mirrors cannot keep the same objects, in a sentence that names them as each mapping does.
+pub fn both_mirror(first: &Sync, second: &Sync) -> String {
+    let named =
+        |sync: &Sync| format!("`{}` of `{}`", sync.destination.of_what(), sync.destination.connection);
+    let (one, other) = (named(first), named(second));
+    let what = if one == other { one } else { format!("{one}, which is {other}") };
+    format!(
+        "`{}` and `{}` both mirror {what}: each would remove what the other added",
+        first.name, second.name
+    )
 }
 
 fn dependencies(mappings: &[Mapping], incomplete: &BTreeSet<String>, problems: &Problems) {

@@ -47,6 +47,16 @@ pub struct Connection {
     pub location: Location,
 }
 
+impl Connection {
+    /// Whether both lead to one account, as far as the files tell. In the sandbox a system has one account for all tokens.
+    pub fn is_same_account(&self, other: &Connection) -> bool {
+        let (ours, theirs) = (&self.settings, &other.settings);
+        self.connector.name == other.connector.name
+            && ours.sandbox == theirs.sandbox
+            && (ours.sandbox || (&ours.base_url, &ours.values) == (&theirs.base_url, &theirs.values))
+    }
+}
+
 /// One file under `mappings/`.
 #[derive(Debug, Clone)]
 pub struct Sync {
@@ -76,11 +86,16 @@ pub struct Sync {
     pub window: Option<SendWindow>,
     /// From the beginning of a run to its last answer.
     pub deliver_within: Option<Duration>,
-    /// SQL: rows with its highest values are read, and so sent, first.
-    pub priority: Option<String>,
+    /// SQL, and where it stands: rows with its highest values are read, and so sent, first.
+    pub priority: Option<(String, Location)>,
 }
 
 impl Sync {
+    /// Whether it alone decides what its object, or its list, holds.
+    pub fn is_mirror(&self) -> bool {
+        matches!(self.mode, Mode::Mirror | Mode::Audience)
+    }
+
     /// What of a change is sent: as the mapping says, or else, where each field that is written `costs`, what changed.
     pub fn extent(&self, costs: bool) -> Extent {
         let updates = matches!(self.mode, Mode::Upsert | Mode::Update | Mode::Mirror);
@@ -167,10 +182,12 @@ const WHICH: [(&str, &str); 3] =
     [("list", "on list"), ("list_attribute", "with attribute"), ("alias_label", "of aliases")];
 
 impl DestinationSpec {
-    /// Where the mistake stands that a connector found: at the option it names, else at the block.
+    /// Where a mistake stands that a connector found: at the option it names, or its whole path, else at the block.
     pub fn place_of(&self, error: &ConnectorError) -> &Location {
-        let named = error.context.iter().find(|(name, _)| *name == "option").map(|(_, path)| path.as_str());
-        let mut path = named.unwrap_or_default();
+        let named = error.context.iter().find(|(name, _)| *name == "option");
+        let named = named.map_or("", |(_, path)| path.as_str());
+        let whole = format!("destination.{named}");
+        let mut path = if self.places.contains_key(&whole) { whole.as_str() } else { named };
         loop {
             match (self.places.get(path), path.rfind(['.', '['])) {
                 (Some(place), _) => return place,
@@ -183,13 +200,17 @@ impl DestinationSpec {
     /// The object, the list of it where members of one are kept, and what else decides which objects the keys name: under
     /// another one the same keys are those of another destination.
     pub fn of_what(&self) -> String {
-        let told = WHICH.iter().filter_map(|which| self.told(*which));
-        std::iter::once(self.object.clone()).chain(told).collect()
+        std::iter::once(self.object.clone()).chain(self.which()).collect()
     }
 
-    /// What no two mirrors may both keep: members of a list are the same, whatever else is said of them.
-    pub fn kept(&self) -> String {
-        self.told(WHICH[0]).map_or_else(|| self.of_what(), |list| format!("{}{list}", self.object))
+    /// What no two mirrors may both keep, by the connector's one name for it; members of a list are the same in any case.
+    pub fn kept(&self, connector: &Connector) -> String {
+        let which = self.told(WHICH[0]).unwrap_or_else(|| self.which().collect());
+        format!("{}{which}", (connector.object_name)(&self.object))
+    }
+
+    fn which(&self) -> impl Iterator<Item = String> {
+        WHICH.iter().filter_map(|which| self.told(*which))
     }
 
     fn told(&self, (option, word): (&str, &str)) -> Option<String> {

@@ -82,17 +82,22 @@ impl Exit {
     pub fn of_previews(reports: &[SyncReport], exit_code: bool) -> Self {
         let made = |report: &&SyncReport| report.preview.is_none() || report.status == Status::Interrupted;
         let failed = first_of(reports.iter().filter(made).map(|report| Exit::of_status(report.status)));
-        let held = |report: &SyncReport| {
-            report.status == Status::Held || report.preview.as_ref().is_some_and(|p| p.would_hold.is_some())
+        // As the run would end that meets the same.
+        let stopped = |report: &SyncReport| {
+            let stop = report.preview.as_ref().and_then(|preview| preview.would_hold.as_ref());
+            let held = if report.status == Status::Held { Exit::Held } else { Exit::Done };
+            stop.map_or(held, Exit::of_error)
         };
         let changes = |report: &SyncReport| {
             let counts = report.counts;
             counts.added + counts.changed + counts.removed > 0
         };
-        match failed {
-            Exit::Done if exit_code && reports.iter().any(held) => Exit::Held,
-            Exit::Done if exit_code && reports.iter().any(changes) => Exit::Usage,
-            other => other,
+        if failed != Exit::Done || !exit_code {
+            return failed;
+        }
+        match first_of(reports.iter().map(stopped)) {
+            Exit::Done if reports.iter().any(changes) => Exit::Usage,
+            stopped => stopped,
         }
     }
 }
@@ -154,12 +159,14 @@ mod tests {
     #[test]
     fn a_preview_ends_with_zero_unless_asked() {
         let held = || Some(Error::new("OF-RUN-000", ErrorKind::Held, "too many"));
+        let clash = || Some(Error::new("OF-RUN-013", ErrorKind::Source, "rows share a key"));
         let failed = || SyncReport { preview: None, ..with(Status::Failed) };
         for (report, plain, asked) in [
             (preview(Status::Ok, 0, None), 0, 0),
             (preview(Status::Ok, 3, None), 0, 2),
             (preview(Status::Partial, 3, None), 0, 2),
             (preview(Status::Held, 3, held()), 0, 4),
+            (preview(Status::Ok, 3, clash()), 0, 1),
             (failed(), 1, 1),
         ] {
             let reports = [report];

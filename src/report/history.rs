@@ -7,7 +7,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::format::{clean, clean_lines, duration, rfc3339, thousands, time};
 use super::style::{BAD, DIM, STRONG, paint};
-use super::{Answer, Exit, table};
+use super::text::of_sync;
+use super::{Answer, Exit, Finding, table};
+use crate::error::Error;
 use crate::sync::event::Counts;
 
 /// One run as it was recorded.
@@ -38,6 +40,8 @@ pub struct StatusLine {
     pub pending: u64,
     pub rejected: u64,
     pub parked: u64,
+    /// Why its ledger cannot be read: what is rejected and parked is not known then.
+    pub error: Option<Error>,
 }
 
 /// The newest runs first.
@@ -103,6 +107,7 @@ pub fn run(line: &RunLine) -> Answer {
 pub fn status(lines: &[StatusLine], check_sla: bool) -> Answer {
     let rows = lines.iter().map(|line| {
         let run = line.last_run.as_ref();
+        let known = |count| if line.error.is_some() { "?".to_owned() } else { thousands(count) };
         vec![
             clean(&line.sync),
             run.map_or_else(|| "never run".to_owned(), |run| run.status.clone()),
@@ -110,19 +115,23 @@ pub fn status(lines: &[StatusLine], check_sla: bool) -> Answer {
             line.last_success_at.map_or_else(|| "never".to_owned(), time),
             if line.late { "late" } else { "" }.to_owned(),
             thousands(line.pending),
-            thousands(line.rejected),
-            thousands(line.parked),
+            known(line.rejected),
+            known(line.parked),
         ]
     });
     let columns = ["sync", "status", "last run", "last success", "sla", "pending", "rejected", "parked"];
     let text = table::text(&columns, rows.collect());
     let body = lines.iter().map(status_object).collect();
     let late = check_sla && lines.iter().any(|line| line.late);
-    Answer::new(text, Map::from_iter([("syncs".to_owned(), Json::Array(body))])).exit(if late {
-        Exit::Partial
-    } else {
-        Exit::Done
-    })
+    let failed = lines.iter().filter_map(|line| Some(of_sync(&line.sync, line.error.clone()?)));
+    let failed: Vec<Finding> = failed.collect();
+    let exit = match failed.first() {
+        Some(finding) => Exit::of_error(&finding.error),
+        None if late => Exit::Partial,
+        None => Exit::Done,
+    };
+    let answer = Answer::new(text, Map::from_iter([("syncs".to_owned(), Json::Array(body))]));
+    answer.exit(exit).findings(failed)
 }
 
 fn run_object(run: &RunLine) -> Map<String, Json> {
@@ -138,7 +147,7 @@ fn run_object(run: &RunLine) -> Map<String, Json> {
 }
 
 fn status_object(line: &StatusLine) -> Json {
-    json!({
+    let mut object = json!({
         "sync": line.sync,
         "last_run": line.last_run.as_ref().map(run_object),
         "last_success_at": line.last_success_at.map(rfc3339),
@@ -146,12 +155,17 @@ fn status_object(line: &StatusLine) -> Json {
         "pending": line.pending,
         "rejected": line.rejected,
         "parked": line.parked,
-    })
+    });
+    if let Some(error) = &line.error {
+        object["error"] = super::json::error(error);
+    }
+    object
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::report::samples;
 
     fn line() -> RunLine {
@@ -229,6 +243,7 @@ mod tests {
             pending: 0,
             rejected: 0,
             parked: 0,
+            error: None,
         };
         let good = StatusLine {
             sync: "contacts_to_hubspot".into(),
@@ -238,6 +253,7 @@ mod tests {
             pending: 1,
             rejected: 2,
             parked: 1_000,
+            error: None,
         };
         let lines = [good, never];
         insta::assert_snapshot!(plain(&status(&lines, false)), @r"
@@ -251,5 +267,30 @@ mod tests {
         let json = Json::Object(status(&lines, false).json);
         assert_eq!(json["syncs"][0]["last_run"]["run_id"], "20261120T080500Z-4f2a9c");
         assert_eq!(json["syncs"][1]["last_run"], Json::Null);
+    }
+
+    #[test]
+    fn a_ledger_that_cannot_be_read_hides_no_other_sync() {
+        let of = |sync: &str, error| StatusLine {
+            sync: sync.into(),
+            last_run: Some(line()),
+            last_success_at: None,
+            late: true,
+            pending: 3,
+            rejected: 0,
+            parked: 0,
+            error,
+        };
+        let damaged = Error::new("OF-STA-004", ErrorKind::State, "`a.db` is damaged");
+        let answer = status(&[of("a", Some(damaged)), of("b", None)], true);
+        insta::assert_snapshot!(plain(&answer), @r"
+        sync   status    last run                  last success   sla    pending   rejected   parked
+        a      partial   2026-11-20 08:05:00 UTC   never          late         3   ?          ?
+        b      partial   2026-11-20 08:05:00 UTC   never          late         3   0          0
+        ");
+        assert_eq!((answer.exit, answer.findings.len()), (Exit::Failed, 1));
+        assert_eq!(answer.findings[0].error.message, "a: `a.db` is damaged");
+        assert_eq!(answer.json["syncs"][0]["error"]["code"], "OF-STA-004");
+        assert!(answer.json["syncs"][1].get("error").is_none());
     }
 }

@@ -4,7 +4,7 @@ use outflow_connectors::contract::Property;
 use serde_json::{Map, Value as Json, json};
 
 use super::format::rfc3339;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::sync::event::{Preview, SyncReport};
 
 /// What every command prints: version, command and exit code, then the command's own keys.
@@ -74,12 +74,16 @@ fn shown(preview: &Preview) -> Map<String, Json> {
     let mut object = Map::new();
     object.insert("sample".into(), json!(preview.sample));
     object.insert("forecast".into(), json!(preview.forecast));
+    if let Some(verdict) = &preview.verdict {
+        object.insert("deliver_within".into(), json!(verdict));
+    }
     if !preview.creates.is_empty() {
         let named = |p: &Property| json!({"name": p.name, "type": p.kind.name()});
         object.insert("creates".into(), preview.creates.iter().map(named).collect());
     }
-    if let Some(held) = &preview.would_hold {
-        object.insert("would_hold".into(), error(held));
+    if let Some(stop) = &preview.would_hold {
+        let name = if stop.kind == ErrorKind::Held { "would_hold" } else { "would_fail" };
+        object.insert(name.into(), error(stop));
     }
     object
 }
@@ -87,7 +91,7 @@ fn shown(preview: &Preview) -> Map<String, Json> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{ErrorKind, Location};
+    use crate::error::Location;
     use crate::report::samples;
 
     fn keys(value: &Json) -> Vec<&str> {

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::format::{about, bytes, clean, key, pad, plural, thousands, value};
 use super::style::{ADD, BAD, CHANGE, DIM, REMOVE, paint};
 use super::text::heading;
+use crate::error::ErrorKind;
 use crate::sync::event::{Counts, Forecast, Op, Preview, SampleChange, SyncReport};
 
 /// Most rows shown of one kind; the counts tell of the others.
@@ -28,8 +29,8 @@ pub fn preview(report: &SyncReport, preview: &Preview) -> String {
     let _ = writeln!(text, "  {}", counts(&report.counts));
     text.push_str(&table(&lines(report, preview)));
     if let Some(error) = &preview.would_hold {
-        let _ =
-            writeln!(text, "  {} {} ({})", paint(BAD, "would be held:"), clean(&error.message), error.code);
+        let what = if error.kind == ErrorKind::Held { "would be held:" } else { "would fail:" };
+        let _ = writeln!(text, "  {} {} ({})", paint(BAD, what), clean(&error.message), error.code);
         if let Some(hint) = &error.hint {
             let _ = writeln!(text, "  {}", paint(DIM, &format!("hint: {}", clean(hint))));
         }
@@ -158,7 +159,7 @@ fn forecast(forecast: &Forecast) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, ErrorKind};
+    use crate::error::Error;
     use crate::report::samples::{self, object};
     use serde_json::json;
 

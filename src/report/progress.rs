@@ -112,7 +112,9 @@ fn log(event: &Event) {
         Event::Waiting { sync, what } => tracing::info!(sync, "waiting for {what}"),
         Event::Planned { sync, changes } => tracing::info!(sync, changes, "delivery starts"),
         Event::Bound { sync, by } => tracing::debug!(sync, by, "bound"),
-        Event::Behind { sync, late, by } => tracing::warn!(sync, late_s = late.as_secs(), by, "falls behind"),
+        Event::Behind { sync, late, by } => {
+            tracing::warn!(sync, late_s = late.as_secs(), %by, "falls behind")
+        }
         Event::Settled { sync, changes } => tracing::debug!(sync, changes, "changes settled"),
         Event::SyncFinished(report) => tracing::info!(
             sync = report.sync,

@@ -29,9 +29,20 @@ pub struct Refused {
     /// Times it was sent; 0 for an invalid row.
     pub attempts: u32,
     pub parked: bool,
+    /// How a person has it go on, where it does not by itself.
+    pub way: Option<Way>,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub run_id: String,
+}
+
+/// The command that has a row go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// It was refused too often.
+    Retry,
+    /// Only a person can tell what became of it.
+    Resolve,
 }
 
 /// The columns of JSON and CSV, in their order.
@@ -65,9 +76,17 @@ pub fn errors(sync: &str, rows: &[Refused]) -> Answer {
     for (code, rows) in &groups {
         text.push_str(&group(code, rows));
     }
-    if rows.iter().any(|row| row.parked) {
-        let hint = format!("hint: `outflow retry {}` tries parked rows again", clean(sync));
-        let _ = writeln!(text, "{}", paint(DIM, &hint));
+    let name = clean(sync);
+    for (way, hint) in [
+        (Way::Retry, format!("hint: `outflow retry {name}` tries parked rows again")),
+        (
+            Way::Resolve,
+            format!("hint: `outflow resolve {name} --key KEY` settles a create that nobody can look up"),
+        ),
+    ] {
+        if rows.iter().any(|row| row.way == Some(way)) {
+            let _ = writeln!(text, "{}", paint(DIM, &hint));
+        }
     }
     let body = rows.iter().map(object).collect();
     Answer::new(text, Map::from_iter([("errors".to_owned(), Json::Array(body))]))
@@ -167,6 +186,7 @@ mod tests {
             message: "was \"not, one\"\nof them".into(),
             attempts: 2,
             parked: false,
+            way: None,
             first_seen: "2026-11-20T08:05:00Z".parse().unwrap(),
             last_seen: "2026-11-20T09:05:00Z".parse().unwrap(),
             run_id: "r1".into(),
@@ -178,7 +198,7 @@ mod tests {
         let rows = [
             row(1, "RARE"),
             row(2, "INVALID_OPTION"),
-            Refused { parked: true, attempts: 10, ..row(30, "INVALID_OPTION") },
+            Refused { parked: true, way: Some(Way::Retry), attempts: 10, ..row(30, "INVALID_OPTION") },
             Refused { kind: "invalid", attempts: 0, field: None, ..row(4, "OF-ROW-001") },
         ];
         let answer = errors("contacts", &rows);
@@ -196,6 +216,9 @@ mod tests {
         hint: `outflow retry contacts` tries parked rows again
         "#);
         assert_eq!(answer.json["errors"][0]["key"], json!({"id": 1}));
+        let unclear = Refused { parked: true, way: Some(Way::Resolve), attempts: 0, ..row(5, "OF-RUN-033") };
+        let text = errors("contacts", &[unclear]).text;
+        assert!(text.contains("`outflow resolve contacts --key KEY`") && !text.contains("retry"), "{text}");
         assert_eq!(errors("contacts", &[]).text, "no refused rows in contacts\n");
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 
 use crate::sync::event::{
-    Counts, FaultSample, Forecast, Op, Preview, Route, SampleChange, Status, SyncReport,
+    Binds, Counts, FaultSample, Forecast, Op, Preview, Route, SampleChange, Status, SyncReport,
 };
 
 pub fn object(value: Json) -> Map<String, Json> {
@@ -79,8 +79,13 @@ pub fn preview() -> SyncReport {
         field: Some("email".into()),
         message: "null, but it is the upsert key".into(),
     };
-    let forecast =
-        Forecast { requests: 2, bytes: 48_211, seconds: 0.9, quota_percent: Some(0.01), binds: "" };
+    let forecast = Forecast {
+        requests: 2,
+        bytes: 48_211,
+        seconds: 0.9,
+        quota_percent: Some(0.01),
+        binds: Binds::Answers,
+    };
     SyncReport {
         run_id: None,
         status: Status::Ok,
@@ -99,6 +104,7 @@ pub fn preview() -> SyncReport {
             would_hold: None,
             scales: BTreeMap::from([("lifetime_value".to_owned(), 2)]),
             in_bulk: Default::default(),
+            verdict: None,
             creates: Vec::new(),
         }),
         faults: vec![fault],

@@ -6,6 +6,7 @@ use super::Finding;
 use super::format::{bytes, clean, duration, key, plural, thousands};
 use super::preview;
 use super::style::{ADD, BAD, CHANGE, DIM, REMOVE, STRONG, paint};
+use crate::error::Error;
 use crate::sync::event::{Counts, Status, SyncReport};
 
 /// All syncs of one command, for stdout.
@@ -20,13 +21,15 @@ pub fn syncs(reports: &[SyncReport]) -> String {
 /// Why syncs failed, for stderr; each names its sync.
 pub fn errors(reports: &[SyncReport]) -> Vec<Finding> {
     let failed = reports.iter().filter_map(|report| Some((report, report.error.clone()?)));
-    let named = failed.map(|(report, mut error)| {
-        if !error.message.contains(&format!("`{}`", report.sync)) {
-            error.message = format!("{}: {}", report.sync, error.message);
-        }
-        Finding::from(error)
-    });
-    named.collect()
+    failed.map(|(report, error)| of_sync(&report.sync, error)).collect()
+}
+
+/// An error that names its sync.
+pub fn of_sync(sync: &str, mut error: Error) -> Finding {
+    if !error.message.contains(&format!("`{sync}`")) {
+        error.message = format!("{sync}: {}", error.message);
+    }
+    error.into()
 }
 
 /// `contacts_to_hubspot   warehouse: customers → hubspot: contacts   upsert on email`.

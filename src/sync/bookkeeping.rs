@@ -11,30 +11,45 @@ use super::diff::{Candidate, Class, Delta};
 use super::event::Counts;
 use super::known::Memory;
 use super::plan::{Farewell, HeldRow, Plan};
+use super::refresh;
 use super::spec::digest;
-use super::spool::{CHUNK, Space, Spill, destination_text, key_text};
+use super::spool::{CHUNK, Stored, destination_text, key_text};
 use super::state::Mappings;
 use crate::error::Result;
 use crate::ledger::{
     Detail, Identity, Intent, IntentEntry, InvalidRow, KeyHash, Ledger, RecordHash, Refusal, Settled,
     Settlement,
 };
-use crate::project::Sync;
+use crate::project::{OnDelete, Sync};
 
-/// Note of the ledger: a full refresh that is not through yet.
-pub const FULL_REFRESH: &str = "full_refresh";
 /// Note of the ledger: hash of the query under which removals were last let through.
 pub const QUERY: &str = "query";
+/// Note of the ledger: no run has had an answer for all rows yet.
+pub const FIRST_LOAD: &str = "first_load";
 
-/// Stands for a fingerprint that no record has: the row counts as changed until it is acknowledged again.
-pub const STALE: RecordHash = RecordHash([0xff; 16]);
+/// Note of the ledger: under which circumstances the source hashes of its entries were made.
+pub const SOURCE_HASHES: &str = "source_hashes";
+
+/// Note of the ledger: whatever is acknowledged has its destination key there, for removals to find its object by.
+pub const DESTINATION_KEYS: &str = "destination_keys";
 
 pub fn query_hash(sync: &Sync) -> String {
     digest(&sync.source.query.text())
 }
 
-/// Writes identity and mapping, where they are new, before anything is sent under them.
-pub fn before(ledger: &Ledger, identity: &Identity, mappings: &Mappings) -> Result<()> {
+/// Writes identity and mapping, where they are new, and what no longer holds, before anything is sent under them; and the
+/// hash of the query, where there is none: what another query no longer gives is not to be removed unasked, however little of
+/// this one's was sent.
+pub fn before(
+    ledger: &Ledger,
+    sync: &Sync,
+    (identity, mappings): (&Identity, &Mappings),
+    query: &str,
+) -> Result<()> {
+    if sync.on_delete == OnDelete::Ignore && ledger.note(DESTINATION_KEYS)?.is_some() {
+        // What is acknowledged from here on leaves none.
+        ledger.set_note(DESTINATION_KEYS, None)?;
+    }
     if ledger.identity()?.as_ref() != Some(identity) {
         ledger.set_identity(identity)?;
         point("before.identity");
@@ -43,25 +58,52 @@ pub fn before(ledger: &Ledger, identity: &Identity, mappings: &Mappings) -> Resu
         ledger.add_mapping(&mappings.current)?;
         point("before.mapping");
     }
+    if ledger.note(QUERY)?.is_none() {
+        // First, for without a query a load is never taken to be through.
+        ledger.set_note(FIRST_LOAD, Some("1"))?;
+        point("before.loading");
+        ledger.set_note(QUERY, Some(query))?;
+        point("before.query");
+    }
     Ok(())
 }
 
-/// Makes a full refresh outlive this run.
+/// All rows had an answer once.
 ///
 /// # Errors
 /// When the ledger cannot be read or written.
-pub fn mark_stale(ledger: &Ledger, space: &Space) -> Result<()> {
-    let mut keys = Spill::new(space.clone());
-    for entry in ledger.live_entries()? {
-        keys.push(&entry?.0)?;
+pub fn loaded(ledger: &Ledger) -> Result<()> {
+    if ledger.note(FIRST_LOAD)?.is_some() {
+        ledger.set_note(FIRST_LOAD, None)?;
+        point("after.loaded");
     }
-    for chunk in keys.chunks() {
-        let stale: Vec<_> = chunk?.1.into_iter().map(|key| (key, STALE, None)).collect();
-        ledger.rebase(&stale)?;
-        point("refresh.marked");
-    }
-    ledger.set_note(FULL_REFRESH, Some("1"))
+    Ok(())
 }
+
+/// Gives the ledger the source hashes of rows that are as acknowledged, before anything is sent: a row that is sent has
+/// its own from then on.
+///
+/// # Errors
+/// When the ledger or what was spilled cannot be read or written.
+pub fn restate(ledger: &Ledger, delta: &Delta, is_whole: bool) -> Result<()> {
+    let mut from = 0;
+    while from < delta.restated.len() {
+        let rows = delta.restated.slice(from, RESTATED_AT_ONCE)?;
+        from += rows.len() as u64;
+        let rows: Vec<_> = rows.into_iter().map(|row| (row.key, row.record)).collect();
+        ledger.restate(&rows)?;
+        point("restate.chunk");
+    }
+    let circumstances = delta.mapper.circumstances();
+    if is_whole && ledger.note(SOURCE_HASHES)?.as_deref() != Some(circumstances) {
+        ledger.set_note(SOURCE_HASHES, Some(circumstances))?;
+        point("restate.noted");
+    }
+    Ok(())
+}
+
+/// Rows of one transaction.
+const RESTATED_AT_ONCE: usize = 1 << 16;
 
 /// Lets go of vanished rows whose object now belongs to another row; nothing is sent. Done before that row is: once it
 /// has moved on to another destination key, nothing would tell that the object is its.
@@ -167,6 +209,9 @@ impl After<'_> {
     pub fn settle(&self, complete: Option<&Counts>, mappings: &Mappings, options: &RunOptions) -> Result<()> {
         self.rebase()?;
         point("after.rebase");
+        if self.delta.rekeyed {
+            self.ledger.set_note(DESTINATION_KEYS, Some("1"))?;
+        }
         let Some(counts) = complete else { return Ok(()) };
         if self.plan.lets_go {
             farewells(self.delta, self.plan, Farewell::Gone, |keys| self.ledger.mark_gone(&keys))?;
@@ -185,26 +230,19 @@ impl After<'_> {
             self.ledger.set_note(QUERY, Some(&query))?;
             point("after.query");
         }
-        let open = counts.pending + counts.rejected + counts.deferred + counts.parked + counts.invalid;
+        // Refused rows that wait for their turn had their answer.
+        if options.limit.is_none() && counts.pending == self.plan.waiting && counts.deferred == 0 {
+            loaded(self.ledger)?;
+        }
+        // What vanished and cannot be removed is evaluated under no mapping.
+        let parked = counts.parked - self.plan.stranded;
+        let open = counts.pending + counts.rejected + counts.deferred + parked + counts.invalid;
         if open == 0 && !mappings.previous.is_empty() {
             self.ledger.retire_mappings(&mappings.current.hash)?;
             point("after.retire");
         }
-        if self.ledger.note(FULL_REFRESH)?.is_some() && !self.is_stale()? {
-            self.ledger.set_note(FULL_REFRESH, None)?;
-            point("after.refresh");
-        }
+        refresh::end(self.ledger, self.delta)?;
         self.ledger.compact()
-    }
-
-    /// Some row of a full refresh was not acknowledged yet.
-    fn is_stale(&self) -> Result<bool> {
-        for entry in self.ledger.live_entries()? {
-            if entry?.1 == STALE {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     fn rebase(&self) -> Result<()> {
@@ -220,11 +258,8 @@ impl After<'_> {
             for (index, Candidate { head, .. }) in candidates.iter().enumerate() {
                 let record = loaded.get(index, head.place, head.hashes());
                 let record = record.map_err(|error| self.delta.spool.damaged(&error))?;
-                let kept = |before: &Detail| -> Result<Detail> {
-                    let (remote_id, created) = (before.remote_id.clone(), before.created);
-                    Ok(Detail { remote_id, created, ..self.keeping.detail(&self.records, &record)? })
-                };
-                moved.push((head.key, head.fingerprint, details.get(&head.key).map(kept).transpose()?));
+                let detail = self.kept(&record, details.get(&head.key))?;
+                moved.push((head.key, head.fingerprint, detail));
             }
             if !moved.is_empty() {
                 self.ledger.rebase(&moved)?;
@@ -232,6 +267,18 @@ impl After<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is to be kept of a row that the destination holds, unless that is what was kept before.
+    fn kept(&self, record: &Stored<'_>, before: Option<&Detail>) -> Result<Option<Detail>> {
+        if before.is_none() && self.keeping.keeps_nothing(self.records.mapper) {
+            return Ok(None);
+        }
+        let detail = match before {
+            Some(before) => self.keeping.rebased(&self.records, record, before)?,
+            None => self.keeping.detail(&self.records, record)?,
+        };
+        Ok(Some(detail).filter(|detail| before != Some(detail)))
     }
 
     /// Rows that must not be sent are kept as parked refusals, so that they are shown.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use outflow_connectors::contract::{Destination, Source};
+use outflow_connectors::contract::{Destination, Query, QuotaOwner, Source};
 use outflow_connectors::registry::Settings;
 use outflow_connectors::sandbox::{Sandbox, SandboxConfig, Storage};
+use tokio::task::block_in_place;
 
+use super::spec::digest;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::ledger::{Quotas, create_folder};
 use crate::project::{Connection, Project};
@@ -20,10 +22,23 @@ pub enum Access {
     ReadOnly,
 }
 
+/// How the owner of a limit is called where that is an account of the built-in sandbox: behind the vendor's name, and before a
+/// hash of what is declared of the account. Declared otherwise it is another account, of which nothing is counted yet.
+const OF_SANDBOX: &str = ":sandbox:";
+
+/// The sandbox of a state folder was emptied: what was counted of its limits goes as well.
+///
+/// # Errors
+/// When the state folder cannot be written.
+pub fn forget_sandbox(state: &Path) -> Result<()> {
+    Quotas::forget(state, OF_SANDBOX)
+}
+
 /// Sources and destinations by the name of their connection.
 pub struct Connections {
     settings: BTreeMap<String, (Connection, Settings)>,
     sandbox: Option<Sandbox>,
+    books: Vec<Arc<Quotas>>,
 }
 
 impl Connections {
@@ -37,16 +52,16 @@ impl Connections {
         let mut all = BTreeMap::new();
         for (name, connection) in &project.connections {
             let mut settings = connection.settings.clone();
-            match &sandbox {
-                // Its account lives in this process alone.
-                Some(sandbox) if settings.sandbox => {
-                    settings.base_url = Some(format!("{}/{}", sandbox.url(), connection.connector.name));
-                }
-                _ => settings.limits.book = Some(books.book(connection)?),
+            settings.limits.book = Some(books.book(connection)?);
+            if let Some(sandbox) = sandbox.as_ref().filter(|_| settings.sandbox) {
+                let vendor = connection.connector.name;
+                settings.base_url = Some(format!("{}/{vendor}", sandbox.url()));
+                let declared = declared(project, vendor);
+                settings.limits.owner = Some(QuotaOwner(format!("{vendor}{OF_SANDBOX}{declared}")));
             }
             all.insert(name.clone(), (connection.clone(), settings));
         }
-        Ok(Connections { settings: all, sandbox })
+        Ok(Connections { settings: all, sandbox, books: books.open.into_values().collect() })
     }
 
     /// Leaves the rest of each limit to other processes.
@@ -90,6 +105,22 @@ impl Connections {
         }
     }
 
+    /// Logs in by a connection that no sync tries: asks a destination whose account it is, and a source for next to nothing.
+    ///
+    /// # Errors
+    /// Where that is refused, or nobody answers.
+    pub async fn log_in(&self, name: &str) -> Result<()> {
+        let (connection, _) = self.get(name)?;
+        let at = |error: Error| error.at(connection.location.clone());
+        if connection.connector.destination.is_some() {
+            let account = self.destination(name)?.account().await;
+            return account.map(drop).map_err(|error| at(Error::destination(&error)));
+        }
+        let least = Query::Sql("select 1 as one".to_owned());
+        let shape = self.source(name)?.shape(&least).await;
+        shape.map(drop).map_err(|error| at(Error::source(&error)))
+    }
+
     /// Whether the connection runs against the built-in sandbox.
     pub fn is_sandbox(&self, name: &str) -> bool {
         self.settings.get(name).is_some_and(|(_, settings)| settings.sandbox)
@@ -106,10 +137,14 @@ impl Connections {
         })
     }
 
-    /// Ends the sandbox, its state on disk.
+    /// Ends the sandbox, its state on disk, and closes the books.
     pub async fn close(self) {
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;
+        }
+        for book in self.books {
+            // What it says is durable already; a log that stays beside the file is read by the next run.
+            let _ = block_in_place(|| book.close());
         }
     }
 }
@@ -137,6 +172,14 @@ impl Books<'_> {
         self.open.insert(shared.map(Path::to_path_buf), book.clone());
         Ok(book)
     }
+}
+
+/// A hash of what the project declares of a vendor's account in the sandbox.
+fn declared(project: &Project, vendor: &str) -> String {
+    let of_vendor =
+        |connection: &&Connection| connection.settings.sandbox && connection.connector.name == vendor;
+    let blocks = project.connections.values().filter(of_vendor).filter_map(|c| c.sandbox.as_ref());
+    digest(&blocks.map(ToString::to_string).collect::<String>())[..16].to_owned()
 }
 
 async fn start_sandbox(project: &Project, access: Access) -> Result<Option<Sandbox>> {

@@ -1,11 +1,12 @@
 //! What a run says while it goes on, and what it came to. Printing, persisting and alerting are observers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use outflow_connectors::contract::Property;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
 use crate::error::Error;
@@ -94,13 +95,60 @@ pub struct Route {
 pub struct Preview {
     pub sample: Vec<SampleChange>,
     pub forecast: Forecast,
-    /// A guard, test or policy that would hold the run.
+    /// A guard, test or policy that would hold the run, or rows for which it would fail: its kind says which.
     pub would_hold: Option<Error>,
     /// Digits after the point of the fields that have a `scale`, by name.
     pub scales: BTreeMap<String, u32>,
     /// Fields of the object that the run would create first.
     pub creates: Vec<Property>,
     pub in_bulk: InBulk,
+    /// Of a sync that is given a time.
+    pub verdict: Option<Verdict>,
+}
+
+/// Whether a plan can be delivered within the time that its sync is given.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Verdict {
+    /// The time that is given.
+    pub seconds: f64,
+    /// The time that it takes, from the beginning of the run.
+    pub takes: f64,
+    pub possible: bool,
+    pub binds: Binds,
+}
+
+/// What sending cannot be faster for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Binds {
+    /// The time that each answer takes.
+    #[default]
+    Answers,
+    /// The rate of the destination.
+    Requests,
+    /// A window of some of the requests, by its name.
+    Narrow(&'static str),
+    /// The mapping's own rate.
+    Own,
+    /// The day's requests.
+    Quota,
+}
+
+impl fmt::Display for Binds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Binds::Answers => f.write_str("the time of each answer"),
+            Binds::Requests => f.write_str("the limit of requests"),
+            Binds::Narrow(name) => write!(f, "the limit of {name}"),
+            Binds::Own => f.write_str("`delivery.rate`"),
+            Binds::Quota => f.write_str("the daily quota"),
+        }
+    }
+}
+
+impl Serialize for Binds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -130,9 +178,8 @@ pub struct Forecast {
     pub seconds: f64,
     /// Of the daily quota; null where none is known.
     pub quota_percent: Option<f64>,
-    /// What sending cannot be faster for.
     #[serde(skip)]
-    pub binds: &'static str,
+    pub binds: Binds,
 }
 
 /// Of what is sent in bulk: batches, and the changes in them.
@@ -180,7 +227,7 @@ pub enum Event {
     Behind {
         sync: String,
         late: Duration,
-        by: &'static str,
+        by: Binds,
     },
     /// Changes settled so far, whatever their outcome.
     Settled {

@@ -9,7 +9,7 @@ use super::diff::{Candidate, Class, Delta};
 use super::recover::find_moved;
 use super::spool::CHUNK;
 use crate::error::Result;
-use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, RecordHash, Refusal};
+use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, Refusal};
 
 /// The ledger's details and refusals; nothing is asked of a ledger that has none.
 pub struct Memory<'a> {
@@ -174,7 +174,7 @@ fn is_moved(candidate: &Candidate, detail: &Detail) -> bool {
 fn lost_elsewhere(delta: &Delta, candidate: &Candidate) -> Option<(KeyHash, IntentEntry)> {
     // A removal that was lost as well proves nothing of what came before it.
     let intents = &delta.dirty.get(&candidate.head.key)?.intents;
-    let lost = intents.iter().rfind(|lost| lost.record != RecordHash::REMOVED)?;
+    let lost = intents.iter().rfind(|lost| !lost.record.is_removed())?;
     let elsewhere = lost.destination_hash != candidate.head.destination_hash;
     (candidate.class == Class::Add && elsewhere).then(|| (candidate.head.key, lost.clone()))
 }
@@ -183,6 +183,7 @@ fn lost_elsewhere(delta: &Delta, candidate: &Candidate) -> Option<(KeyHash, Inte
 fn is_covered(delta: &Delta, candidate: &Candidate, detail: &Detail) -> Result<bool> {
     let comparable = candidate.class == Class::Change
         && !detail.fields.is_empty()
+        && !candidate.owed
         && !delta.dirty.contains_key(&candidate.head.key);
     if !comparable {
         return Ok(false);

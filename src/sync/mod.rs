@@ -17,8 +17,10 @@ mod deliver;
 mod diff;
 mod extract;
 mod finish;
+mod forecast;
 mod known;
 mod map;
+mod mirrors;
 mod missing;
 mod permission;
 mod plan;
@@ -27,6 +29,7 @@ mod preview;
 mod query;
 mod reading;
 mod recover;
+mod refresh;
 mod resolve;
 mod run;
 pub mod sample;
@@ -36,9 +39,12 @@ mod spool;
 mod state;
 pub mod timing;
 mod turns;
+mod unstable;
 
 pub use backfill::{Backfill, Pace};
 pub use cancel::Cancel;
+pub use mirrors::two_mirrors;
+pub use plan::{HELD, UNCLEAR};
 pub use recover::resolve_creates;
 pub use schedule::{Preflight, check_abilities, preflight, run};
 
@@ -51,6 +57,8 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// Re-send every row; later runs go on until all were acknowledged again.
     pub full_refresh: bool,
+    /// End the full refresh that goes on, if one does.
+    pub cancel_refresh: bool,
     /// Send at most this many changes, and remove nothing.
     pub limit: Option<u64>,
     /// Syncs at once.

@@ -1,7 +1,9 @@
 //! The right to write to a destination, for as long as a run holds its lease.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use outflow_connectors::contract::{ConnectorError, Kind, Permission};
+use outflow_connectors::contract::{ConnectorError, Kind, Permission, Spacing};
 
 use super::Cancel;
 use crate::ledger::{Lease, Tenure};
@@ -11,11 +13,13 @@ use crate::ledger::{Lease, Tenure};
 pub struct RunPermission {
     tenure: Tenure,
     cancel: Cancel,
+    spacing: Option<Arc<Spacing>>,
 }
 
 impl RunPermission {
-    pub fn new(lease: &Lease, cancel: &Cancel) -> Self {
-        RunPermission { tenure: lease.tenure(), cancel: cancel.clone() }
+    /// The spacing is that of the whole run, whatever number of parts it has.
+    pub fn new(lease: &Lease, cancel: &Cancel, spacing: Option<&Arc<Spacing>>) -> Self {
+        RunPermission { tenure: lease.tenure(), cancel: cancel.clone(), spacing: spacing.cloned() }
     }
 }
 
@@ -29,5 +33,9 @@ impl Permission for RunPermission {
 
     async fn closing(&self) {
         self.cancel.stopped().await;
+    }
+
+    fn spacing(&self) -> Option<&Spacing> {
+        self.spacing.as_deref()
     }
 }

@@ -1,23 +1,28 @@
 //! What the mapping and the command line ask of one run, in the terms of the stages that obey it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use outflow_connectors::contract::{Bulk, RateLimit, Verb};
 
 use super::backfill::Pace;
 use super::bookkeeping;
-use super::deliver::{Keeping, Shape};
+use super::context::Context;
+use super::deliver::{Cleared, Keeping, Shape};
 use super::diff::Delta;
 use super::known::Memory;
 use super::plan::{Plan, Rules, Volume, judge, with_examples};
 use super::run::Work;
+use super::spec::digest;
 use super::state::OpenRun;
 use crate::error::{Error, Result};
 use crate::project::{Extent, Guards, OnDelete};
 
-/// The lower of the mapping's rate and a backfill's.
-fn slower(own: Option<RateLimit>, pace: Option<Pace>) -> Option<RateLimit> {
-    let Some(Pace::Rate(asked)) = pace else { return own };
+/// The rate of the run's own requests: the lower of the mapping's and a backfill's.
+pub(super) fn rate(context: &Context<'_>) -> Option<RateLimit> {
+    let own = context.sync.delivery.rate;
+    let Some(Pace::Rate(asked)) = context.options.backfill.as_ref().map(|asked| asked.pace) else {
+        return own;
+    };
     let per_second = |rate: &RateLimit| f64::from(rate.requests) / rate.per.as_secs_f64();
     Some(own.filter(|own| per_second(own) < per_second(&asked)).unwrap_or(asked))
 }
@@ -33,7 +38,7 @@ impl Work<'_> {
             // A backfill has no removals at all; how much it sends it counts itself.
             limit: self.context.options.backfill.as_ref().map(|_| u64::MAX).or(self.context.options.limit),
             run_number: self.state.run_number,
-            mapping: self.mappings.current.hash.clone(),
+            mapping: self.making(),
             narrows: self.narrows(),
             by_key: self.resolved.capabilities.changed_fields,
         }
@@ -87,7 +92,7 @@ impl Work<'_> {
             batch_rows: most(rows, delivery.batch_rows),
             batch_bytes: most(bytes.unwrap_or(8 << 20), delivery.batch_bytes),
             in_flight: most(in_flight, delivery.concurrency),
-            rate: slower(delivery.rate, self.context.options.backfill.as_ref().map(|asked| asked.pace)),
+            rate: rate(self.context),
             max_rejected: self.context.sync.guards.max_rejected,
             links: self.resolved.target.associations.len(),
         }
@@ -102,8 +107,21 @@ impl Work<'_> {
             max_attempts: sync.max_attempts,
             run_id: open.run_id.clone(),
             run_number: open.number,
-            mapping: self.mappings.current.hash.clone(),
+            mapping: self.making(),
         }
+    }
+
+    /// Hash of all that the mapping says of how a row is made and sent: after an edit of it, a row that was refused may be
+    /// taken. The destination's options are no part of fingerprints: after an edit of them, what was delivered stays so.
+    pub(super) fn making(&self) -> String {
+        let (mapping, options) = (&self.mappings.current.hash, &self.context.sync.destination.options);
+        if options.is_empty() {
+            return mapping.clone();
+        }
+        // In whatever order they stand.
+        let options: BTreeMap<&str, String> =
+            options.iter().map(|(name, value)| (name.as_str(), value.to_string())).collect();
+        digest(&format!("{mapping} {options:?}"))
     }
 
     /// The guard that holds the run, if one does.
@@ -112,14 +130,16 @@ impl Work<'_> {
     /// When the ledger, or what the delta spilled, cannot be read.
     pub(super) fn guard(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Option<Error>> {
         let ledger = self.state.ledger.as_ref();
-        let let_through = ledger.map(|ledger| ledger.note(bookkeeping::QUERY)).transpose()?.flatten();
+        let note = |name| ledger.map(|ledger| ledger.note(name)).transpose().map(Option::flatten);
+        let let_through = note(bookkeeping::QUERY)?;
         let volume = Volume {
             rows: delta.rows,
             added: plan.counts.added,
-            changed: plan.counts.changed,
+            changes: delta.candidates.changes(),
             vanished: delta.vanished.len(),
             deletes: if self.rules().limit.is_some() { 0 } else { plan.deletes },
-            live: delta.live,
+            known: delta.live + delta.under_way,
+            first_load: let_through.is_none() || note(bookkeeping::FIRST_LOAD)?.is_some(),
             query_edited: let_through.is_some_and(|hash| hash != bookkeeping::query_hash(self.context.sync)),
             full_refresh: self.full_refresh || self.context.options.backfill.is_some(),
         };
@@ -134,17 +154,13 @@ impl Work<'_> {
         Guards { min_rows: if self.pass().is_part() { 0 } else { guards.min_rows }, ..guards }
     }
 
-    /// Fields that `on_delete: clear` empties: those sent, without the match key and required ones.
-    pub(super) fn cleared_fields(&self) -> Vec<Arc<str>> {
-        if self.context.sync.on_delete != OnDelete::Clear {
-            return Vec::new();
-        }
-        let (spec, catalog) = (&self.resolved.spec, &self.resolved.connected.catalog);
-        let fields = spec.fields.iter().map(|field| &field.name);
-        fields
-            .filter(|name| !spec.match_on.iter().any(|key| **key == ***name))
-            .filter(|name| !catalog.get(name).is_some_and(|property| property.required))
-            .cloned()
-            .collect()
+    /// What `on_delete: clear` empties, where that is asked for.
+    pub(super) fn cleared(&self) -> Option<Cleared<'_>> {
+        let current = &self.resolved.spec;
+        (self.context.sync.on_delete == OnDelete::Clear).then(|| Cleared {
+            acknowledged: self.mappings.acknowledged(current),
+            current,
+            catalog: &self.resolved.connected.catalog,
+        })
     }
 }

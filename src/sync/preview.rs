@@ -1,14 +1,10 @@
-//! What a dry run shows: examples of the changes and a forecast of what sending them takes.
+//! What a dry run shows of the changes: examples.
 
-use outflow_connectors::contract::Capabilities;
 use serde_json::{Map, Value as Json, json};
 
-use super::deliver::{Cutter, Shape, size};
 use super::diff::{Candidate, Class, Delta, unnamed};
-use super::event::{Forecast, InBulk, Op, Preview, SampleChange};
+use super::event::{Op, Preview, SampleChange};
 use super::known::Memory;
-use super::plan::{Items, Plan};
-use super::spec::MappingSpec;
 use super::spool::record_text;
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash};
@@ -86,81 +82,4 @@ fn removal(detail: Option<&Detail>, key: KeyHash) -> SampleChange {
 
 fn object(text: &str) -> Map<String, Json> {
     serde_json::from_str(text).unwrap_or_default()
-}
-
-/// Bytes that a request spends on each record beside names and values.
-const OVERHEAD: u64 = 30;
-
-/// Bytes of a field beside its name and value, such as quotes: so many more than the spool spends.
-const PUNCTUATION: u64 = 4;
-
-/// Seconds a request is taken to last where nothing better is known.
-const LATENCY: f64 = 0.2;
-
-/// How the changes of a phase are cut, and requests that each batch takes.
-pub type Cut<'a> = &'a dyn Fn(u64) -> (Shape, u64);
-
-/// What sending the plan takes: requests, bytes, seconds, and the share of a daily budget.
-///
-/// # Errors
-/// When what the delta spilled cannot be read.
-pub fn forecast(
-    (delta, plan): (&Delta, &Plan),
-    spec: &MappingSpec,
-    cut: Cut<'_>,
-    capabilities: &Capabilities,
-    daily: Option<u64>,
-) -> Result<(Forecast, InBulk)> {
-    let names = OVERHEAD + spec.fields.iter().map(|field| field.name.len() as u64 + PUNCTUATION).sum::<u64>();
-    let (mut forecast, mut in_bulk) = (Forecast::default(), InBulk::default());
-    let mut seconds: f64 = 0.0;
-    for phase in &plan.phases {
-        let (shape, each) = cut(phase.len);
-        let (mut cutter, before) = (Cutter::new(&shape), forecast.requests);
-        let mut add = |in_spool: Option<u64>| {
-            let batches = u64::from(cutter.cuts(in_spool.map_or(64, |bytes| bytes as usize)));
-            forecast.requests += batches * if in_spool.is_some() { each + shape.links as u64 } else { each };
-            if each > 1 {
-                in_bulk = InBulk { batches: in_bulk.batches + batches, changes: in_bulk.changes + 1 };
-            }
-            forecast.bytes += in_spool.map_or(OVERHEAD, |bytes| bytes + names);
-        };
-        match &phase.items {
-            Items::Listed(items) => {
-                let items = items.iter().take(phase.len as usize);
-                items.for_each(|item| add(item.place.map(|_| size(item) as u64)));
-            }
-            Items::Bulk => bulk_sizes(delta, (phase.len, false), |bytes| add(Some(bytes)))?,
-            Items::Narrow => bulk_sizes(delta, (phase.len, true), |bytes| add(Some(bytes)))?,
-            Items::Removals => (0..phase.len).for_each(|_| add(None)),
-        }
-        seconds += (forecast.requests - before) as f64 * LATENCY / shape.in_flight.max(1) as f64;
-    }
-    let requests = forecast.requests as f64;
-    forecast.binds = "the time of each answer";
-    let rates = [("the limit of requests", capabilities.rate), ("`delivery.rate`", cut(0).0.rate)];
-    for (name, rate) in rates.into_iter().filter_map(|(name, rate)| Some((name, rate?))) {
-        let beyond = forecast.requests.saturating_sub(u64::from(rate.requests)) as f64;
-        let paced = beyond * rate.per.as_secs_f64() / f64::from(rate.requests.max(1));
-        if paced > seconds {
-            (seconds, forecast.binds) = (paced, name);
-        }
-    }
-    forecast.seconds = seconds;
-    forecast.quota_percent = daily.filter(|daily| *daily > 0).map(|daily| requests * 100.0 / daily as f64);
-    Ok((forecast, in_bulk))
-}
-
-fn bulk_sizes(delta: &Delta, (most, narrow): (u64, bool), mut each: impl FnMut(u64)) -> Result<()> {
-    let mut left = most;
-    for chunk in delta.candidates.chunks() {
-        for candidate in chunk?.iter().filter(|c| c.bulk && c.narrow == narrow) {
-            if left == 0 {
-                return Ok(());
-            }
-            left -= 1;
-            each(candidate.head.place.size());
-        }
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::task::block_in_place;
 
+use super::bookkeeping;
 use super::check::DataTests;
 use super::context::Context;
 use super::cursor::{Circumstances, Pass, Stand, Track, origin};
@@ -20,15 +21,17 @@ use super::run::{Work, defect};
 use super::spec::MappingSpec;
 use super::spool::Space;
 use crate::error::{Error, Result};
-use crate::ledger::{Ledger, Tags};
+use crate::ledger::{By, Ledger, Tags};
+use crate::project::OnDelete;
 
 impl Work<'_> {
     /// All rows are read where the mark of the cursor cannot be all that matters.
     pub(super) fn choose(&self, recovered: &Recovered) -> Result<Pass> {
+        let rekeys = block_in_place(|| self.rekeys(self.state.ledger.as_ref()))?;
         let circumstances = Circumstances {
-            all: self.full_refresh || !recovered.dirty.is_empty(),
+            all: self.full_refresh || !recovered.dirty.is_empty() || rekeys,
             now: Timestamp::now(),
-            mapping: self.mappings.current.hash.clone(),
+            mapping: self.making(),
             origin: self.origin(),
         };
         let ledger = self.state.ledger.as_ref();
@@ -74,7 +77,7 @@ impl Work<'_> {
 
     /// What moving the mark needs to know.
     pub(super) fn stand(&self) -> Stand {
-        Stand { mapping: self.mappings.current.hash.clone(), origin: self.origin(), begun: self.begun }
+        Stand { mapping: self.making(), origin: self.origin(), begun: self.begun }
     }
 
     fn mapper(&self, spec: Arc<MappingSpec>) -> Option<Mapper> {
@@ -89,12 +92,22 @@ impl Work<'_> {
 
     /// What rows are held against, as this ledger has it.
     pub(super) fn baseline_of(&self, ledger: Option<&Ledger>, recovered: &Recovered) -> Result<Baseline> {
-        let full_refresh = self.context.options.full_refresh || self.resolved.capabilities.all_rows;
+        let full_refresh = self.full_refresh;
         // Where every row is sent none is looked up.
         let asked = ledger.filter(|_| !full_refresh);
-        let tags = block_in_place(|| asked.map(Ledger::tags).transpose())?;
+        let is_stated = self.is_stated(ledger)?;
+        let rekeys =
+            self.open.is_some() && asked.is_some() && !self.pass().is_part() && self.rekeys(ledger)?;
+        // What leaves while the source is read must be known to have changed, and what is held against older mappings
+        // has another source hash.
+        let by_source = is_stated && !rekeys && self.mappings.previous.is_empty() && !self.streams();
+        let by = if by_source { By::Source } else { By::Fingerprint };
+        let tags = block_in_place(|| asked.map(|ledger| ledger.tags(by)).transpose())?;
+        let tags = tags.unwrap_or_else(Tags::empty);
         Ok(Baseline {
-            tags: tags.unwrap_or_else(Tags::empty),
+            rekeys,
+            restates: self.restates() && asked.is_some() && !is_stated,
+            tags,
             dirty: recovered.dirty.clone(),
             mode: self.context.sync.mode,
             full_refresh,
@@ -102,6 +115,26 @@ impl Work<'_> {
             part: self.pass().is_part(),
             tracked: false,
         })
+    }
+
+    /// Whether the ledger has the source hashes of its entries as this run makes them.
+    fn is_stated(&self, ledger: Option<&Ledger>) -> Result<bool> {
+        let noted = ledger.map(|ledger| ledger.note(bookkeeping::SOURCE_HASHES)).transpose()?.flatten();
+        let mapper = self.mapper(self.resolved.spec.clone()).ok_or_else(defect)?;
+        Ok(noted.is_some_and(|noted| noted == mapper.circumstances()))
+    }
+
+    /// Whether the ledger may lack destination keys that removals need, of rows delivered while nothing was to be removed.
+    fn rekeys(&self, ledger: Option<&Ledger>) -> Result<bool> {
+        match ledger.filter(|_| self.context.sync.on_delete != OnDelete::Ignore) {
+            Some(ledger) => Ok(ledger.note(bookkeeping::DESTINATION_KEYS)?.is_none()),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether this run may give the ledger the source hashes of all its rows: it reads them all, and sends none before.
+    pub(super) fn restates(&self) -> bool {
+        self.open.is_some() && !self.pass().is_part() && !self.streams()
     }
 
     /// Reads the source to its end and holds it against the ledger; the second part is a failed data test. `None` where

@@ -14,9 +14,7 @@ use super::diff::Dirty;
 use super::known::Memory;
 use super::spool::{CHUNK, destination_key};
 use crate::error::{Error, Result};
-use crate::ledger::{
-    Detail, IntentEntry, KeyHash, Ledger, OpenIntent, RecordHash, Settled, Settlement, State,
-};
+use crate::ledger::{Detail, IntentEntry, KeyHash, Ledger, OpenIntent, Settled, Settlement, State};
 
 /// Keys most destinations take in one look-up.
 const LOOK_UP: usize = 100;
@@ -129,9 +127,7 @@ async fn settle_job(
 
 fn settlement(entry: &IntentEntry, outcome: Outcome) -> Settlement {
     match outcome {
-        Outcome::Applied { .. } | Outcome::Skipped { .. } if entry.record == RecordHash::REMOVED => {
-            Settlement::Removed
-        }
+        Outcome::Applied { .. } | Outcome::Skipped { .. } if entry.record.is_removed() => Settlement::Removed,
         Outcome::Applied { remote_id, created } => delivered(entry, remote_id, created),
         Outcome::Skipped { .. } => delivered(entry, None, None),
         // The row is tried again with its current record, and refused again if it must be.
@@ -187,7 +183,7 @@ async fn look_up(
 }
 
 /// A person's word on creates that no destination can tell about: those of the rows whose key is meant were `applied`, or
-/// were not. Returns how many; the keys of the others come second, as JSON texts.
+/// were not. Returns their keys; those of the others come second. Both as JSON texts.
 ///
 /// # Errors
 /// When the ledger cannot be read or written.
@@ -195,8 +191,8 @@ pub fn resolve_creates(
     ledger: &Ledger,
     is_meant: impl Fn(&str) -> bool,
     applied: bool,
-) -> Result<(usize, Vec<String>)> {
-    let (mut resolved, mut others) = (0, Vec::new());
+) -> Result<(Vec<String>, Vec<String>)> {
+    let (mut resolved, mut others) = (Vec::new(), Vec::new());
     let open = ledger.open_intents()?.into_iter();
     for intent in open.filter(|intent| !intent.verb.is_repeatable()) {
         let mut settled = Vec::new();
@@ -207,8 +203,8 @@ pub fn resolve_creates(
             }
             let result = if applied { delivered(entry, None, None) } else { Settlement::Untouched };
             settled.push(Settled { key: entry.key, result });
+            resolved.push(entry.key_text.clone());
         }
-        resolved += settled.len();
         if !settled.is_empty() {
             ledger.settle(intent.batch, &settled)?;
         }

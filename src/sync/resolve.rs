@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use outflow_connectors::contract::{
     Capabilities, Catalog, Connected, ConnectorError, DeleteKind, Destination, FieldType, Kind, Property,
-    Schema, Source, Target, Typed, Verb,
+    Query, Schema, Source, Target, Typed, Verb,
 };
 use outflow_connectors::nearest::nearest;
 
 use super::check::DataTests;
+use super::cursor::ranked;
 use super::map::{BindFault, Mapper, Normalise};
 use super::missing;
 use super::spec::MappingSpec;
@@ -80,6 +81,10 @@ pub async fn resolve(
     errors.extend(refused);
     let at_query = |error| vec![Error::source(&error).at(sync.source.location.clone())];
     let schema = source.shape(&sync.source.query).await.map_err(at_query)?;
+    if let (Some((_, place)), Query::Sql(_)) = (sync.priority.as_ref(), &sync.source.query) {
+        let sorted = source.shape(&ranked(sync, sync.source.query.clone())).await;
+        errors.extend(sorted.err().map(|error| Error::source(&error).at(place.clone())));
+    }
     errors.extend(
         against_catalog(sync, &catalog).into_iter().map(|e| missing::hinted(e, sync, &**destination)),
     );
@@ -115,7 +120,8 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
             let hint = "name the list with `destination.list`, or use another `mode`";
             at(format!("`mode: audience` needs a list, and `{object}` here has none")).hint(hint)
         };
-        return (!lists).then(message).into_iter().collect();
+        let fields = capabilities.members_only.then(|| not_sent(sync)).flatten();
+        return (!lists).then(message).into_iter().chain(fields.filter(|_| lists)).collect();
     }
     let needed = match sync.mode {
         Mode::Update => Verb::Update,
@@ -123,15 +129,17 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
         _ => Verb::Upsert,
     };
     let mut errors: Vec<Error> = too_many_rows(sync, capabilities).into_iter().collect();
+    let can_remove = capabilities.deletes != DeleteKind::None && capabilities.supports(Verb::Delete);
     if !capabilities.supports(needed) {
         errors.push(match capabilities.supports(Verb::Join) {
             true => at(format!("a list of `{object}` takes members only, not records"))
                 .hint("set `mode: audience`, or leave `destination.list` out"),
             false => {
                 let error = at(format!("`{object}` of this destination cannot {needed} records"));
-                match capabilities.supports(Verb::Upsert) {
-                    true => error.hint("use `mode: upsert`, or `mode: mirror`"),
-                    false => error,
+                match (capabilities.supports(Verb::Upsert), can_remove) {
+                    (true, true) => error.hint("use `mode: upsert`, or `mode: mirror`"),
+                    (true, false) => error.hint("use `mode: upsert`"),
+                    (false, _) => error,
                 }
             }
         });
@@ -144,10 +152,9 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
         errors.push(at(message).at(field.location.clone()).hint("take `associations` out of the mapping"));
     }
     let removes = matches!(sync.on_delete, OnDelete::Delete | OnDelete::Archive);
-    if removes && (capabilities.deletes == DeleteKind::None || !capabilities.supports(Verb::Delete)) {
-        errors.push(at(format!(
-            "`{object}` of this destination cannot remove records; set `on_delete: ignore`"
-        )));
+    if removes && !can_remove {
+        let hint = if sync.mode == Mode::Mirror { "use `mode: upsert`" } else { "set `on_delete: ignore`" };
+        errors.push(at(format!("`{object}` of this destination cannot remove records")).hint(hint));
     }
     if sync.on_delete == OnDelete::Archive && capabilities.deletes == DeleteKind::Hard {
         errors.push(at(format!("`{object}` of this destination deletes for good; it cannot archive")));
@@ -158,6 +165,15 @@ pub fn unsupported(sync: &Sync, capabilities: &Capabilities) -> Vec<Error> {
         )));
     }
     errors
+}
+
+/// A field of a list that takes none.
+fn not_sent(sync: &Sync) -> Option<Error> {
+    let is_key = |field: &Field| sync.destination.match_on.iter().any(|(name, _)| *name == field.name);
+    let field = properties(sync).find(|field| !is_key(field))?;
+    let message = format!("a list takes members only, so `{}` would not be sent", field.name);
+    let hint = "deliver the fields of the objects by a sync of their own, and take them out of this one";
+    Some(Error::new("OF-RUN-003", ErrorKind::Config, message).at(field.location.clone()).hint(hint))
 }
 
 /// `delivery: {send: changed}` where objects cannot be updated by their ids, nor by their keys with some of their fields.

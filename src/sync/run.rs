@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use outflow_connectors::contract::{Destination, RunContext, Session, Source, Window};
+use outflow_connectors::contract::{Destination, RunContext, Session, Source, Spacing, Window};
 use outflow_connectors::rehearsal::point;
 use tokio::task::block_in_place;
 
@@ -15,15 +15,17 @@ use super::bookkeeping;
 use super::context::Context;
 use super::cursor::Pass;
 use super::deliver::{Begun, Job};
-use super::diff::{Baseline, Delta};
-use super::event::{Event, Forecast, InBulk, Preview, Status, SyncReport};
+use super::diff::Baseline;
+use super::event::{Event, InBulk, Preview, Status, SyncReport};
 use super::finish;
 use super::known::{Memory, clashes, gather};
+use super::mirrors;
 use super::missing;
 use super::permission::RunPermission;
-use super::plan::{Plan, plan};
-use super::preview;
+use super::plan::plan;
+use super::policy::rate;
 use super::recover::{self, Recovered};
+use super::refresh;
 use super::resolve::{Resolved, resolve};
 use super::spool::Space;
 use super::state::{Mappings, OpenRun, RunState, mappings};
@@ -65,7 +67,7 @@ pub(super) fn fail(report: &mut SyncReport, error: Error) {
 }
 
 async fn dry_run(context: &Context<'_>, report: &mut SyncReport, closed: Option<Error>) -> Result<()> {
-    let state = block_in_place(|| RunState::read(context.project, context.sync))?;
+    let state = block_in_place(|| RunState::read(context))?;
     let mut work = context.unless_stopped(Work::connect(context, state, None)).await?;
     let result = work.all(report).await;
     report.counts.reads = work.destination.traffic().reads;
@@ -99,7 +101,7 @@ async fn recorded(
 }
 
 async fn real_run(context: &Context<'_>, report: &mut SyncReport, open: &OpenRun) -> Result<()> {
-    let state = block_in_place(|| RunState::write(context.project, context.sync, open))?;
+    let state = block_in_place(|| RunState::write(context, open))?;
     let ledger = state.ledger.clone();
     let result = match context.unless_stopped(Work::connect(context, state, Some(open))).await {
         Ok(mut work) => {
@@ -127,8 +129,10 @@ pub(super) struct Work<'a> {
     pub(super) resolved: Resolved,
     pub(super) mappings: Mappings,
     pub(super) hasher: Arc<Hasher>,
-    /// A `--full-refresh` is asked for, or one goes on: what it has still to send has no known fingerprint.
+    /// Every row is sent, as `--full-refresh` asks for in its own run, and some destinations in all.
     pub(super) full_refresh: bool,
+    /// How far apart its requests leave, where the mapping or a backfill sets a rate.
+    pub(super) spacing: Option<Arc<Spacing>>,
     /// Which rows are to be read, unless it turned out that all are.
     pub(super) pass: Pass,
     pub(super) whole: AtomicBool,
@@ -142,7 +146,11 @@ impl<'a> Work<'a> {
         state: RunState,
         open: Option<&'a OpenRun>,
     ) -> Result<Self> {
-        let sync = context.sync;
+        let (sync, project) = (context.sync, context.project);
+        if let Some(ledger) = state.ledger.as_ref().filter(|_| context.options.cancel_refresh) {
+            let space = Space::new(&project.state, project.spool_max, project.spool_memory);
+            block_in_place(|| refresh::cancel(ledger, &space))?;
+        }
         let source = context.connections.source(&sync.source.connection)?;
         let destination = context.connections.destination(&sync.destination.connection)?;
         let resolved =
@@ -151,11 +159,10 @@ impl<'a> Work<'a> {
                 .map_err(Error::all)?;
         let ledger = state.ledger.as_ref();
         let mappings = block_in_place(|| mappings(ledger, &resolved.spec))?;
-        let pending = ledger.map(|ledger| ledger.note(bookkeeping::FULL_REFRESH)).transpose()?.flatten();
         let hasher = Arc::new(Hasher::new(state.salt.bytes()));
-        let full_refresh =
-            context.options.full_refresh || pending.is_some() || resolved.capabilities.all_rows;
-        let (pass, whole, begun) = (Pass::Full, AtomicBool::new(false), Timestamp::now());
+        let is_asked = block_in_place(|| refresh::is_asked(context, ledger))?;
+        let full_refresh = is_asked || resolved.capabilities.all_rows;
+        let spacing = rate(context).and_then(Spacing::new).map(Arc::new);
         Ok(Work {
             context,
             state,
@@ -166,9 +173,10 @@ impl<'a> Work<'a> {
             mappings,
             hasher,
             full_refresh,
-            pass,
-            whole,
-            begun,
+            spacing,
+            pass: Pass::Full,
+            whole: AtomicBool::new(false),
+            begun: Timestamp::now(),
             clock: Instant::now(),
         })
     }
@@ -186,6 +194,7 @@ impl<'a> Work<'a> {
     }
 
     async fn all(&mut self, report: &mut SyncReport) -> Result<()> {
+        block_in_place(|| mirrors::alone(self))?;
         self.state.check_identity(&self.identity(), self.context.sync, &self.context.options.allow)?;
         let session = self.context.unless_stopped(self.session()).await?;
         let recovered = self.context.unless_stopped(self.recover(session.as_deref())).await?;
@@ -260,7 +269,8 @@ impl<'a> Work<'a> {
                     session: &*session,
                     forecast: self.timed(&delta, &plan)?,
                 };
-                report.notes.extend(job.forecast.as_ref().and_then(|forecast| self.too_long(forecast)));
+                let verdict = job.forecast.as_ref().and_then(|forecast| self.verdict(forecast));
+                report.notes.extend(verdict.filter(|(verdict, _)| !verdict.possible).map(|(_, said)| said));
                 self.deliver(job, begun, report).await
             }
             _ => {
@@ -268,8 +278,9 @@ impl<'a> Work<'a> {
                 report.notes.extend(preview.creates.iter().map(missing::said));
                 report.notes.extend(self.allowance(preview.in_bulk).await?);
                 report.notes.extend(self.cost().await?);
-                report.notes.extend(self.too_long(&preview.forecast));
-                report.preview = Some(Preview { would_hold: held, ..preview });
+                let (verdict, said) = self.verdict(&preview.forecast).unzip();
+                report.notes.extend(said);
+                report.preview = Some(Preview { would_hold: held, verdict, ..preview });
                 Ok(())
             }
         }
@@ -277,7 +288,7 @@ impl<'a> Work<'a> {
 
     async fn session(&self) -> Result<Option<Box<dyn Session>>> {
         let Some(open) = self.open else { return Ok(None) };
-        let right = RunPermission::new(&open.lease, self.context.cancel);
+        let right = RunPermission::new(&open.lease, self.context.cancel, self.spacing.as_ref());
         self.session_as(&open.run_id, right).await.map(Some)
     }
 
@@ -333,32 +344,6 @@ impl<'a> Work<'a> {
             return Ok(None);
         }
         self.destination.allowance(batches, changes).await.map_err(|error| Error::destination(&error))
-    }
-
-    pub(super) fn preview(&self, delta: &Delta, plan: &Plan, memory: &Memory<'_>) -> Result<Preview> {
-        let mut preview = preview::preview(delta, memory)?;
-        if plan.changes() > 0 {
-            preview.creates.clone_from(&self.resolved.target.missing);
-        }
-        (preview.forecast, preview.in_bulk) = self.forecast(delta, plan)?;
-        Ok(preview)
-    }
-
-    fn forecast(&self, delta: &Delta, plan: &Plan) -> Result<(Forecast, InBulk)> {
-        let (spec, capabilities) = (&self.resolved.spec, &self.resolved.capabilities);
-        let daily = self.destination.daily_budget();
-        let cut = |changes| (self.shape_of(changes), self.bulk(changes).map_or(1, |bulk| bulk.requests));
-        preview::forecast((delta, plan), spec, &cut, capabilities, daily)
-    }
-
-    /// The forecast, where the run is given a time.
-    fn timed(&self, delta: &Delta, plan: &Plan) -> Result<Option<Forecast>> {
-        let asked = self.context.sync.deliver_within;
-        asked.map(|_| block_in_place(|| self.forecast(delta, plan)).map(|(forecast, _)| forecast)).transpose()
-    }
-
-    fn too_long(&self, forecast: &Forecast) -> Option<String> {
-        timing::too_long(self.context.sync.deliver_within?, self.clock.elapsed(), forecast)
     }
 }
 

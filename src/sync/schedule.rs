@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use outflow_connectors::contract::AccountId;
 
 use super::connect::{Access, Connections};
 use super::context::Context;
@@ -61,11 +62,13 @@ pub struct Preflight {
     pub errors: Vec<Error>,
     /// What a run would do beside its delivery.
     pub notes: Vec<Error>,
+    /// Whose account the destination is, where its name is that of no other.
+    pub account: Option<AccountId>,
 }
 
 impl From<Vec<Error>> for Preflight {
     fn from(errors: Vec<Error>) -> Self {
-        Preflight { errors, notes: Vec::new() }
+        Preflight { errors, ..Preflight::default() }
     }
 }
 
@@ -89,7 +92,12 @@ pub async fn preflight(connections: &Connections, sync: &Sync) -> Preflight {
                             let cost = cost.map(|said| {
                                 Error::new("OF-SRC-005", ErrorKind::Config, said).at(place.clone())
                             });
-                            Preflight { errors: Vec::new(), notes: missing.chain(cost).collect() }
+                            let account = Some(resolved.connected.account.clone());
+                            Preflight {
+                                errors: Vec::new(),
+                                notes: missing.chain(cost).collect(),
+                                account: account.filter(|account| destination.names_one(account)),
+                            }
                         }
                     }
                 }

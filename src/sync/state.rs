@@ -12,7 +12,7 @@ use super::spec::MappingSpec;
 use super::turns;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Identity, Lease, Ledger, MappingVersion, Salt, State};
-use crate::project::{Mode, Project, Sync};
+use crate::project::{Mode, Sync};
 
 /// What one run reads, and writes if it is no preview.
 pub struct RunState {
@@ -22,9 +22,7 @@ pub struct RunState {
     /// Of all syncs; `None` for a preview where no run has been.
     pub history: Option<State>,
     pub run_number: u64,
-    /// The ledger had no file before this run.
-    pub fresh: bool,
-    /// Earlier runs of this sync delivered something.
+    /// Earlier runs of this sync have sent something, or may have.
     pub ran_before: bool,
 }
 
@@ -56,10 +54,17 @@ impl OpenRun {
 
 impl RunState {
     /// Opens the ledger for writing, under the run's lease.
-    pub fn write(project: &Project, sync: &Sync, open: &OpenRun) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Held`] where it is missing and must not be; [`ErrorKind::State`] where it cannot be used.
+    pub fn write(context: &Context<'_>, open: &OpenRun) -> Result<Self> {
+        let (project, sync) = (context.project, context.sync);
         let path = Ledger::path(&project.state, &sync.name);
-        let fresh = !path.exists();
-        let ran_before = open.state.ran_before(&sync.name)?;
+        let ran_before = open.state.ran_before(&sync.name, open.number)?;
+        // Before there is a new one, which the next run would take for the one that is missing.
+        if ran_before && !path.exists() {
+            check_missing(sync, &context.options.allow)?;
+        }
         let salt = Salt::open(&project.state)?;
         point("run.salted");
         let ledger = Ledger::open(&path, &open.lease)?;
@@ -68,33 +73,41 @@ impl RunState {
         // Runs that never reach their end would let the log grow for ever.
         ledger.compact()?;
         let history = Some(open.state.clone());
-        Ok(RunState { ledger: Some(ledger), salt, history, run_number: open.number, fresh, ran_before })
+        Ok(RunState { ledger: Some(ledger), salt, history, run_number: open.number, ran_before })
     }
 
     /// Reads what there is and creates nothing.
-    pub fn read(project: &Project, sync: &Sync) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn read(context: &Context<'_>) -> Result<Self> {
+        let (project, sync) = (context.project, context.sync);
         let state = State::read(&project.state)?;
         let ledger = Ledger::read(&Ledger::path(&project.state, &sync.name))?;
         let salt = Salt::read(&project.state)?.unwrap_or_else(Salt::throwaway);
         ledger.as_ref().map_or(Ok(()), |ledger| ledger.bind_salt(&salt))?;
-        let (run_number, ran_before) = match &state {
-            Some(state) => (state.next_run_number(&sync.name)?, state.ran_before(&sync.name)?),
-            None => (1, false),
-        };
-        let fresh = ledger.is_none();
-        Ok(RunState { ledger, salt, history: state, run_number, fresh, ran_before })
+        let run_number = state.as_ref().map_or(Ok(1), |state| state.next_run_number(&sync.name))?;
+        let ran_before =
+            state.as_ref().map_or(Ok(false), |state| state.ran_before(&sync.name, run_number))?;
+        if ran_before && ledger.is_none() {
+            check_missing(sync, &context.options.allow)?;
+        }
+        Ok(RunState { ledger, salt, history: state, run_number, ran_before })
     }
 
-    /// Holds the run where the ledger belongs to another destination, or is missing where it must not be.
-    pub fn check_identity(&self, identity: &Identity, sync: &Sync, allow: &Allow) -> Result<()> {
-        let risky = matches!(sync.mode, Mode::Insert | Mode::Mirror | Mode::Audience);
-        if self.fresh && self.ran_before && risky && !allow.first_run {
-            let message =
-                format!("the ledger of `{}` is missing, although the sync has run before", sync.name);
-            return Err(Error::new("OF-RUN-012", ErrorKind::Held, message).hint(
-                "restore `.outflow/ledger`, or start over with `--first-run`: every row is sent again",
-            ));
+    /// Has the history know, before the first request, that the sync may have sent something.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn before_sending(&self, sync: &Sync) -> Result<()> {
+        match &self.history {
+            Some(history) if !self.ran_before => history.may_send(&sync.name, self.run_number),
+            _ => Ok(()),
         }
+    }
+
+    /// Holds the run where the ledger belongs to another destination.
+    pub fn check_identity(&self, identity: &Identity, sync: &Sync, allow: &Allow) -> Result<()> {
         let Some(ledger) = &self.ledger else { return Ok(()) };
         let Some(known) = ledger.identity()? else { return Ok(()) };
         match difference(&known, identity) {
@@ -110,6 +123,17 @@ impl RunState {
             _ => Ok(()),
         }
     }
+}
+
+/// Holds the run of a sync whose ledger is missing where it would make objects twice, or leave some for ever.
+fn check_missing(sync: &Sync, allow: &Allow) -> Result<()> {
+    let risky = matches!(sync.mode, Mode::Insert | Mode::Mirror | Mode::Audience);
+    if !risky || allow.first_run {
+        return Ok(());
+    }
+    let message = format!("the ledger of `{}` is missing, although the sync has run before", sync.name);
+    Err(Error::new("OF-RUN-012", ErrorKind::Held, message)
+        .hint("restore `.outflow/ledger`, or start over with `--first-run`: every row is sent again"))
 }
 
 fn difference(old: &Identity, new: &Identity) -> Option<String> {
@@ -158,6 +182,11 @@ impl Mappings {
         Err(Error::new("OF-RUN-015", ErrorKind::Held, message).hint(
             "every row would make a second object where the values differ; `--accept-new-destination` goes on all the same",
         ))
+    }
+
+    /// The mapping under which rows were acknowledged last.
+    pub fn acknowledged<'a>(&'a self, current: &'a MappingSpec) -> &'a MappingSpec {
+        self.previous.last().filter(|_| self.is_new).unwrap_or(current)
     }
 
     /// Fields whose type the destination's catalogue changed by itself since the last run: one sentence for each.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::event::{Event, Forecast, Observer};
+use super::event::{Binds, Event, Forecast, Observer, Verdict};
 use crate::error::{Error, ErrorKind};
 use crate::project::{Opening, SendWindow, Sync};
 
@@ -49,25 +49,30 @@ fn outside(window: &SendWindow, opens: Timestamp) -> Error {
         .hint("what is pending goes with the first run inside; `--allow-any-time` lets this one send now")
 }
 
-/// What is to be said of a plan that cannot be delivered within the time that it is given, `begun` so long ago.
-pub fn too_long(within: Duration, begun: Duration, forecast: &Forecast) -> Option<String> {
-    let all = begun + Duration::try_from_secs_f64(forecast.seconds).unwrap_or(Duration::MAX / 2);
-    if let Some(percent) = forecast.quota_percent.filter(|percent| *percent > 100.0) {
-        return Some(format!(
-            "`deliver_within: {}` cannot be kept: {} requests are {percent:.0} % of the daily quota, which binds",
-            spelled(within),
-            forecast.requests
-        ));
-    }
-    (all > within).then(|| {
-        format!(
-            "`deliver_within: {}` cannot be kept: delivering takes about {} for {} requests; {} binds",
-            spelled(within),
-            spelled(all),
-            forecast.requests,
-            forecast.binds
-        )
-    })
+/// Whether a plan can be delivered within the time that it is given, `begun` so long ago; and that in words.
+pub fn verdict(within: Duration, begun: Duration, forecast: &Forecast) -> (Verdict, String) {
+    let takes = begun + Duration::try_from_secs_f64(forecast.seconds).unwrap_or(Duration::MAX / 2);
+    let over = forecast.quota_percent.filter(|percent| *percent > 100.0);
+    let verdict = Verdict {
+        seconds: within.as_secs_f64(),
+        takes: takes.as_secs_f64(),
+        possible: over.is_none() && takes <= within,
+        binds: over.map_or(forecast.binds, |_| Binds::Quota),
+    };
+    let whether = if verdict.possible { "can be kept" } else { "cannot be kept" };
+    let requests = match forecast.requests {
+        1 => "1 request".to_owned(),
+        requests => format!("{requests} requests"),
+    };
+    let why = match over {
+        Some(percent) => format!("{requests} are {percent:.0} % of the daily quota, which binds"),
+        None if verdict.possible && forecast.requests == 0 => "there is nothing to send".to_owned(),
+        None => {
+            let takes = spelled(takes.max(Duration::from_secs(1)));
+            format!("delivering takes about {takes} for {requests}; {} binds", verdict.binds)
+        }
+    };
+    (verdict, format!("`deliver_within: {}` {whether}: {why}", spelled(within)))
 }
 
 /// Watches whether a delivery falls behind the time that it is given.
@@ -79,7 +84,7 @@ pub struct Deadline<'a> {
     pub sending: Instant,
     pub changes: u64,
     /// What holds it up, as far as is known.
-    pub binds: &'static str,
+    pub binds: Binds,
     pub said: AtomicBool,
 }
 
@@ -139,27 +144,37 @@ pub fn spelled(time: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn forecast(seconds: f64, quota_percent: Option<f64>) -> Forecast {
-        Forecast {
-            requests: 1000,
-            seconds,
-            quota_percent,
-            binds: "the rate of requests",
-            ..Forecast::default()
-        }
-    }
-
     #[test]
-    fn a_time_that_cannot_be_kept_is_said_with_what_binds() {
-        let said = |seconds, percent| {
-            too_long(Duration::from_secs(2700), Duration::from_secs(60), &forecast(seconds, percent))
+    fn whether_a_time_can_be_kept_is_said_with_what_binds() {
+        let said = |requests, seconds, quota_percent| {
+            let forecast =
+                Forecast { requests, seconds, quota_percent, binds: Binds::Narrow("deletions"), bytes: 0 };
+            let (verdict, said) = verdict(Duration::from_secs(2700), Duration::from_secs(60), &forecast);
+            (verdict.possible, said)
         };
-        assert_eq!(said(2600.0, Some(99.0)), None);
         assert_eq!(
-            said(4740.0, None).unwrap(),
-            "`deliver_within: 45m` cannot be kept: delivering takes about 1h 20m for 1000 requests; the rate of requests binds"
+            said(1000, 4740.0, None),
+            (
+                false,
+                "`deliver_within: 45m` cannot be kept: delivering takes about 1h 20m for 1000 requests; the limit of deletions \
+                 binds"
+                    .to_owned()
+            )
         );
-        assert!(said(1.0, Some(250.0)).unwrap().contains("250 % of the daily quota"));
+        assert_eq!(
+            said(1, 2600.0, Some(99.0)),
+            (
+                true,
+                "`deliver_within: 45m` can be kept: delivering takes about 44m 20s for 1 request; the limit of deletions binds"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            said(0, 0.0, None),
+            (true, "`deliver_within: 45m` can be kept: there is nothing to send".to_owned())
+        );
+        let (possible, over) = said(1000, 1.0, Some(250.0));
+        assert!(!possible && over.contains("1000 requests are 250 % of the daily quota"), "{over}");
     }
 
     #[test]
@@ -171,7 +186,7 @@ mod tests {
             begun: now,
             sending: now,
             changes: 1000,
-            binds: "",
+            binds: Binds::Answers,
             said: AtomicBool::new(false),
         };
         let late = |settled, sending: u64, all: u64| {

@@ -133,6 +133,8 @@ pub enum Domain {
     Field,
     /// The parts of a destination key.
     Destination,
+    /// What the key of a source hash is made of.
+    Source,
 }
 
 impl Domain {
@@ -146,6 +148,7 @@ impl Domain {
             Domain::Key => b'k',
             Domain::Field => b'f',
             Domain::Destination => b'd',
+            Domain::Source => b's',
         });
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use minijinja::machinery::{Instruction, get_compiled_template};
 use minijinja::value::{Object, ObjectRepr, Value as Jinja, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, escape_formatter};
 use outflow_connectors::contract::{Cell, FieldType, Number, Row};
@@ -53,6 +54,7 @@ impl Template {
             |e: minijinja::Error| TemplateError { message: described(&e), line: e.line().unwrap_or(1) };
         environment.add_template_owned(NAME, source.to_owned()).map_err(wrong)?;
         compares_with_none(source)?;
+        unknown(&environment).map_or(Ok(()), Err)?;
         let template = Template { columns: columns(&environment), environment };
         match template.probe() {
             Err(e) if matches!(e.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest) => Err(wrong(e)),
@@ -60,7 +62,8 @@ impl Template {
         }
     }
 
-    /// Renders over empty texts: filters and tests that don't exist show only when they are reached.
+    /// Renders over empty texts: of filters and tests that are named by texts, as in `map('upper')`, those that don't exist show
+    /// only when they are reached.
     fn probe(&self) -> Result<String, minijinja::Error> {
         let empty = self.columns.iter().map(|name| (name.as_str(), Jinja::from("")));
         self.environment.get_template(NAME)?.render(Jinja::from_pairs(empty))
@@ -128,6 +131,31 @@ fn compares_with_none(source: &str) -> Result<(), TemplateError> {
         }
     }
     Ok(())
+}
+
+/// A filter or test that doesn't exist, wherever it stands: rendering meets only those on its way.
+fn unknown(environment: &Environment<'_>) -> Option<TemplateError> {
+    let template = environment.get_template(NAME).ok()?;
+    let compiled = get_compiled_template(&template);
+    let mut state = environment.empty_state();
+    let mut missing = |instruction: &Instruction<'_>| {
+        let (what, name) = match instruction {
+            Instruction::ApplyFilter(name, ..) => ("filter", *name),
+            Instruction::PerformTest(name, ..) => ("test", *name),
+            _ => return None,
+        };
+        // As `{{ name is filter }}` and `{{ name is test }}` in a template.
+        let is_known = state.perform_test(what, &[Jinja::from(name)]).unwrap_or(true);
+        (!is_known).then(|| format!("there is no {what} `{name}`"))
+    };
+    for instructions in std::iter::once(&compiled.instructions).chain(compiled.blocks.values()) {
+        for (place, instruction) in (0..).map_while(|place| Some((place, instructions.get(place)?))) {
+            if let Some(message) = missing(instruction) {
+                return Some(TemplateError { message, line: instructions.get_line(place).unwrap_or(1) });
+            }
+        }
+    }
+    None
 }
 
 fn columns(environment: &Environment<'_>) -> Vec<String> {
@@ -354,7 +382,11 @@ pub(super) mod tests {
     fn what_is_no_template_says_where() {
         for (source, line, part) in [
             ("a\n{{ b", 2, "syntax error"),
-            ("{{ b | uper }}", 1, "uper"),
+            ("{{ b | uper }}", 1, "there is no filter `uper`"),
+            ("{{ b | map('uper') }}", 1, "unknown filter"),
+            ("{% if b == '?' %}\n{{ b | lower | uper }}{% endif %}", 2, "there is no filter `uper`"),
+            ("{{ 1 if b == '?' and b is not odious else 2 }}", 1, "there is no test `odious`"),
+            ("{% macro m(x) %}{{ x | uper }}{% endmacro %}{{ b }}", 1, "there is no filter `uper`"),
             ("{% now %}", 1, "now"),
             ("\n{{ b  !=  None }}", 2, "is none"),
         ] {

@@ -270,6 +270,13 @@ fn null_and_duplicate_keys() {
     assert!(held["error"]["message"].as_str().unwrap().contains("{\"id\":2}"), "{held:#}");
     assert_eq!(held["requests"], 0);
     assert_eq!(world.contacts().len(), 3);
+
+    // The preview tells the same, and with `--exit-code` ends as the run.
+    let shown = world.run(&["diff"]).ends(0);
+    assert!(shown.stdout.contains("would fail: ") && shown.stdout.contains("OF-RUN-013"), "{shown:#?}");
+    let preview = world.diff();
+    assert_eq!(preview["would_fail"]["code"], "OF-RUN-013", "{preview:#}");
+    world.run(&["diff", "--exit-code"]).ends(1);
 }
 
 #[test]

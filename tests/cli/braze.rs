@@ -287,5 +287,5 @@ fn audiences_may_differ_by_their_attribute_alone() {
     shop.run(&["check"]).ends(0);
     audiences(Some("g-1"));
     let found = shop.run(&["check"]).ends(1).stderr;
-    assert!(found.contains("both mirror `attributes on list g-1`"), "{found}");
+    assert!(found.contains("both mirror `attributes on list g-1"), "{found}");
 }

@@ -105,6 +105,25 @@ fn history_of_runs() {
 }
 
 #[test]
+fn history_of_the_syncs_that_are_selected() {
+    let world = World::new();
+    let mapping = fs::read_to_string(world.path().join(MAPPING_FILE)).unwrap();
+    world.write("mappings/others.yml", &format!("{mapping}tags: [z]\n"));
+    for _ in 0..2 {
+        world.run(&["sync"]).ends(0);
+    }
+    let shown = |arguments: &[&str]| -> Vec<String> {
+        let json = world.run(&[&["runs", "--format", "json"], arguments].concat()).ends(0).json();
+        json["runs"].as_array().unwrap().iter().map(|r| r["sync"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(shown(&["--select", "tag:z"]), ["others", "others"]);
+    assert_eq!(shown(&["--exclude", "tag:z", "--last", "1"]), ["people"]);
+    assert_eq!(shown(&["people", "--select", "tag:z"]), shown(&[]));
+    assert_eq!(shown(&["--select", "people others", "--last", "3"]), shown(&["--last", "3"]));
+    world.run(&["runs", "--select", "tag:q"]).ends(2);
+}
+
+#[test]
 fn a_failed_run_is_in_the_history_with_its_error() {
     let world = World::new();
     world.sync(0);
@@ -152,6 +171,27 @@ fn fields_of_a_destination() {
     world.run(&["fields", "warehouse", "contacts"]).ends(1);
     world.run(&["fields", "marketing", "nonsense"]).ends(1);
     assert!(!world.path().join(".outflow").exists());
+}
+
+/// What a mapping does not use yet is where a wrong token is found first.
+#[test]
+fn a_check_logs_in_by_connections_that_no_sync_uses() {
+    let world = World::new();
+    world.edit(
+        "outflow.yml",
+        "  marketing:",
+        "  spare: {type: hubspot, base_url: sandbox, token: \"${SPARE:-invalid}\"}\n  \
+         gone: {type: sqlite, path: nope.sqlite}\n  marketing:",
+    );
+    world.run(&["check"]).ends(0);
+    let refused = world.run(&["check", "--connect", "--format", "json"]).ends(1).json();
+    let diagnostics = refused["diagnostics"].as_array().unwrap().iter();
+    let found: Vec<(&str, u64)> =
+        diagnostics.map(|d| (d["code"].as_str().unwrap(), d["line"].as_u64().unwrap())).collect();
+    assert_eq!(found, [("OF-SRC-001", 5), ("OF-DST-002", 4)], "{refused:#}");
+    world.run(&["check", "--connect", "--select", "people"]).ends(0);
+    fs::copy(world.path().join("people.sqlite"), world.path().join("nope.sqlite")).unwrap();
+    world.run_with(&["check", "--connect"], &[("SPARE", "sandbox")]).ends(0);
 }
 
 #[test]
@@ -222,6 +262,19 @@ fn a_new_project_runs_at_once_and_overwrites_nothing() {
     let kept = outflow(&mine, &["init"]).ends(0);
     assert!(kept.stderr.contains("`.outflow/`"), "{kept:#?}");
     assert_eq!(fs::read_to_string(mine.join(".gitignore")).unwrap(), "mine\n");
+}
+
+#[test]
+fn a_new_project_goes_where_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = outflow(folder.path(), &["init", "--project-dir", "one"]).ends(0);
+    assert!(made.stdout.contains("wrote one/outflow.yml\n"), "{made:#?}");
+    outflow(folder.path(), &["init", "two", "--project-dir", "./two"]).ends(0);
+    let torn = outflow(folder.path(), &["init", "three", "--project-dir", "four"]).ends(2);
+    assert!(torn.stderr.contains("OF-CLI-001") && torn.stderr.contains("`four`"), "{torn:#?}");
+    let mut found: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    found.sort();
+    assert_eq!(found, ["one", "two"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `--help` of every command, word for word.
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use outflow::cli::Cli;
 
 use crate::support::outflow;
@@ -33,10 +33,23 @@ fn every_help_page_is_as_recorded() {
     });
 }
 
+/// Every command and those below it, each by its words.
+fn all(command: &Command, words: &[&str], found: &mut Vec<String>) {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        let words = [words, &[below.get_name()]].concat();
+        found.push(words.join(" "));
+        all(below, &words, found);
+    }
+}
+
 #[test]
 fn every_help_page_begins_with_the_purpose_and_ends_with_examples_and_exit_codes() {
-    for command in commands() {
-        let page = help(&[&command, "--help"]);
+    let mut commands = Vec::new();
+    all(&Cli::command(), &[], &mut commands);
+    assert!(commands.iter().any(|command| command == "ledger verify"), "{commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let page = help(&words);
         let first = page.lines().next().unwrap_or_default();
         assert!(first.len() > 20 && !first.starts_with("Usage"), "{command}: {first}");
         let examples = page.find("\nExamples:\n").unwrap_or_else(|| panic!("{command} has no examples"));

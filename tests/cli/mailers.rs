@@ -142,3 +142,30 @@ fn a_list_that_does_not_exist_is_found_before_anything_is_sent() {
         assert_eq!(shown(&folder)["requests"]["writes"], 0, "{}", mailer.vendor);
     }
 }
+
+#[test]
+fn a_field_that_a_list_does_not_take_is_told_at_its_line() {
+    for (connection, object, field) in [
+        ("type: klaviyo, api_key: pk_x", "profiles, match_on: {email: email}, list: L1", "first_name"),
+        (
+            "type: marketo, client_id: a, client_secret: b",
+            "leads, match_on: {email: email}, list: 1159",
+            "firstName",
+        ),
+    ] {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("mappings")).unwrap();
+        let project = format!(
+            "name: shop\nconnections:\n  warehouse: {{type: sqlite, path: w.db}}\n  mail: {{{connection}, base_url: sandbox}}\n"
+        );
+        fs::write(folder.path().join("outflow.yml"), project).unwrap();
+        let mapping = format!(
+            "source: {{connection: warehouse, table: people, primary_key: id}}\n\
+             destination: {{connection: mail, object: {object}}}\nmode: audience\nfields: {{{field}: name}}\n"
+        );
+        fs::write(folder.path().join("mappings/people.yml"), mapping).unwrap();
+        let check = run(&folder, &["check"]).ends(1);
+        assert!(check.stderr.contains("people.yml:4:"), "{check:#?}");
+        assert!(check.stderr.contains(&format!("so `{field}` would not be sent")), "{check:#?}");
+    }
+}

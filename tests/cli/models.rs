@@ -72,6 +72,17 @@ fn a_model_is_put_together_from_those_it_refers_to() {
 }
 
 #[test]
+fn what_a_sync_reads_of_files_is_their_pattern() {
+    let folder = project(&[(
+        "mappings/people.yml",
+        "source: {connection: files, file: people/*.csv, primary_key: id}\ndestination: {connection: files, object: out, match_on: {id: id}}\nfields: {name: name}\n",
+    )]);
+    let main = "name: shop\nconnections:\n  files: {type: files, url: ./files}\n";
+    put(folder.path(), "outflow.yml", main);
+    assert_eq!(run(&folder, &["compile", "people"]).ends(0).stdout, "people/*.csv\n");
+}
+
+#[test]
 fn a_change_of_a_part_reaches_all_that_share_it() {
     let folder = project(PARTS);
     put(folder.path(), "models/other.sql", "select count(*) as n from {{ ref('large') }}");
@@ -100,6 +111,12 @@ fn circles_and_wrong_names_are_shown_with_their_place() {
             "`NOT_SET` is set neither in the environment nor in `.env`\n --> models/d.sql:1",
         ),
         ("models/e.sql", "select * from {{ ref('e') }}", "a circle: e → e"),
+        ("models/parts/wrong.sql", "\n{{ var('nothing') }}", ""),
+        (
+            "models/i.sql",
+            "select 1,\n{% include 'parts/wrong.sql' %}",
+            "the variable `nothing` is not set; set it under `vars` or with `--vars nothing=...`\n --> models/parts/wrong.sql:2",
+        ),
         ("models/f.sql", "{# nothing #}", "this model comes out empty"),
         ("models/g.sql", "select * from {{ ref('f') }}", "this model comes out empty\n --> models/f.sql"),
     ] {
@@ -251,6 +268,10 @@ fn dbt_is_told_what_reads_it() {
     let text = fs::read_to_string(folder.path().join("models/outflow_exposures.yml")).unwrap();
     let shown = run(&folder, &["dbt", "exposures", "--output", "-"]).ends(0);
     assert_eq!(shown.stdout, text);
+    let json = run(&folder, &["dbt", "exposures", "--output", "-", "--format", "json"]).ends(0).json();
+    assert_eq!((&json["text"], &json["exposures"]), (&text.as_str().into(), &2.into()));
+    let one = run(&folder, &["dbt", "exposures", "--output", "-", "--select", "raw"]).ends(0).stdout;
+    assert!(one.contains("outflow_raw") && !one.contains("outflow_m\n"), "{one}");
     let yaml: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
     let exposures = yaml["exposures"].as_array().unwrap();
     let of = |at: usize| {

@@ -72,6 +72,23 @@ fn everything_arrives_then_nothing_then_only_what_changed() {
 }
 
 #[test]
+fn the_fields_of_every_sandboxed_destination_are_listed() {
+    let project = quickstart();
+    let all = outflow(project.path(), &["connectors", "--format", "json"]).ends(0).json();
+    let connectors = all["connectors"].as_array().unwrap().iter();
+    for connector in connectors.filter(|c| c["sandbox"] == true) {
+        let name = connector["type"].as_str().unwrap();
+        let objects = connector["objects"].as_array().unwrap().iter().map(|object| object.as_str().unwrap());
+        // Some are described and not named, as `any other sObject`.
+        for object in objects.filter(|object| !object.contains(' ')) {
+            let listed =
+                outflow(project.path(), &["fields", name, object, "--format", "json"]).ends(0).json();
+            assert!(!listed["fields"].as_array().unwrap().is_empty(), "{name} {object}");
+        }
+    }
+}
+
+#[test]
 fn a_preview_changes_no_byte() {
     let project = quickstart();
     let before = files(project.path());

@@ -31,6 +31,19 @@ fn a_wrong_command_line_is_json_when_json_was_asked_for() {
 }
 
 #[test]
+fn a_wrong_command_line_in_json_says_which_command_it_was() {
+    for (arguments, command, has_syncs) in [
+        (&["sync", "--format=json", "--bogus"][..], "sync", true),
+        (&["--target", "sync", "-v", "ledger", "verify", "--bogus", "--format", "json"][..], "ledger", false),
+        (&["--bogus", "--format", "json", "status"][..], "status", false),
+        (&["snyc", "--format", "json"][..], "outflow", false),
+    ] {
+        let json = run(arguments).ends(2).json();
+        assert_eq!((&json["command"], json.get("syncs").is_some()), (&command.into(), has_syncs), "{json:#}");
+    }
+}
+
+#[test]
 fn results_are_plain_without_a_terminal() {
     for arguments in [&["--help"][..], &["explain", "OF-CLI-001"], &["connectors"], &["--version"]] {
         let run = run(arguments).ends(0);
@@ -39,12 +52,16 @@ fn results_are_plain_without_a_terminal() {
 }
 
 #[test]
-fn a_wrong_account_file_is_told_in_one_line() {
+fn a_wrong_account_file_is_told_in_one_line_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.yml"), "limits: [\n").unwrap();
     let run = outflow(folder.path(), &["sandbox", "serve", "--config", "bad.yml"]).ends(1);
     let first = run.stderr.lines().next().unwrap_or_default();
-    assert!(first.starts_with("error[OF-CFG-090]: `bad.yml`: this is not valid YAML: line 1"), "{run:#?}");
+    assert_eq!(
+        first, "error[OF-CFG-090]: `bad.yml`: this is not valid YAML: unclosed bracket '['",
+        "{run:#?}"
+    );
+    assert!(run.stderr.contains("bad.yml:1:9"), "{run:#?}");
     assert!(!run.stderr.contains("<input>"), "{run:#?}");
     assert!(!folder.path().join(".outflow").exists());
 }

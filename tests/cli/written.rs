@@ -113,6 +113,62 @@ fn a_full_extract_has_every_row_in_every_run() {
     fs::write(&mapping, mirror).unwrap();
     let refused = outflow(folder.path(), &["check", "--connect"]).ends(1);
     assert!(refused.stderr.contains("cannot remove records"), "{refused:#?}");
+    assert!(
+        refused.stderr.contains("use `mode: upsert`") && !refused.stderr.contains("on_delete"),
+        "{refused:#?}"
+    );
+    let insert = fs::read_to_string(&mapping).unwrap().replace("mode: mirror", "mode: insert");
+    fs::write(&mapping, insert).unwrap();
+    let refused = outflow(folder.path(), &["check"]).ends(1);
+    assert!(
+        refused.stderr.contains("use `mode: upsert`") && !refused.stderr.contains("mirror"),
+        "{refused:#?}"
+    );
+}
+
+#[test]
+fn rows_that_are_missing_are_counted_and_do_not_hold_the_marker() {
+    let options = "  name: \"{{ run }}-{{ part }}.csv\"\n  extract: full\n  encoding: windows-1252\n  manifest: \"{{ run }}.json\"\n  \
+        done: \"{{ run }}.done\"\n";
+    let told = |folder: &Path, code: i32| {
+        let report = outflow(folder, &["sync", "--format", "json"]).ends(code).json();
+        let run = report["syncs"][0]["run_id"].as_str().unwrap();
+        assert!(folder.join(format!("out/{run}.done")).exists(), "{report:#}");
+        let manifest: Json =
+            serde_json::from_slice(&fs::read(folder.join(format!("out/{run}.json"))).unwrap()).unwrap();
+        ["complete", "rows", "missing"].map(|name| manifest[name].clone())
+    };
+    let without =
+        |missing: usize| [Json::from(missing == 0), Json::from(ROWS - missing), Json::from(missing)];
+    // Three tries, and a run in which the row waits for the next one; or one, after which it is parked.
+    for (attempts, codes) in [("", [3, 3, 3, 3]), ("max_attempts: 1\n", [3, 0, 0, 0])] {
+        let folder = project(&format!("{options}{attempts}"));
+        let warehouse = Connection::open(folder.path().join("w.db")).unwrap();
+        warehouse.execute_batch("update people set about = iif(id = 7, '日本', 'plain')").unwrap();
+        for code in codes {
+            assert_eq!(told(folder.path(), code), without(1), "{attempts}");
+        }
+        warehouse.execute_batch("update people set about = 'plain'").unwrap();
+        assert_eq!(told(folder.path(), 0), without(0), "{attempts}");
+    }
+}
+
+#[test]
+fn a_wrong_option_is_told_where_it_stands() {
+    let folder = project("  format: csv\n  quoting: all\n");
+    let path = folder.path().join("mappings/list.yml");
+    let mapping = fs::read_to_string(&path).unwrap();
+    for option in [
+        "quoting: some\n",
+        "partition_by: nope\n",
+        "encoding: utf-16\n",
+        "null_text: 無\n  encoding: windows-1252\n",
+        "done: people-0001.csv\n  name: \"{{ object }}-{{ part }}.csv\"\n",
+    ] {
+        fs::write(&path, mapping.replace("quoting: all\n", option)).unwrap();
+        let run = outflow(folder.path(), &["check"]).ends(1);
+        assert!(run.stderr.contains("list.yml:8:3"), "{option}: {run:#?}");
+    }
 }
 
 #[test]
@@ -124,6 +180,24 @@ fn a_folder_that_cannot_be_written_loses_nothing() {
     fs::remove_file(folder.path().join("out")).unwrap();
     let report = outflow(folder.path(), &["sync", "--format", "json"]).ends(0).json();
     assert_eq!(report["syncs"][0]["delivered"], ROWS);
+}
+
+/// What cures a row may stand beside the fields.
+#[test]
+fn parked_rows_are_tried_again_after_an_edit_of_an_option() {
+    let folder = project("  format: csv\n  encoding: windows-1252\n");
+    let mapping = folder.path().join("mappings/list.yml");
+    fs::write(&mapping, fs::read_to_string(&mapping).unwrap() + "max_attempts: 1\n").unwrap();
+    let sync = |code| {
+        let report = outflow(folder.path(), &["sync", "--format", "json"]).ends(code).json();
+        ["rejected", "parked", "delivered"].map(|name| report["syncs"][0][name].as_u64().unwrap() as usize)
+    };
+    let refused = ROWS / 10;
+    assert_eq!(sync(3), [refused, 0, ROWS - refused]);
+    assert_eq!(sync(0), [0, refused, 0]);
+    fs::write(&mapping, fs::read_to_string(&mapping).unwrap().replace("windows-1252", "utf-8")).unwrap();
+    assert_eq!(sync(0), [0, 0, refused]);
+    assert_eq!(sync(0), [0, 0, 0], "what was delivered stays so");
 }
 
 const PACKED: &str = "sync: list
@@ -214,7 +288,7 @@ const PARTNER: &str = r#"
 import csv, glob, gzip, io, json, os, sys
 folder, rows = sys.argv[1], []
 [manifest] = [json.load(open(name)) for name in glob.glob(folder + "/*.manifest.json")]
-assert manifest["complete"] and manifest["encoding"] == "Shift_JIS", manifest
+assert not manifest["complete"] and manifest["missing"] == 2 and manifest["encoding"] == "Shift_JIS", manifest
 listed = {part["name"]: part for part in manifest["parts"]}
 for path in glob.glob(folder + "/*.csv.gz"):
     name = os.path.basename(path)

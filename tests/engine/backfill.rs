@@ -134,6 +134,46 @@ fn a_row_that_is_refused_or_unanswered_comes_back_in_the_next_run() {
     lab.write();
     assert_eq!(counts(&lab.sync(0), ["changed", "delivered"]), [3, 3]);
     assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+    // What had no answer is not done: the backfill is still under way.
+    let other = backfill(&lab, &["--where", "id < 3"], 1);
+    assert_eq!(other["error"]["code"], "OF-RUN-050", "{other}");
+    assert_eq!(counts(&backfill(&lab, &[], 0), ["delivered"]), [3]);
+    assert_eq!(counts(&backfill(&lab, &["--where", "id < 3"], 0), ["delivered"]), [2], "that one is through");
+}
+
+#[test]
+fn a_destination_that_is_down_ends_a_backfill_whatever_its_chunks() {
+    let mut lab = Lab::new(THREE).mapping("delivery: {batch_rows: 1, concurrency: 2}");
+    lab.sql("insert into people values (4, 'dan@x.io', 'Dan', 4)");
+    lab.faults = "[{do: status, code: 503, path: upsert}]".into();
+    lab.write();
+    // Two batches a chunk: the third without an answer is in the second one.
+    let down = backfill(&lab, &[], 1);
+    assert_eq!(down["status"], "failed", "{down}");
+    assert!(counts(&down, ["unknown"]) >= [3], "{down}");
+    lab.faults = "[]".into();
+    lab.write();
+    assert_eq!(counts(&backfill(&lab, &[], 0), ["delivered", "pending"]), [4, 0]);
+    lab.assert_mirrored();
+}
+
+#[test]
+fn refusals_are_counted_over_the_whole_of_a_backfill() {
+    let mut lab =
+        Lab::new(&[]).mapping("guards: {max_rejected: 10%}\ndelivery: {batch_rows: 4, concurrency: 1}");
+    lab.sql(
+        "alter table people add column plan text;
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < 150)
+         insert into people select i, 'p' || i || '@x.io', 'n' || i, i, iif(i % 3 = 0, 'blocked', 'fine') from n",
+    );
+    lab.query = "select id, email, name, score, plan from people order by id".into();
+    lab.fields = "{firstname: name, plan: plan}".into();
+    lab.write();
+    // No chunk has a hundred answers.
+    let broken = backfill(&lab, &[], 3);
+    assert_eq!(broken["error"]["code"], "OF-RUN-025", "{broken}");
+    let [sent, pending] = counts(&broken, ["sent", "pending"]);
+    assert!((100..150).contains(&sent) && sent + pending == 150, "{broken}");
 }
 
 #[test]

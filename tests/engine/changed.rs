@@ -140,6 +140,22 @@ fn all_is_sent_where_the_whole_is_asked_for_or_was_refused() {
     assert_eq!(score(&lab, "ada@x.io"), 1.5);
 }
 
+#[test]
+fn a_full_refresh_that_goes_on_for_one_row_leaves_the_others_narrow() {
+    let lab = lab(CHANGED);
+    sent(&lab, 0);
+    lab.sql("update people set email = null where id = 3");
+    lab.sync_with(&["--full-refresh"], 3);
+    edit_score(&lab, "bob@x.io");
+    lab.sql("update people set name = 'Rob' where id = 2");
+    assert_eq!(sent(&lab, 3), [("update", json!({"firstname": "Rob"}))]);
+    // The row itself is still owed the whole record.
+    edit_score(&lab, "cyd@x.io");
+    lab.sql("update people set email = 'cyd@x.io', name = 'Di' where id = 3");
+    assert_eq!(sent(&lab, 0)[0].0, "upsert");
+    assert_eq!((score(&lab, "bob@x.io"), score(&lab, "cyd@x.io")), (99.0, 3.25));
+}
+
 #[cfg(debug_assertions)]
 #[test]
 fn all_is_sent_after_a_lost_answer() {

@@ -54,6 +54,20 @@ fn only_rows_that_moved_are_read() {
 }
 
 #[test]
+fn a_full_refresh_reads_all_rows_until_a_run_has_been_through_them() {
+    let lab = lab(FOUR, "{column: updated_at}");
+    lab.sync(0);
+    lab.sync_with(&["--full-refresh", "--limit", "1"], 0);
+    assert_eq!(counts(&lab.sync(0), ["rows_read", "changed", "delivered"]), [4, 3, 3]);
+    lab.sql("update people set email = null where id = 3");
+    assert_eq!(counts(&lab.sync_with(&["--full-refresh"], 3), ["rows_read", "invalid"]), [4, 1]);
+    assert_eq!(counts(&lab.sync(3), ["rows_read", "invalid"]), [2, 1], "from the row that it still owes");
+    lab.sql("update people set email = 'p3@x.io' where id = 3");
+    assert_eq!(counts(&lab.sync(0), ["rows_read", "delivered"]), [2, 1]);
+    assert_eq!(counts(&lab.sync(0), ["rows_read", "delivered"]), [1, 0]);
+}
+
+#[test]
 fn rows_that_come_late_are_found_within_the_lag() {
     let lab = lab(FOUR, "{column: updated_at, lag: 90m}");
     lab.sync(0);

@@ -3,11 +3,16 @@ use super::lab::{Lab, Person, THREE, counts};
 const MIRROR: &str = "mode: mirror";
 
 fn many(rows: i64) -> Lab {
-    let lab = Lab::new(&[]).mapping(MIRROR);
+    let lab = unsent(rows, MIRROR);
+    lab.sync(0);
+    lab
+}
+
+fn unsent(rows: i64, mapping: &str) -> Lab {
+    let lab = Lab::new(&[]).mapping(mapping);
     for id in 1..=rows {
         lab.sql(&format!("insert into people values ({id}, 'p{id}@x.io', 'P{id}', {id})"));
     }
-    lab.sync(0);
     lab
 }
 
@@ -77,6 +82,40 @@ fn an_edited_query_holds_removals() {
 }
 
 #[test]
+fn an_edited_query_holds_removals_although_no_run_came_to_its_end() {
+    for first in [&["sync", "--limit", "5"][..], &["backfill", "people", "--yes"]] {
+        let mut lab = unsent(20, "mode: mirror\nguards: {max_delete: 100%, key_change: false}");
+        lab.run(first).ends(0);
+        let before = lab.names().len();
+        lab.query = "select id, email, name, score from people where id > 2 order by id".into();
+        lab.write();
+        assert_eq!(lab.sync(4)["error"]["code"], "OF-RUN-021", "{first:?}");
+        assert_eq!(lab.names().len(), before, "{first:?}");
+        assert_eq!(counts(&lab.sync_with(&["--allow-deletes"], 0), ["removed"]), [2], "{first:?}");
+        assert_eq!(lab.names().len(), 18, "{first:?}");
+        assert_eq!(counts(&lab.sync(0), ["requests"]), [0], "{first:?}");
+    }
+}
+
+#[test]
+fn what_only_unsettled_batches_know_counts_for_max_delete() {
+    let mut lab = unsent(20, MIRROR);
+    lab.faults = "[{do: lost_ack, path: upsert}]".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(3), ["unknown"]), [20]);
+    lab.faults = "[]".into();
+    lab.write();
+    let copy = lab.copy();
+    lab.sql("delete from people where id <= 3");
+    let held = lab.sync(4);
+    let message = held["error"]["message"].as_str().unwrap();
+    assert!(message.contains("3 of 20") && message.contains(r#"for instance {"id":"#), "{message}");
+    copy.sql("delete from people where id <= 2");
+    assert_eq!(counts(&copy.sync(0), ["removed", "delivered"]), [2, 20]);
+    copy.assert_mirrored();
+}
+
+#[test]
 fn a_row_without_a_readable_key_keeps_every_object() {
     let lab = Lab::new(&[]).mapping(MIRROR);
     lab.sql("drop table people; create table people (id, email text, name text, score real)");
@@ -135,6 +174,53 @@ fn clear_empties_the_fields_and_keeps_the_object() {
     let empty = |name: &str| contact.get(name).is_none_or(|v| v.is_null() || v == "");
     assert!(empty("firstname") && empty("score"), "{contact}");
     assert_eq!(counts(&lab.sync(0), ["removed", "requests"]), [0, 0]);
+}
+
+/// Another sync of the same people, which writes their names as last names.
+const OTHER: &str = "sync: other
+source: {connection: warehouse, query: 'select id, email, name from people', primary_key: id}
+destination: {connection: crm, object: contacts, match_on: {email: email}}
+fields: {lastname: name}
+";
+
+/// Whether each of these fields of Ada has a value.
+fn filled<const N: usize>(lab: &Lab, names: [&str; N]) -> [bool; N] {
+    let ada = lab.contacts().remove("ada@x.io").expect("the object stays");
+    names.map(|name| ada[name].as_str().is_some_and(|value| !value.is_empty()))
+}
+
+#[test]
+fn clear_empties_what_was_acknowledged_whatever_is_mapped_now() {
+    for keep in ["hashes", "fields", "values"] {
+        let clear = format!("on_delete: clear\nguards: {{max_delete: 100%}}\nledger: {{keep: {keep}}}");
+        let mut lab = Lab::new(THREE).mapping(&clear);
+        std::fs::write(lab.file("mappings/other.yml"), OTHER).unwrap();
+        lab.sync_with(&["people"], 0);
+        lab.sync_with(&["other"], 0);
+        lab.fields = "{firstname: name, lastname: name}".into();
+        lab.write();
+        lab.sql("delete from people where id = 1");
+        assert_eq!(counts(&lab.sync_with(&["people"], 0), ["removed"]), [1]);
+        assert_eq!(filled(&lab, ["firstname", "score", "lastname"]), [false, false, true], "{keep}");
+    }
+}
+
+#[test]
+fn clear_empties_what_the_mapping_dropped_and_nothing_was_sent_for_and_what_is_not_compared() {
+    let mut lab = Lab::new(THREE).mapping("on_delete: clear\nguards: {max_delete: 100%}");
+    lab.fields = "{firstname: name, lastname: {column: name, diff: false}, score: score}".into();
+    lab.write();
+    lab.sync(0);
+    lab.fields = "{firstname: name, lastname: {column: name, diff: false}}".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+    lab.sql("delete from people where id = 1");
+    lab.sync(0);
+    assert_eq!(filled(&lab, ["firstname", "lastname", "score"]), [false; 3]);
+    // What the object of another row still has was not compared since: it is sent once the field is mapped again.
+    lab.fields = "{firstname: name, lastname: {column: name, diff: false}, score: score}".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(0), ["changed", "delivered"]), [2, 2]);
 }
 
 #[test]

@@ -145,6 +145,35 @@ fn a_daily_quota_stops_the_run_cleanly_and_the_rest_follows() {
 }
 
 #[test]
+fn a_field_that_changes_in_nearly_every_row_two_runs_running_is_warned_of() {
+    let mut lab = Lab::new(&[]);
+    lab.sql(
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 30)
+         insert into people select i, 'p' || i || '@x.io', 'n' || i, i from n",
+    );
+    let warns =
+        |lab: &Lab| lab.run(&["sync"]).ends(0).stdout.contains("`firstname` changed in 30 of 30 rows");
+    let renew = |lab: &Lab| lab.sql("update people set name = name || '.'");
+    assert!(!warns(&lab), "they are new");
+    renew(&lab);
+    assert!(!warns(&lab), "once is a change");
+    renew(&lab);
+    assert!(warns(&lab));
+    assert!(!warns(&lab), "nothing changed");
+    renew(&lab);
+    assert!(!warns(&lab), "the run before was another matter");
+    renew(&lab);
+    lab.faults = "[{do: status, code: 503, retry_after: 3600, path: upsert}]".into();
+    lab.write();
+    lab.sync(6);
+    lab.faults = "[]".into();
+    lab.write();
+    assert!(!warns(&lab), "what did not arrive differs once more, and has not changed again");
+    lab.sql("update people set name = name || '.' where id <= 27");
+    assert!(!warns(&lab), "not in over nine of ten");
+}
+
+#[test]
 fn an_answer_to_come_back_in_hours_stops_the_run_cleanly() {
     for (code, retry_after) in [(477, 43_200), (503, 3_600), (429, 3_600)] {
         let mut lab = Lab::new(THREE).mapping("delivery: {batch_rows: 1, concurrency: 1}");

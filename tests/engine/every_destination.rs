@@ -15,15 +15,15 @@ use crate::support::{Run, Served, outflow};
 const ROWS: u64 = 12;
 
 /// One file of `fixtures/runs/`.
-struct Spec {
+pub(super) struct Spec {
     /// The connection's type, and the emulator's name.
-    vendor: String,
+    pub(super) vendor: String,
     said: Json,
 }
 
 /// All of them; while somebody writes a connector, those of the types that `OUTFLOW_TEST_DESTINATIONS` names, if there are
 /// any.
-fn specs() -> Vec<Spec> {
+pub(super) fn specs() -> Vec<Spec> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/runs");
     let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
@@ -63,7 +63,7 @@ impl Spec {
         Spec { vendor: name.split('.').next().unwrap().to_owned(), said }
     }
 
-    fn can(&self, ability: &str) -> bool {
+    pub(super) fn can(&self, ability: &str) -> bool {
         !self.said["cannot"].as_array().unwrap().iter().any(|word| word == ability)
     }
 
@@ -73,7 +73,7 @@ impl Spec {
 }
 
 /// A project with one sync of the table to one destination.
-struct Rig<'a> {
+pub(super) struct Rig<'a> {
     spec: &'a Spec,
     folder: TempDir,
     connection: Json,
@@ -108,7 +108,7 @@ impl<'a> Rig<'a> {
     }
 
     /// With changes to the connection, the mapping, or both.
-    fn with(spec: &'a Spec, change: impl FnOnce(&mut Json, &mut Json)) -> Rig<'a> {
+    pub(super) fn with(spec: &'a Spec, change: impl FnOnce(&mut Json, &mut Json)) -> Rig<'a> {
         let mut rig = Rig::new(spec);
         rig.change(change);
         rig
@@ -129,16 +129,16 @@ impl<'a> Rig<'a> {
         fs::write(folder.join("mappings/people.yml"), format!("{:#}", self.mapping)).unwrap();
     }
 
-    fn sql(&self, sql: &str) {
+    pub(super) fn sql(&self, sql: &str) {
         Connection::open(self.folder.path().join("warehouse.db")).unwrap().execute_batch(sql).unwrap();
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(super) fn run(&self, arguments: &[&str]) -> Run {
         outflow(self.folder.path(), arguments)
     }
 
     #[track_caller]
-    fn sync(&self, code: i32) -> Json {
+    pub(super) fn sync(&self, code: i32) -> Json {
         let run = self.run(&["sync", "--format", "json", "--allow-deletes"]);
         assert_eq!(
             run.code,
@@ -290,6 +290,24 @@ fn after_faults_the_destination_equals_the_source() {
             let kind = fault["do"].as_str().unwrap();
             assert!(ended, "{}: {fault}: {stats:#}", spec.vendor);
             assert_eq!(stats["fired"][kind], 1, "{}: {fault}", spec.vendor);
+            rig.assert_equal();
+        }
+    }
+}
+
+/// No reading of a refusal in the vendor's own words loses the wait that it asks for. One that is too long for a run ends it:
+/// the first request's, a token's or a read's, and a write's.
+#[test]
+fn a_wait_that_a_refusal_asks_for_is_obeyed() {
+    for spec in &specs() {
+        for (code, path) in [(429, json!("/")), (503, spec.said["written_at"].clone())] {
+            let fault = json!({"do": "status", "code": code, "retry_after": 3600, "path": path, "times": 1});
+            let mut rig = Rig::with(spec, |connection, _| connection["sandbox"]["faults"] = json!([fault]));
+            let report = rig.sync(6);
+            let said = report["error"]["message"].as_str().unwrap();
+            assert!(said.contains("it asks to wait 60 minutes"), "{}: {code}: {report:#}", spec.vendor);
+            rig.change(|connection, _| connection["sandbox"]["faults"] = json!([]));
+            rig.sync(0);
             rig.assert_equal();
         }
     }

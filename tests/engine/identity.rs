@@ -1,4 +1,6 @@
 use super::lab::{Lab, THREE, counts};
+#[cfg(debug_assertions)]
+use crate::support::outflow_with;
 
 #[test]
 fn a_ledger_serves_one_destination_only() {
@@ -14,6 +16,18 @@ fn a_ledger_serves_one_destination_only() {
     assert!(held["error"]["hint"].as_str().unwrap().contains("--accept-new-destination"));
     assert_eq!(counts(&held, ["sent"]), [0]);
     lab.sync_with(&["--accept-new-destination", "--allow-key-change"], 0);
+}
+
+#[test]
+fn the_sandbox_is_one_account_whatever_the_token_may_see() {
+    let mut lab = Lab::new(THREE);
+    lab.faults = "[{do: status, code: 403, path: account-info, times: 1}]".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(0), ["added", "delivered"]), [3, 3]);
+    lab.faults = "[]".into();
+    lab.write();
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "sent"]), [3, 0]);
+    lab.assert_mirrored();
 }
 
 #[test]
@@ -55,8 +69,39 @@ fn a_missing_ledger_of_a_mirror_needs_a_word() {
     let told = lab.run(&["ledger", "forget", "people", "--yes"]).ends(0).stdout;
     assert!(told.contains("`--first-run`"), "{told}");
     assert_eq!(lab.sync(4)["error"]["code"], "OF-RUN-012");
+    assert_eq!(lab.sync(4)["error"]["code"], "OF-RUN-012", "a run that is held makes no ledger");
     assert_eq!(counts(&lab.sync_with(&["--first-run"], 0), ["added", "delivered"]), [3, 3]);
     lab.assert_mirrored();
+}
+
+#[test]
+fn a_ledger_is_missed_after_a_run_that_sent_something_however_it_ended() {
+    let mut lab = Lab::new(THREE).mapping("mode: mirror\ndelivery: {batch_rows: 1, concurrency: 1}");
+    // Two reads come first: the account and its properties.
+    lab.daily = 3;
+    lab.write();
+    assert_eq!(counts(&lab.sync(6), ["delivered"]), [1]);
+    std::fs::remove_dir_all(lab.file(".outflow/ledger")).unwrap();
+    lab.daily = 1_000_000;
+    lab.write();
+    for _ in 0..2 {
+        assert_eq!(lab.sync(4)["error"]["code"], "OF-RUN-012");
+    }
+    assert_eq!(lab.names().len(), 1);
+    lab.sync_with(&["--first-run"], 0);
+    lab.assert_mirrored();
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_ledger_is_missed_after_a_run_that_was_killed_once_it_could_have_sent_something() {
+    for (point, code) in [("run.extracted:1", 0), ("deliver.send:1", 4)] {
+        let lab = Lab::new(THREE).mapping("mode: mirror");
+        let died = outflow_with(lab.path(), &["sync", "-q"], &[("OUTFLOW_REHEARSE", point)]);
+        assert_eq!(died.code, -1, "{died:#?}");
+        std::fs::remove_dir_all(lab.file(".outflow/ledger")).unwrap();
+        lab.sync(code);
+    }
 }
 
 #[test]

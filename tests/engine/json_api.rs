@@ -150,11 +150,28 @@ fn a_create_without_an_answer_waits_for_a_person() {
     assert_eq!(counts(&lab.sync(0), ["parked", "requests"]), [1, 0], "nothing is sent blindly");
     assert_eq!(lab.names(), ["Ada", "Bob", "Cyd"]);
 
+    // To have it tried again is no way out: it stays as it is, and is told so.
+    let retried = lab.run(&["retry", "people", "--format", "json"]).ends(0).json();
+    assert_eq!(
+        (&retried["syncs"][0]["released"], &retried["syncs"][0]["held"]),
+        (&0.into(), &1.into()),
+        "{retried}"
+    );
+    assert!(lab.run(&["retry", "people"]).ends(0).stdout.contains("1 row held as before"));
+    assert_eq!(counts(&lab.sync(0), ["parked", "requests"]), [1, 0]);
+    let status = lab.run(&["status", "--format", "json"]).ends(0).json()["syncs"][0].clone();
+    assert_eq!(counts(&status, ["pending", "rejected", "parked"]), [0, 0, 1]);
+    let told = lab.run(&["errors", "people"]).ends(0).stdout;
+    assert!(told.contains("outflow resolve people") && !told.contains("outflow retry"), "{told}");
+
     let key = &lab.errors()[0]["key"];
     let other = lab.run(&["resolve", "people", "--key", "77", "--applied"]).ends(1);
     assert!(other.stderr.contains("OF-CLI-007") && other.stderr.contains(&key.to_string()), "{other:#?}");
     lab.run(&["resolve", "people", "--key", "1"]).ends(2);
-    lab.run(&["resolve", "people", "--key", &key.to_string(), "--applied"]).ends(0);
+    let key_text = key.to_string();
+    let resolve = ["resolve", "people", "--key", key_text.as_str(), "--applied", "--format", "json"];
+    let resolved = lab.run(&resolve).ends(0).json();
+    assert_eq!(&resolved["syncs"][0]["key"], key, "{resolved}");
     assert_eq!(counts(&lab.sync(0), ["unchanged", "parked", "requests"]), [3, 0, 0]);
     assert_eq!(lab.errors().len(), 0);
     lab.run(&["resolve", "people", "--key", &key.to_string(), "--applied"]).ends(1);

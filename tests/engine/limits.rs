@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
+use super::lab::{Lab, counts};
 use crate::support::{Run, Served, outflow};
 
 /// A project with some syncs of one table of rows, each row a request.
@@ -123,4 +124,46 @@ fn a_file_of_limits_that_cannot_be_used_is_told_before_anything_is_read() {
     let run = shop.run(&["sync"]).ends(1);
     assert!(run.stderr.contains("mappings") && run.stderr.contains("OF-STA-001"), "{run:#?}");
     assert!(!run.stderr.contains("127.0.0.1"), "{run:#?}");
+}
+
+/// A lab with so many people, whose project is edited by hand.
+fn crowd(rows: i64, mapping: &str, (from, to): (&str, &str)) -> Lab {
+    let mut lab = Lab::new(&[]).mapping(mapping);
+    lab.sql(&format!(
+        "alter table people add column plan text;
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})
+         insert into people select i, 'p' || i || '@x.io', 'n' || i, i, iif(i = 5, 'blocked', 'fine') from n"
+    ));
+    lab.query = "select id, email, name, score, plan from people order by id".into();
+    lab.fields = "{firstname: name, plan: plan}".into();
+    lab.write();
+    let project = fs::read_to_string(lab.file("outflow.yml")).unwrap();
+    assert!(project.contains(from), "{project}");
+    fs::write(lab.file("outflow.yml"), project.replacen(from, to, 1)).unwrap();
+    lab
+}
+
+#[test]
+fn a_rate_holds_for_every_request_and_not_for_every_batch() {
+    let vague = ("    sandbox:\n", "    sandbox:\n      errors: vague\n");
+    let lab = crowd(16, "delivery: {batch_rows: 100, rate: 4/s}", vague);
+    let report = lab.sync(3);
+    assert_eq!(counts(&report, ["delivered", "rejected"]), [15, 1], "{report}");
+    // One batch, halved until the row that is refused is found.
+    let [requests, millis] = counts(&report, ["requests", "duration_ms"]);
+    assert!(requests > 4 && millis >= (requests - 1) * 250, "{report}");
+}
+
+#[test]
+fn the_built_in_sandbox_is_one_account_for_all_processes() {
+    let budget = ("limits: {requests: 10000/10s}\n", "limits: {requests: 10000/10s, daily_calls: 8}\n");
+    let lab = crowd(20, "delivery: {batch_rows: 1, concurrency: 1}", budget);
+    let first = lab.sync(6);
+    let [reads, writes] = counts(&first, ["reads", "requests"]);
+    assert_eq!((reads + writes, &first["error"]["code"]), (8, &"OF-DST-004".into()), "{first}");
+    let second = lab.sync(6);
+    assert_eq!(counts(&second, ["reads", "requests"]), [0, 0], "another process has another port: {second}");
+    // Its limits begin anew with it.
+    lab.run(&["sandbox", "reset"]).ends(0);
+    assert!(counts(&lab.sync(6), ["requests"]) > [0]);
 }

@@ -21,6 +21,7 @@ mod delivery;
 mod disk;
 mod every_destination;
 #[cfg(all(debug_assertions, target_os = "linux"))]
+mod forecasts;
 mod full_disk;
 mod golden;
 mod hubspot_input;
@@ -38,6 +39,7 @@ mod kill;
 mod lab;
 #[cfg(debug_assertions)]
 mod large;
+mod late_removals;
 #[cfg(debug_assertions)]
 mod left_jobs;
 mod limits;
@@ -47,6 +49,7 @@ mod lost_imports;
 mod mapping;
 #[cfg(debug_assertions)]
 mod matrix;
+mod max_change;
 #[cfg(debug_assertions)]
 mod model;
 mod moved_unseen;
@@ -62,6 +65,7 @@ mod rejections;
 #[cfg(debug_assertions)]
 mod remotes;
 mod replaced;
+mod restated;
 mod same_key;
 mod scenarios;
 #[cfg(debug_assertions)]

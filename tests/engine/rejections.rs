@@ -82,6 +82,26 @@ fn in_update_mode_a_missing_object_is_nobodys_fault() {
 }
 
 #[test]
+fn objects_that_are_not_there_break_no_circuit() {
+    let mut lab = Lab::new(&[]);
+    let people = |from: i64, to: i64| {
+        format!(
+            "with recursive n(i) as (select {from} union all select i + 1 from n where i < {to}) \
+             insert into people select i, 'p' || i || '@x.io', 'P', i from n"
+        )
+    };
+    lab.sql(&people(1, 100));
+    lab.sync(0);
+    lab.sql(&people(101, 300));
+    lab.sql("update people set name = 'Q' where id = 1");
+    lab.mapping =
+        "mode: update\nguards: {max_rejected: 10%}\ndelivery: {batch_rows: 50, concurrency: 1}".into();
+    lab.write();
+    let report = lab.sync(0);
+    assert_eq!(counts(&report, ["delivered", "rejected", "pending"]), [1, 200, 0], "{report}");
+}
+
+#[test]
 fn insert_creates_once_and_never_changes() {
     let lab = Lab::new(THREE).mapping("mode: insert");
     assert_eq!(counts(&lab.sync(0), ["added", "delivered"]), [3, 3]);

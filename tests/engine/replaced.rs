@@ -65,6 +65,84 @@ fn a_record_waits_until_the_object_that_it_replaces_is_gone() {
 }
 
 #[test]
+fn a_record_that_waits_for_another_row_waits_for_its_own_old_object_too() {
+    for fault in ["{do: garbage, path: archive}", "{do: status, code: 400, path: archive}"] {
+        let mut lab = Lab::new(THREE).mapping(REPLACE);
+        lab.sync(0);
+        // Ada comes to Bob's address, and Bob has another one by now.
+        lab.sql("update people set email = 'bob.l@x.io' where id = 2");
+        lab.sql("update people set email = 'bob@x.io' where id = 1");
+        lab.faults = format!("[{fault}]");
+        lab.write();
+        let report = lab.run(&["sync", "--format", "json"]).json()["syncs"][0].clone();
+        assert_eq!(counts(&report, ["changed", "delivered", "pending"]), [2, 1, 1], "{fault}: {report}");
+        lab.faults = "[]".into();
+        lab.write();
+        lab.sync(0);
+        lab.assert_mirrored();
+        assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0], "{fault}");
+    }
+}
+
+#[test]
+fn a_refused_removal_of_a_replaced_object_comes_back_as_others_do_and_is_parked() {
+    let mut lab = moved(&format!("{REPLACE}\nmax_attempts: 3"));
+    lab.faults = "[{do: status, code: 400, path: archive}]".into();
+    lab.write();
+    let (mut refused, mut codes) = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        let run = lab.run(&["sync", "--format", "json"]);
+        codes.push(run.code);
+        refused.push(counts(&run.json()["syncs"][0], ["rejected"])[0]);
+    }
+    assert_eq!((refused, codes), (vec![1, 1, 1, 0, 0, 0], vec![3, 3, 3, 0, 0, 0]));
+    assert_eq!((&lab.errors()[0]["attempts"], &lab.errors()[0]["parked"]), (&3.into(), &true.into()));
+    assert_eq!(counts(&lab.sync(0), ["changed", "parked", "pending", "requests"]), [1, 1, 0, 0]);
+    assert!(!lab.names().contains_key("ada.l@x.io"), "the record waits with it");
+    lab.faults = "[]".into();
+    lab.write();
+    lab.run(&["retry", "people"]).ends(0);
+    assert_eq!(counts(&lab.sync(0), ["delivered"]), [2]);
+    lab.assert_mirrored();
+    assert!(lab.errors().is_empty());
+}
+
+const CLEAR: &str =
+    "on_delete: clear\non_match_change: replace\nguards: {max_delete: 100%, key_change: false}";
+
+/// Ada's old object is there and has no name, her new one has it.
+#[track_caller]
+fn assert_cleared(lab: &Lab) {
+    let names = lab.names();
+    assert_eq!((names["ada@x.io"].as_str(), names["ada.l@x.io"].as_str()), ("", "Ada"), "{names:?}");
+    assert_eq!(names.len(), 4, "{names:?}");
+    assert_eq!(counts(&lab.sync(0), ["unchanged", "requests"]), [3, 0]);
+}
+
+#[test]
+fn an_object_that_is_replaced_is_emptied_where_vanished_ones_are() {
+    for keep in ["hashes", "fields"] {
+        let lab = moved(&format!("{CLEAR}\nledger: {{keep: {keep}}}"));
+        let limited = lab.sync_with(&["--limit", "1"], 0);
+        assert_eq!(counts(&limited, ["changed", "sent", "pending"]), [1, 0, 2], "{keep}");
+        assert_eq!(counts(&lab.sync(0), ["changed", "sent", "delivered"]), [1, 2, 2], "{keep}");
+        assert_cleared(&lab);
+    }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn an_object_is_emptied_and_replaced_although_an_answer_to_either_was_lost() {
+    for point in ["deliver.send:1", "deliver.answered:1", "deliver.settled:1", "deliver.answered:2"] {
+        let lab = moved(CLEAR);
+        let died = outflow_with(lab.path(), &["sync", "-q"], &[("OUTFLOW_REHEARSE", point)]);
+        assert_eq!(died.code, -1, "{died:#?}");
+        lab.sync(0);
+        assert_cleared(&lab);
+    }
+}
+
+#[test]
 fn what_was_held_is_judged_anew_in_every_run() {
     let mut lab = moved("on_match_change: hold");
     assert_eq!(counts(&lab.sync(0), ["parked", "sent"]), [1, 0]);

@@ -29,6 +29,8 @@ pub struct Scenario {
 
 const FIELDS: &str = "{firstname: name, score: score, plan: plan}";
 const WITH_ABOUT: &str = "{firstname: name, score: score, plan: plan, about: about}";
+/// As [`FIELDS`], with one that changes no fingerprint.
+const SENT_ALONG: &str = "{firstname: name, score: score, plan: plan, about: {column: about, diff: false}}";
 const BLANK: Scenario = Scenario {
     name: "",
     mapping: "",
@@ -46,7 +48,7 @@ pub const ROWS: i64 = 60;
 /// Rows of a batch, and batches in flight.
 pub const BATCH: (usize, usize) = (5, 2);
 
-pub const SCENARIOS: [Scenario; 12] = [
+pub const SCENARIOS: [Scenario; 14] = [
     Scenario { name: "first run", fields: WITH_ABOUT, ..BLANK },
     Scenario { name: "steady", keeps: true, before: |lab| edited(lab), ..BLANK },
     Scenario {
@@ -84,6 +86,28 @@ pub const SCENARIOS: [Scenario; 12] = [
         before: |lab| {
             edited(lab);
             lab.fields = "{firstname: name, score: score}".into();
+            lab.write();
+        },
+        ..BLANK
+    },
+    Scenario {
+        name: "restated",
+        keeps: true,
+        before: |lab| {
+            edited(lab);
+            lab.fields = SENT_ALONG.into();
+            lab.query = lab.query.replace(" order by", " where true order by");
+            lab.write();
+        },
+        ..BLANK
+    },
+    Scenario {
+        name: "restated after a crash",
+        mapping: "mode: mirror",
+        before: |lab| {
+            died(lab, "deliver.answered:4");
+            lab.sql("delete from people where id % 3 = 0; update people set name = 'after' where id % 3 = 1");
+            lab.fields = SENT_ALONG.into();
             lab.write();
         },
         ..BLANK

@@ -65,6 +65,11 @@ fn outside_of_its_window_a_sync_is_held_and_says_when_it_opens() {
     assert_eq!(preview["syncs"][0]["would_hold"]["code"], "OF-RUN-018", "{preview:#}");
     let sent = report(&sync(folder.path(), &["--allow-any-time"]).ends(0));
     assert_eq!((&sent["status"], &sent["delivered"]), (&json!("ok"), &json!(ROWS)));
+    let backfill = ["backfill", "list", "--format", "json"];
+    let held = report(&outflow(folder.path(), &backfill).ends(4));
+    assert!(held["error"]["hint"].as_str().unwrap().contains("`--allow-any-time`"), "{held:#}");
+    let sent = report(&outflow(folder.path(), &[&backfill[..], &["--allow-any-time"]].concat()).ends(0));
+    assert_eq!((&sent["status"], &sent["delivered"]), (&json!("ok"), &json!(ROWS)));
 }
 
 #[test]
@@ -81,6 +86,10 @@ fn a_window_that_closes_stops_the_sending_and_the_next_run_goes_on() {
     assert!(delivered > 0 && pending > 0 && delivered + pending == ROWS, "{held:#}");
     let mapping = folder.path().join("mappings/list.yml");
     fs::write(&mapping, fs::read_to_string(&mapping).unwrap().replace(slow, "")).unwrap();
+    // A run that is held afterwards knows nothing of what waits, and hides it as little.
+    assert_eq!(report(&sync(folder.path(), &[]).ends(4))["status"], "held");
+    let status = outflow(folder.path(), &["status", "--format", "json"]).ends(0).json();
+    assert_eq!(status["syncs"][0]["pending"].as_i64(), Some(pending), "{status:#}");
     let rest = report(&sync(folder.path(), &["--allow-any-time"]).ends(0));
     assert_eq!((&rest["status"], rest["delivered"].as_i64()), (&json!("ok"), Some(pending)));
 }
@@ -108,6 +117,9 @@ fn the_highest_priority_is_sent_first_and_what_has_none_last() {
         run.code != 0 && report(&run)["error"]["message"].as_str().unwrap().contains("nothing_like_it"),
         "{run:#?}"
     );
+    assert_eq!(report(&run)["error"]["line"], 5, "{run:#?}");
+    let check = outflow(folder.path(), &["check", "--connect"]).ends(1);
+    assert!(check.stderr.contains("list.yml:5:11") && check.stderr.contains("nothing_like_it"), "{check:#?}");
 }
 
 #[test]
@@ -116,10 +128,22 @@ fn a_run_says_that_the_time_it_is_given_is_too_short() {
     let preview = outflow(folder.path(), &["diff"]).ends(0);
     assert!(preview.stdout.contains("`deliver_within: 2s` cannot be kept"), "{preview:#?}");
     assert!(preview.stdout.contains("`delivery.rate` binds"), "{preview:#?}");
+    let verdict = |folder: &Path| {
+        let preview = outflow(folder, &["diff", "--format", "json"]).ends(0).json();
+        preview["syncs"][0]["deliver_within"].clone()
+    };
+    let short = verdict(folder.path());
+    assert_eq!(
+        (&short["possible"], &short["seconds"], &short["binds"]),
+        (&json!(false), &json!(2.0), &json!("`delivery.rate`"))
+    );
     let run = outflow(folder.path(), &["sync"]).ends(0);
     assert!(run.stderr.contains("falls behind `deliver_within`"), "{run:#?}");
     assert!(run.stdout.contains("later than `deliver_within: 2s`"), "{run:#?}");
     let folder = project("deliver_within: 1h\n");
+    let preview = outflow(folder.path(), &["diff"]).ends(0);
+    assert!(preview.stdout.contains("`deliver_within: 1h` can be kept"), "{preview:#?}");
+    assert_eq!(verdict(folder.path())["possible"], true);
     let run = outflow(folder.path(), &["sync"]).ends(0);
     assert!(!run.stdout.contains("deliver_within") && !run.stderr.contains("falls behind"), "{run:#?}");
 }

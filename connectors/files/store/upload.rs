@@ -55,10 +55,10 @@ impl Uploads {
         wait(&self.handle, work(self.client.clone())).unwrap_or_else(|| Err(ended()))
     }
 
-    /// Whether there is an object of this name.
-    pub(in crate::files) fn has(&self, name: &str) -> Result<bool, ConnectorError> {
+    /// The bytes of the object of this name, where there is one.
+    pub(in crate::files) fn bytes(&self, name: &str) -> Result<Option<u64>, ConnectorError> {
         let name = name.to_owned();
-        self.ask(move |client| async move { client.bytes(&name).await.map(|bytes| bytes.is_some()) })
+        self.ask(move |client| async move { client.bytes(&name).await })
     }
 
     /// An upload for each name, none of which an object may have.

@@ -12,6 +12,7 @@ mod parquet_parts;
 mod parquet_removals;
 mod parquet_types;
 mod ranges;
+mod refused;
 pub(in crate::files) mod stores;
 mod stripes;
 

@@ -7,6 +7,7 @@ use super::layout::{Column, Layout};
 use super::record::Lines;
 use super::stream::{Stream, bound};
 use crate::contract::{ChangeRef, ConnectorError, Kind, Outcome};
+use crate::files::errors;
 use crate::split::Fit;
 
 /// A format of files. It holds the record of one change at a time.
@@ -55,7 +56,7 @@ pub(super) struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// # Errors
-    /// [`Kind::Config`] for a header that cannot be written.
+    /// [`Kind::Config`] for names of columns that cannot be written.
     pub(super) fn new(layout: &'a Layout, columns: &'a [Column]) -> Result<Self, ConnectorError> {
         let mut lines = Lines::new(layout, columns);
         let header = lines.header().map_err(unwritable)?;
@@ -94,11 +95,20 @@ impl Form for Text<'_> {
 }
 
 fn unwritable(refused: Outcome) -> ConnectorError {
-    let why = match refused {
-        Outcome::Rejected { field: Some(field), message, .. } => format!("column `{field}`: {message}"),
-        Outcome::Rejected { message, .. } => message,
-        _ => "it cannot be written".to_owned(),
+    let (option, why) = match refused {
+        Outcome::Rejected { code, field, message } => {
+            let option = match code.as_str() {
+                errors::ENCODING => "encoding",
+                errors::UNQUOTED => "quoting",
+                _ => "null_text",
+            };
+            let column = field.map_or_else(String::new, |field| format!("column `{field}`: "));
+            (option, format!("{column}{message}"))
+        }
+        _ => ("format", "they cannot be written".to_owned()),
     };
-    ConnectorError::new(Kind::Config, format!("the header of the files: {why}"))
-        .hint("give the fields other names, or choose another `encoding` or `quoting` in `destination`")
+    let hint = format!("give the fields other names, or choose another `{option}` in `destination`");
+    ConnectorError::new(Kind::Config, format!("the names of the columns: {why}"))
+        .hint(hint)
+        .with("option", option)
 }

@@ -10,16 +10,8 @@ use super::layout::Layout;
 use super::name::Run;
 use super::parts::{Part, Staged};
 use super::place::{Place, Token};
-use crate::contract::ConnectorError;
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::files) enum Ending {
-    /// All that it had to send was sent.
-    Complete,
-    /// It was stopped, or some of it failed.
-    Stopped,
-}
+use crate::contract::{ConnectorError, Kind, RunEnd};
+use crate::files::errors;
 
 /// The manifests, and done-markers, of one sync.
 #[derive(Clone, Copy)]
@@ -58,13 +50,21 @@ impl Manifests<'_> {
         staged: &Staged,
     ) -> Result<(), ConnectorError> {
         // One of an earlier run says nothing of what comes now.
-        if let Some(done) = &self.layout.done {
-            self.place.remove(&[done.render(self.run, None)?])?;
+        if let Some((name, Some(0))) = self.marker()? {
+            self.place.remove(&[name])?;
         }
         if self.layout.manifest.is_none() || staged.parts.is_empty() {
             return Ok(());
         }
         self.record(batch, run_id, staged.parts.iter().collect())
+    }
+
+    /// The name of the done-marker, where one is wanted, and the bytes of the file that has it. A marker is empty, as no part is.
+    fn marker(&self) -> Result<Option<(String, Option<u64>)>, ConnectorError> {
+        let Some(done) = &self.layout.done else { return Ok(None) };
+        let name = done.render(self.run, None)?;
+        let bytes = self.place.bytes(&name)?;
+        Ok(Some((name, bytes)))
     }
 
     /// Keeps of a batch only these parts: others were taken away.
@@ -91,13 +91,13 @@ impl Manifests<'_> {
     }
 
     /// Writes the manifest of this run, and of runs that ended before they could, without the batches of this one that are
-    /// not `published`; then the done-marker, if all was sent.
+    /// not `published`; then the done-marker, if the run went through.
     ///
     /// # Errors
-    /// Where a file cannot be read or written.
+    /// Where a file cannot be read or written, or another file has its name.
     pub(in crate::files) fn write(
         &self,
-        ending: Ending,
+        end: RunEnd,
         published: &BTreeSet<String>,
     ) -> Result<(), ConnectorError> {
         if let Some(name) = &self.layout.manifest {
@@ -113,15 +113,24 @@ impl Manifests<'_> {
                 runs.entry(record.run_id).or_default().extend(record.parts);
             }
             for (run_id, parts) in runs.into_iter().filter(|(run_id, _)| !run_id.is_empty()) {
-                let complete = run_id == self.run.run_id && ending == Ending::Complete;
+                let missing = match end {
+                    _ if run_id != self.run.run_id => None,
+                    RunEnd::Complete => Some(0),
+                    RunEnd::Without(rows) => Some(rows),
+                    RunEnd::Stopped => None,
+                };
                 let run = Run { run_id, ..self.run.clone() };
-                self.tell(&name.render(&run, None)?, &run, (complete, parts))?;
+                self.tell(&name.render(&run, None)?, &run, (missing, parts))?;
             }
             self.place.remove(&records)?;
         }
-        match (&self.layout.done, ending) {
-            (Some(name), Ending::Complete) => self.place.put(&name.render(self.run, None)?, b""),
-            _ => Ok(()),
+        if end == RunEnd::Stopped {
+            return Ok(());
+        }
+        match self.marker()? {
+            None => Ok(()),
+            Some((name, None | Some(0))) => self.place.put(&name, b""),
+            Some((name, _)) => Err(taken("done", &name)),
         }
     }
 
@@ -130,15 +139,15 @@ impl Manifests<'_> {
         &self,
         name: &str,
         run: &Run,
-        (complete, mut parts): (bool, Vec<Part>),
+        (missing, mut parts): (Option<u64>, Vec<Part>),
     ) -> Result<(), ConnectorError> {
-        let earlier: Option<Told> = if self.place.has(name)? { self.read(name)? } else { None };
-        if let Some(earlier) = earlier.filter(|earlier| earlier.run == run.run_id) {
-            parts.extend(earlier.parts);
+        if self.place.bytes(name)?.is_some() {
+            let earlier: Told = self.read(name)?.ok_or_else(|| taken("manifest", name))?;
+            parts.extend(earlier.parts.into_iter().filter(|_| earlier.run == run.run_id));
         }
         parts.sort_by(|a, b| a.name.cmp(&b.name));
         parts.dedup_by(|a, b| a.name == b.name);
-        self.place.put(name, &self.manifest(run, complete, &parts))
+        self.place.put(name, &self.manifest(run, missing, &parts))
     }
 
     /// A file that was written here; `None` where it is another's.
@@ -146,7 +155,8 @@ impl Manifests<'_> {
         Ok(serde_json::from_slice(&self.place.get(name)?).ok())
     }
 
-    fn manifest(&self, run: &Run, complete: bool, parts: &[Part]) -> Vec<u8> {
+    /// Without so many rows of the run; `None` where it did not go through, and nobody counted them.
+    fn manifest(&self, run: &Run, missing: Option<u64>, parts: &[Part]) -> Vec<u8> {
         let sum = |of: fn(&Part) -> u64| parts.iter().map(of).sum::<u64>();
         let part = |part: &Part| {
             let mut shown =
@@ -160,7 +170,8 @@ impl Manifests<'_> {
             "sync": run.sync,
             "object": run.object,
             "run": run.run_id,
-            "complete": complete,
+            "complete": missing == Some(0),
+            "missing": missing,
             "rows": sum(|part| part.rows),
             "bytes": sum(|part| part.bytes),
             "compression": self.layout.compression_name(),
@@ -171,4 +182,13 @@ impl Manifests<'_> {
         text.push(b'\n');
         text
     }
+}
+
+/// A file that is not written over: it is a part, or somebody else's.
+fn taken(option: &str, name: &str) -> ConnectorError {
+    let what = if option == "done" { "done-marker" } else { "manifest" };
+    ConnectorError::new(Kind::Config, format!("`{name}` is already there, and is no {what}"))
+        .code(errors::EXISTS)
+        .hint(format!("move it away, or give `{option}` in `destination` a name that no other file has"))
+        .with("option", option)
 }

@@ -3,6 +3,7 @@
 mod charset;
 mod counted;
 mod form;
+mod given;
 mod gzip;
 mod layout;
 mod manifest;
@@ -15,7 +16,7 @@ mod record;
 mod stream;
 
 pub(super) use layout::{Column, Layout, schema};
-pub(super) use manifest::{Ending, Manifests};
+pub(super) use manifest::Manifests;
 pub(super) use name::Run;
 pub(super) use parts::{Desk, Part, Staged, stage};
 pub(super) use place::{Bucket, Folder, Named, Place, Sftp, Token, Upload, ended};

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, UndefinedBehavior, Value, context};
 use sha2::{Digest, Sha256};
 
+use super::given::at;
 use super::layout::{Format, wrong};
 use crate::contract::{ConnectorError, Target};
 use crate::files::errors;
@@ -72,8 +73,11 @@ impl Template {
     ) -> Result<Self, ConnectorError> {
         stem(&target.object)?;
         match target.options.get("name") {
-            Some(serde_json::Value::String(name)) => Self::beside(name),
-            Some(_) => Err(wrong("`destination.name` must be a text".to_owned(), NAME_HINT)),
+            Some(serde_json::Value::String(name)) => {
+                let tried = Self::tried(name, Some((1, Some("1"))));
+                tried.map_err(|error| error.with("option", "name"))
+            }
+            Some(_) => Err(at("name", "`destination.name` must be a text".to_owned(), NAME_HINT)),
             None => {
                 let partition = match target.options.contains_key("partition_by") {
                     true => "{{ partition }}-",
@@ -97,13 +101,17 @@ impl Template {
         }
     }
 
-    /// The name of another file.
+    /// The name of another file, which knows neither a part nor its partition.
     ///
     /// # Errors
     /// [`Kind::Config`](crate::contract::Kind::Config) for one that cannot be read.
     pub(super) fn beside(text: &str) -> Result<Self, ConnectorError> {
+        Self::tried(text, None)
+    }
+
+    fn tried(text: &str, part: Option<(u64, Option<&str>)>) -> Result<Self, ConnectorError> {
         let template = Template { text: text.to_owned() };
-        template.render(&sample(), Some((1, Some("1")))).map(|_| template)
+        template.render(&sample(), part).map(|_| template)
     }
 
     /// # Errors
@@ -112,9 +120,36 @@ impl Template {
         let later = Run { run_id: "20260727T064502Z-1a2b3d".to_owned(), ..sample() };
         if self.render(&sample(), None)? == self.render(&later, None)? {
             let message = format!("`destination.manifest: {}` gives two runs one name", self.text);
-            return Err(wrong(message, "put `{{ run }}`, or `{{ date }}` and `{{ time }}`, into it"));
+            let hint = "put `{{ run }}`, or `{{ date }}` and `{{ time }}`, into it";
+            return Err(at("manifest", message, hint));
         }
         Ok(self)
+    }
+
+    /// Whether another file beside the parts of a run has this name.
+    ///
+    /// # Errors
+    /// Where one of them is no plain file's name.
+    pub(super) fn is_as(&self, other: &Self, object: &str) -> Result<bool, ConnectorError> {
+        let run = Run { object: object.to_owned(), ..sample() };
+        Ok(self.render(&run, None)? == other.render(&run, None)?)
+    }
+
+    /// Whether one of a run's parts, of this template and partition, has this name, which holds its number then.
+    ///
+    /// # Errors
+    /// Where it is no plain file's name.
+    pub(super) fn is_part(
+        &self,
+        object: &str,
+        (parts, partition): (&Self, Option<&str>),
+    ) -> Result<bool, ConnectorError> {
+        let run = Run { object: object.to_owned(), ..sample() };
+        let name = self.render(&run, None)?;
+        let numbers =
+            name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u64>().ok());
+        let part = |number| parts.render(&run, Some((number, partition)));
+        Ok(numbers.map(part).any(|part| part.is_ok_and(|part| part == name)))
     }
 
     /// # Errors
@@ -160,17 +195,18 @@ impl Template {
             date => begun.strftime("%Y-%m-%d").to_string(),
             time => format!("{}{}", begun.strftime("%H%M%S"), if time.is_empty() { time } else { format!("-{time}") }),
             ..context! {
-                part => number,
-                partition => partition,
+                part => number.map_or(Value::UNDEFINED, Value::from),
+                partition => partition.map_or(Value::UNDEFINED, Value::from),
             }
         };
+        let hint = if part.is_some() { NAME_HINT } else { BESIDE_HINT };
         let rendered = environment.render_str(&self.text, facts).map_err(|error| {
             let why = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-            wrong(format!("the name `{}` of a file cannot be read: {why}", self.text), NAME_HINT)
+            wrong(format!("the name `{}` of a file cannot be read: {why}", self.text), hint)
         })?;
         if rendered.len() > LONGEST_PATH || !rendered.split('/').all(is_level) {
             let message = format!("`{rendered}` cannot be the name of a file");
-            return Err(wrong(message, NAME_HINT).code(errors::OBJECT));
+            return Err(wrong(message, hint).code(errors::OBJECT));
         }
         Ok(rendered)
     }
@@ -184,6 +220,9 @@ fn is_level(name: &str) -> bool {
 
 const NAME_HINT: &str = "name files as in `\"{{ sync }}_{{ date }}_{{ time }}_{{ part }}.csv\"`; there are `sync`, `object`, `run`, `date`, \
     `time`, `part` and, with `partition_by`, `partition`; a slash makes a folder, and none of them begins with a dot";
+
+const BESIDE_HINT: &str = "name it as in `\"{{ sync }}_{{ run }}.done\"`; there are `sync`, `object`, `run`, `date` and `time`, and a slash makes a \
+    folder; none of them begins with a dot";
 
 fn sample() -> Run {
     Run {
@@ -211,7 +250,8 @@ pub(super) fn stem(object: &str) -> Result<&str, ConnectorError> {
         message,
         "write a plain name without folders, such as `customers`; `url` of the connection names the folder",
     )
-    .code(errors::OBJECT))
+    .code(errors::OBJECT)
+    .with("option", "object"))
 }
 
 /// A value as a part of a name: what is no letter, digit, `.`, `_` or `-` is written as in a URL.
@@ -269,5 +309,12 @@ mod tests {
         }
         let same = Template::beside("{{ date }}.csv").unwrap().check(false).unwrap_err();
         assert!(same.message.contains("two parts one name"), "{same}");
+        // A file beside the parts has no number, and without partitions no part has one.
+        for text in ["{{ object }}-{{ part }}.done", "{{ partition }}.done"] {
+            let error = Template::beside(text).unwrap_err();
+            assert!(error.hint.as_deref().is_some_and(|hint| !hint.contains("part`")), "{text}: {error}");
+        }
+        let parted = Template { text: "{{ partition }}-{{ part }}.csv".to_owned() };
+        assert!(parted.check(true).is_ok() && parted.check(false).is_err());
     }
 }

@@ -30,20 +30,31 @@ impl<'a> Lines<'a> {
     /// What every part begins with.
     ///
     /// # Errors
-    /// Where a column's name has a character that the encoding does not have.
+    /// Where the name of a column cannot be written.
     pub(super) fn header(&mut self) -> Result<Vec<u8>, Outcome> {
         let (layout, mut out) = (self.layout, Vec::new());
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
+        let culprit = |character: char| {
+            names.iter().find(|name| name.contains(character)).map(|name| (*name).to_owned())
+        };
+        if layout.format == Format::JsonLines {
+            // They are in each line, and no part begins with them.
+            let mut keys = Vec::new();
+            names.iter().for_each(|name| write_text(name, &mut keys));
+            self.end(&mut keys, culprit)?;
+            return Ok(out);
+        }
         if layout.byte_order_mark {
             out.extend_from_slice(b"\xef\xbb\xbf"); // of UTF-8 only
         }
-        if layout.format == Format::Csv && layout.header {
-            for (at, column) in self.columns.iter().enumerate() {
+        if layout.header {
+            for (at, name) in names.iter().enumerate() {
                 if at > 0 {
                     out.push(layout.delimiter);
                 }
-                cell(column.name.as_bytes(), layout, &mut out).map_err(|why| refused(why, column.name))?;
+                cell(name.as_bytes(), layout, &mut out).map_err(|why| refused(why, name))?;
             }
-            self.end(&mut out, |_| None)?;
+            self.end(&mut out, culprit)?;
         }
         Ok(out)
     }
@@ -102,29 +113,26 @@ impl<'a> Lines<'a> {
         Ok(())
     }
 
-    /// Ends a line, and puts it into the file's encoding.
+    /// Puts a line into the file's encoding, and ends it. Its end comes after what takes the encoding back to ASCII: right before
+    /// the next line that would be no text.
     fn end(
         &mut self,
         line: &mut Vec<u8>,
         culprit: impl FnOnce(char) -> Option<String>,
     ) -> Result<(), Outcome> {
-        line.extend_from_slice(self.layout.line_end.as_bytes());
         let encoding = self.layout.encoding;
-        if encoding == encoding_rs::UTF_8 {
-            return Ok(());
+        if encoding != encoding_rs::UTF_8 {
+            self.cell.clear();
+            std::mem::swap(&mut self.cell, line);
+            let text = String::from_utf8_lossy(&self.cell); // it was put together from texts
+            charset::push(&text, encoding, line).map_err(|character| Outcome::Rejected {
+                code: errors::ENCODING.to_owned(),
+                field: culprit(character),
+                message: charset::lacks(encoding, character),
+            })?;
         }
-        self.cell.clear();
-        std::mem::swap(&mut self.cell, line);
-        let text = String::from_utf8_lossy(&self.cell); // it was put together from texts
-        charset::push(&text, encoding, line).map_err(|character| Outcome::Rejected {
-            code: errors::ENCODING.to_owned(),
-            field: culprit(character),
-            message: format!(
-                "the character `{character}` (U+{:04X}) cannot be written in {}",
-                u32::from(character),
-                encoding.name()
-            ),
-        })
+        line.extend_from_slice(self.layout.line_end.as_bytes());
+        Ok(())
     }
 }
 

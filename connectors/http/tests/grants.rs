@@ -173,6 +173,10 @@ async fn refused_credentials_are_tried_once_and_trouble_is_waited_out() {
     for (line, body, kind, asked) in [
         ("400 No", r#"{"error":"invalid_grant","error_description":"refresh-1 is old"}"#, Kind::Auth, 1),
         ("404 No", "", Kind::Config, 1),
+        ("200 OK", "<html>sign in</html>", Kind::Unavailable, 3),
+        ("200 OK", r#"{"success":true}"#, Kind::Unavailable, 3),
+        // The vendor's own verdict.
+        ("200 OK", r#"{"policyName":"DAILY"}"#, Kind::Quota, 1),
         ("503 Busy\r\nretry-after: 0", "", Kind::Unavailable, 3),
         ("429 Slow\r\nretry-after: 0", "", Kind::RateLimited, 3),
     ] {

@@ -3,6 +3,7 @@
 use super::server::{Seen, Server, answer};
 use super::*;
 use crate::http::turn::Windows;
+use crate::http::{Memory, QuotaBook};
 
 const HOURLY: Narrow =
     Narrow { name: "search", rate: RateLimit { requests: 2, per: Duration::from_secs(3600) } };
@@ -82,4 +83,18 @@ async fn those_that_wait_together_for_the_owners_window_keep_their_own() {
     leave(None).await;
     let (first, second) = tokio::join!(leave(Some(&narrow)), leave(Some(&narrow)));
     assert!(second - first >= narrow.rate.per, "only {:?} lie between them", second - first);
+}
+
+#[tokio::test]
+async fn where_the_server_is_of_this_process_alone_so_are_its_narrower_windows() {
+    let server = server().await;
+    let (book, long) = (Arc::new(Memory::default()), Duration::from_secs(60));
+    let owner = QuotaOwner("narrow-test:sandbox".to_owned());
+    let shared: Arc<dyn QuotaBook> = book.clone();
+    let requests = Some(RateLimit { requests: 100, per: long });
+    let limits = Limits { requests, book: Some(shared), owner: Some(owner.clone()), ..Limits::default() };
+    client(&server.url, limits, VENDOR).send(&search()).await.unwrap();
+    let narrow = QuotaOwner(format!("{}/search", owner.0));
+    let sent = [owner, narrow].map(|owner| book.sent_within(&owner, long).unwrap());
+    assert_eq!(sent, [1, 0]);
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::contract::Permission;
+use crate::contract::{Permission, Spacing};
 
 /// Permits so many writes, and is open until it is closed.
 #[derive(Debug)]
@@ -102,4 +102,46 @@ async fn a_write_belongs_to_a_session() {
     let client = without_session(&server.url, Limits::default(), POLICY);
     assert_eq!(client.send(&write(true)).await.unwrap_err().kind, Kind::Internal);
     assert_eq!(server.requests.load(SeqCst), 0);
+}
+
+/// Permits all writes, some way apart.
+#[derive(Debug)]
+struct Spaced(Spacing);
+
+#[async_trait]
+impl Permission for Spaced {
+    fn check(&self) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
+    async fn closing(&self) {
+        std::future::pending().await
+    }
+
+    fn spacing(&self) -> Option<&Spacing> {
+        Some(&self.0)
+    }
+}
+
+#[tokio::test]
+async fn each_attempt_at_a_write_keeps_to_the_rate_of_its_run() {
+    let server = serve(vec![BUSY, OK]).await;
+    let spacing = Spacing::new(RateLimit { requests: 1, per: Duration::from_millis(300) }).unwrap();
+    let permission = Arc::new(Spaced(spacing));
+    let (one, other) =
+        (client(&server).permitted_by(permission.clone()), client(&server).permitted_by(permission));
+    let request = write(true);
+    let start = std::time::Instant::now();
+    one.send(&request).await.unwrap();
+    // Two sessions of one run have one rate.
+    let (again, beside) = tokio::join!(one.send(&request), other.send(&request));
+    again.and(beside).unwrap();
+    assert_eq!(server.requests.load(SeqCst), 4, "the first was refused once");
+    assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
+    // What reads waits for nobody.
+    let start = std::time::Instant::now();
+    for _ in 0..4 {
+        one.send(&Request::get("/x")).await.unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_millis(900), "{:?}", start.elapsed());
 }

@@ -111,6 +111,10 @@ impl Vendor for HubSpot {
         Some((RateLimit { requests: 5, per: Duration::from_secs(1) }, is_search))
     }
 
+    fn grants(&self, path: &str) -> bool {
+        oauth::is_token_path(&segments(path))
+    }
+
     fn writes(&self, method: &Method, path: &str) -> bool {
         let path = segments(path);
         let route = Route::parse(&path);
@@ -209,18 +213,13 @@ impl HubSpot {
         let path = segments(&request.path);
         let token = request.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = token.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim).unwrap_or_default();
+        let unknown = |message: &str| Some(self.error(StatusCode::UNAUTHORIZED, message));
         match token {
-            "" => Some(error(
-                StatusCode::UNAUTHORIZED,
-                "INVALID_AUTHENTICATION",
+            "" => unknown(
                 "Authentication credentials not found. This API supports OAuth 2.0 authentication and you can find more \
                  details at https://developers.hubspot.com/docs/methods/auth/oauth-overview",
-            )),
-            "invalid" => Some(error(
-                StatusCode::UNAUTHORIZED,
-                "INVALID_AUTHENTICATION",
-                "The access token is invalid or expired.",
-            )),
+            ),
+            "invalid" => unknown("The access token is invalid or expired."),
             token if oauth::is_over(token) => Some(error(
                 StatusCode::UNAUTHORIZED,
                 "EXPIRED_AUTHENTICATION",

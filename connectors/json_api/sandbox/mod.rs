@@ -48,8 +48,12 @@ impl Vendor for Api {
         (RateLimit { requests: 100, per: Duration::from_secs(1) }, 1_000_000)
     }
 
+    fn grants(&self, path: &str) -> bool {
+        path == TOKEN
+    }
+
     fn writes(&self, method: &Method, path: &str) -> bool {
-        method != Method::GET && path != TOKEN
+        method != Method::GET && !self.grants(path)
     }
 
     fn answer(&self, request: &Request, _usage: &Usage, state: &State<'_>) -> rusqlite::Result<Answer> {

@@ -92,10 +92,6 @@ fn segments(path: &str) -> Vec<String> {
     path.split('/').filter(|part| !part.is_empty()).map(unescaped).collect()
 }
 
-fn is_identity(path: &str) -> bool {
-    path.starts_with("/identity/")
-}
-
 impl Vendor for Instance {
     fn name(&self) -> &'static str {
         "marketo"
@@ -113,8 +109,12 @@ impl Vendor for Instance {
         FILE + BODY
     }
 
+    fn grants(&self, path: &str) -> bool {
+        path.starts_with("/identity/")
+    }
+
     fn writes(&self, method: &Method, path: &str) -> bool {
-        method != Method::GET && !is_identity(path)
+        method != Method::GET && !self.grants(path)
     }
 
     fn answer(&self, request: &Request, usage: &Usage, state: &State<'_>) -> rusqlite::Result<Answer> {
@@ -156,7 +156,7 @@ impl Vendor for Instance {
 
 impl Instance {
     fn routed(&self, request: &Request, usage: &Usage, state: &State<'_>) -> rusqlite::Result<Answer> {
-        if is_identity(&request.path) {
+        if self.grants(&request.path) {
             return Ok(self.tokens.answer(request));
         }
         if let Some(refusal) = self.turned_away(request) {

@@ -134,7 +134,7 @@ async fn a_token_that_ends_with_http_200_is_renewed_and_the_call_repeated_once()
 }
 
 #[tokio::test]
-async fn a_limit_that_is_told_with_http_200_is_waited_for_and_a_day_is_not() {
+async fn a_limit_is_waited_for_and_a_day_is_not() {
     let rate = RateLimit { requests: 1_000, per: Duration::from_millis(100) };
     let fault = json!({"do": "status", "code": 429, "times": 2, "path": "/rest/v1/leads.json"});
     let rig = Rig::start(json!({"faults": [fault]})).await;

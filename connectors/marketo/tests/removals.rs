@@ -62,6 +62,23 @@ async fn a_lead_that_is_unsubscribed_stays() {
 }
 
 #[tokio::test]
+async fn a_lead_whose_id_is_known_needs_no_key() {
+    for (options, left) in [(json!({}), 1), (json!({"deletion": "unsubscribe"}), 2)] {
+        let rig = Rig::start(json!({})).await;
+        let target = target(options);
+        let made = rig.submit(&target, upserts(2)).await;
+        let mut lost = change(Verb::Delete, "", &[]);
+        lost.remote_id = Some(id_of(&made[1]));
+        assert_eq!(letters(&rig.submit(&target, vec![lost.clone()]).await), "a");
+        lost.destination_key.clear();
+        assert_eq!(letters(&rig.submit(&target, vec![lost]).await), "a", "a second time, too");
+        let leads = rig.leads().await;
+        let stays = leads.get("p1@x.io").map(|lead| lead["unsubscribed"] == true);
+        assert_eq!((leads.len(), stays), (left, (left == 2).then_some(true)));
+    }
+}
+
+#[tokio::test]
 async fn a_removal_that_is_refused_is_refused_by_its_row() {
     let rig = Rig::start(json!({})).await;
     rig.submit(&target(json!({})), upserts(1)).await;

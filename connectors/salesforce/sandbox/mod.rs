@@ -98,8 +98,12 @@ impl Vendor for Org {
         100_000_000
     }
 
+    fn grants(&self, path: &str) -> bool {
+        path.contains("/oauth2/")
+    }
+
     fn writes(&self, method: &Method, path: &str) -> bool {
-        method != Method::GET && !path.contains("/oauth2/")
+        method != Method::GET && !self.grants(path)
     }
 
     fn answer(&self, request: &Request, usage: &Usage, state: &State<'_>) -> rusqlite::Result<Answer> {

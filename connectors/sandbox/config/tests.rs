@@ -37,7 +37,12 @@ fn a_block_declares_properties_limits_and_faults() {
 #[test]
 fn a_mistake_is_named_with_its_place() {
     for (block, part) in [
-        (json!({"object": {}}), "unknown key `object`; known are `objects`, `limits`, `faults`, `assoc"),
+        (json!({"object": {}}), "unknown key `object`; did you mean `objects`?"),
+        (json!({"zzz": {}}), "unknown key `zzz`; known are `objects`, `limits`, `faults`, `assoc"),
+        (
+            json!({"faults": [{"do": "hang"}, {"rat": 1}]}),
+            "unknown key `faults[1].rat`; did you mean `rate`?",
+        ),
         (
             json!({"objects": {"contacts": {"a": "nmber"}}}),
             "`objects.contacts.a` has the unknown type `nmber`",

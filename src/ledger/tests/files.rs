@@ -71,7 +71,7 @@ fn a_closed_ledger_says_so() {
     let ledger = home.ledger(1);
     let other = ledger.clone();
     ledger.close().unwrap();
-    assert!(other.tags().err().unwrap().message.contains("closed"));
+    assert!(other.tags(By::Fingerprint).err().unwrap().message.contains("closed"));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_reader_sees_one_version_while_a_run_writes_beside_it() {
     writer.compact().unwrap();
     writer.close().unwrap();
     for (reader, count) in [(reader, 5), (second, 4)] {
-        assert_eq!(reader.tags().unwrap().len(), count);
+        assert_eq!(reader.tags(By::Fingerprint).unwrap().len(), count);
         assert_eq!(reader.live_entries().unwrap().map(Result::unwrap).count(), count);
         assert_eq!(reader.details(&[key(1)]).unwrap()[&key(1)].gone, count == 4);
     }
@@ -271,7 +271,7 @@ fn a_run_that_writes_nothing_leaves_every_byte() {
     let (before, changed) = (content(home.path()), fs::metadata(home.file()).unwrap().modified().unwrap());
     let ledger = home.ledger(7);
     ledger.bind_salt(&salt).unwrap();
-    assert_eq!((ledger.tags().unwrap().len(), ledger.open_intents().unwrap().len()), (50, 0));
+    assert_eq!((ledger.tags(By::Fingerprint).unwrap().len(), ledger.open_intents().unwrap().len()), (50, 0));
     ledger.compact().unwrap();
     let log = fs::metadata(home.file().with_extension("db-wal")).map_or(0, |log| log.len());
     assert_eq!(log, 0, "something was written");

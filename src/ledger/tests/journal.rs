@@ -1,6 +1,6 @@
 //! Intents, dirty keys, settlements, refusals.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::support::*;
 use crate::error::ErrorKind;
@@ -41,6 +41,10 @@ fn a_batch_is_read_whole_whatever_of_it_is_clean() {
     let batch = ledger.begin(&intent([3, 1, 2])).unwrap();
     ledger.settle(batch, &[delivered(1)]).unwrap();
     assert_eq!(dirty(&ledger), [(batch, vec![key(3), key(2)])]);
+    ledger.begin(&intent([2])).unwrap();
+    let unsettled: HashSet<_> = ledger.unsettled_keys().unwrap().into_iter().collect();
+    assert_eq!(unsettled, HashSet::from([key(2), key(3)]));
+    assert_eq!(ledger.unsettled_keys().unwrap().len(), 2, "each once");
     assert_eq!(ledger.batch_entries(batch).unwrap(), [entry(3), entry(1), entry(2)]);
     ledger.settle(batch, &[delivered(2), delivered(3)]).unwrap();
     assert!(ledger.batch_entries(batch).unwrap().is_empty(), "it is closed");
@@ -140,16 +144,17 @@ fn delivery_and_removal_forget_the_refusal() {
 }
 
 #[test]
-fn retry_releases_every_refusal_at_once() {
+fn retry_releases_every_refusal_at_once_but_those_that_are_held() {
     let home = Home::new();
     let ledger = home.ledger(1);
-    let batch = ledger.begin(&intent([1, 2])).unwrap();
+    let batch = ledger.begin(&intent([1, 2, 4])).unwrap();
     let refuse = |n| settled(n, Settlement::Refused(Box::new(refusal(n))));
-    ledger.settle(batch, &[refuse(1), refuse(2)]).unwrap();
-    assert_eq!(ledger.release_refusals().unwrap(), 2);
+    let held = Settlement::Refused(Box::new(Refusal { code: "HELD".into(), ..refusal(4) }));
+    ledger.settle(batch, &[refuse(1), refuse(2), settled(4, held)]).unwrap();
+    assert_eq!(ledger.release_refusals(&["HELD"]).unwrap(), (2, 1));
     let released: Vec<_> =
         ledger.refusals().unwrap().iter().map(|r| (r.parked, r.next_run, r.first_run)).collect();
-    assert_eq!(released, [(false, 0, 7), (false, 0, 7)]);
+    assert_eq!(released, [(false, 0, 7), (false, 0, 7), (true, 11, 7)]);
 }
 
 #[test]

@@ -48,8 +48,34 @@ fn runs_are_counted_kept_and_found() {
     assert_eq!(state.runs(None, 10).unwrap().len(), 4);
     assert_eq!(state.run(&expected[1].run_id).unwrap().as_ref(), Some(&expected[1]));
     assert_eq!(state.run("nothing").unwrap(), None);
+    let newest =
+        |status: &'static str| state.newest_run("contacts", move |run| run.status == status).unwrap();
+    assert_eq!((newest("partial"), newest("held")), (Some(expected[1].clone()), None));
     let end = time(20).checked_add(jiff::SignedDuration::from_millis(1_500)).unwrap();
     assert_eq!(state.last_success("contacts").unwrap(), Some(end));
+}
+
+#[test]
+fn a_run_counts_once_it_may_have_sent_something_however_it_ends() {
+    let home = Home::new();
+    let state = State::open(home.path()).unwrap();
+    let begin = || state.begin_run("contacts", None, time(0)).unwrap();
+    let ran_before = |number| state.ran_before("contacts", number).unwrap();
+    let (held, number) = begin();
+    let unsent = RunRecord { counts: r#"{"sent":0}"#.into(), ..finished(&held, number, "held", 0) };
+    state.may_send("contacts", number).unwrap();
+    state.finish_run(&unsent).unwrap();
+    let (_, killed) = begin();
+    assert!(!ran_before(killed + 1), "nothing was sent by the one, and not yet by the other");
+    state.may_send("contacts", killed).unwrap();
+    assert!(ran_before(killed + 1));
+    assert!(!ran_before(killed), "a run is not before itself");
+    assert!(!state.ran_before("companies", 9).unwrap());
+    let (id, quota) = state.begin_backfill("companies", None, time(0)).unwrap();
+    let sent =
+        RunRecord { sync: "companies".into(), kind: "backfill".into(), ..finished(&id, quota, "quota", 0) };
+    state.finish_run(&sent).unwrap();
+    assert!(state.ran_before("companies", quota + 1).unwrap());
 }
 
 #[test]

@@ -25,8 +25,8 @@ fn a_ledger_of_version_1_is_read_to_this_day() {
     let ledger = Ledger::open_at(&home.file(), 2).unwrap();
     let mut live: Vec<_> = live(&ledger).into_iter().collect();
     let mut expected: Vec<_> = (0..4).map(|n| (key(n), record(n))).collect();
-    live.sort();
-    expected.sort();
+    live.sort_by_key(|entry| entry.0);
+    expected.sort_by_key(|entry| entry.0);
     assert_eq!(live, expected);
     assert_eq!(ledger.details(&[key(1)]).unwrap()[&key(1)], detail(1));
     assert_eq!(ledger.open_intents().unwrap()[0].entries, [entry(2)]);

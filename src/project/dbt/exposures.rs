@@ -3,9 +3,10 @@
 
 use crate::project::{Project, Sync};
 
-/// An exposures file of all syncs that read from dbt; `None` where none does.
-pub fn exposures(project: &Project) -> Option<String> {
-    let entries: Vec<String> = project.syncs.iter().filter_map(|sync| entry(project, sync)).collect();
+/// An exposures file of those of the syncs at these positions that read from dbt; `None` where none does.
+pub fn exposures(project: &Project, selected: &[usize]) -> Option<String> {
+    let syncs = selected.iter().filter_map(|index| project.syncs.get(*index));
+    let entries: Vec<String> = syncs.filter_map(|sync| entry(project, sync)).collect();
     if entries.is_empty() {
         return None;
     }

@@ -282,6 +282,63 @@ fn syncs_are_sorted_and_circles_and_twins_are_found() {
     assert!(found.contains("OF-CFG-003") && !found.contains("OF-CFG-019"), "{found}");
 }
 
+#[test]
+fn two_mirrors_of_one_object_are_found_by_whatever_names() {
+    let more = "  same: {type: hubspot, token: \"${TOKEN}\", base_url: \"https://example.com\"}
+  other: {type: hubspot, token: \"${OTHER}\", base_url: \"https://example.com\"}
+  box: {type: hubspot, token: \"${TOKEN}\", base_url: sandbox}
+  box2: {type: hubspot, token: \"${OTHER}\", base_url: sandbox}
+  hook: {type: webhook}
+targets:";
+    let main = MAIN.replace("targets:", more);
+    let found = |mirrors: [(&str, &str); 2]| {
+        let dir = folder(&[("outflow.yml", &main)]);
+        for (file, (connection, object)) in ["mappings/a.yml", "mappings/b.yml"].into_iter().zip(mirrors) {
+            let mapping = format!(
+                "source: {{connection: db, table: t, primary_key: a}}\ndestination: {{connection: {connection}, object: {object}, match_on: {{a: a}}}}\nmode: mirror\n"
+            );
+            write(dir.path(), file, mapping.as_bytes());
+        }
+        let variables = [("TOKEN", "t"), ("OTHER", "u")];
+        let loaded = with(&dir, |o| o.environment = environment(&variables));
+        loaded.err().map(|found| found.to_string())
+    };
+    assert_eq!(
+        found([("crm", "contacts"), ("same", "0-1")]).as_deref(),
+        Some(
+            "mappings/b.yml:2:14: OF-CFG-021: `a` and `b` both mirror `contacts` of `crm`, which is `0-1` of `same`: each would remove what the other added\n"
+        )
+    );
+    for refused in [
+        [("crm", "contacts"), ("same", "contacts")],
+        [("crm", "Contact"), ("crm", "CONTACTS")],
+        [("box", "deals"), ("box2", "0-3")],
+    ] {
+        assert!(found(refused).is_some_and(|found| found.contains("OF-CFG-021")), "{refused:?}");
+    }
+    for fine in [
+        [("crm", "contacts"), ("same", "companies")],
+        [("crm", "contacts"), ("other", "contacts")],
+        [("crm", "contacts"), ("box", "contacts")],
+        [("crm", "contacts"), ("hook", "contacts")],
+    ] {
+        assert_eq!(found(fine), None, "{fine:?}");
+    }
+}
+
+#[test]
+fn a_policy_that_nobody_evaluates_is_an_error() {
+    let dir = project();
+    write(dir.path(), "policies/README.md", b"what they are for");
+    assert!(with(&dir, |_| {}).is_ok());
+    write(dir.path(), "policies/crm/no_free_mail.rego", b"garbage");
+    let found = with(&dir, |_| {}).err().unwrap().to_string();
+    assert_eq!(
+        found,
+        "policies/crm/no_free_mail.rego:1:1: OF-CFG-007: this version of outflow does not evaluate policies, so this one would hold nothing (move the file out of `policies/`, or use a version that evaluates it)\n"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 

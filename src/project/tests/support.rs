@@ -44,6 +44,7 @@ pub const REGISTRY: Registry = Registry(&[
         title: "HubSpot",
         settings: &[setting("token", true, true), setting("auth", false, false)],
         destination: Some(never),
+        object_name: outflow_connectors::hubspot::CONNECTOR.object_name,
         options: &["list"],
         emulator: outflow_connectors::hubspot::CONNECTOR.emulator,
         ..Connector::BLANK

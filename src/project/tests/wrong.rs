@@ -179,6 +179,35 @@ fn a_system_that_the_build_leaves_out_names_its_feature() {
 }
 
 #[test]
+fn what_the_sandbox_is_told_of_an_account() {
+    cases(
+        connection,
+        &[
+            (
+                "{type: webhook, base_url: sandbox}",
+                "outflow.yml:5:35: OF-CFG-025: the sandbox does not emulate Webhook",
+            ),
+            (
+                "{type: webhook, sandbox: {objects: {}}}",
+                "outflow.yml:5:34: OF-CFG-025: `connections.more.sandbox` has no effect: the sandbox does not emulate Webhook",
+            ),
+            (
+                "{type: hubspot, token: \"${T:-t}\", base_url: sandbox, sandbox: {objects: {contacts: {ltv: numbr}}}}",
+                "outflow.yml:5:98: OF-CFG-006: in `connections.more.sandbox`: `objects.contacts.ltv` has the unknown type `numbr`; known are `string`, `number`, `integer`, `boolean`, `bool`, `date`, `datetime`, `enum`, `json`",
+            ),
+            (
+                "{type: hubspot, token: \"${T:-t}\", base_url: sandbox, sandbox: {objcts: {}}}",
+                "outflow.yml:5:72: OF-CFG-006: in `connections.more.sandbox`: unknown key `objcts`; did you mean `objects`?",
+            ),
+            (
+                "{type: hubspot, token: \"${T:-t}\", base_url: sandbox, sandbox: {faults: [{do: hang}, {do: hang, rat: 1}]}}",
+                "outflow.yml:5:104: OF-CFG-006: in `connections.more.sandbox`: unknown key `faults[1].rat`; did you mean `rate`?",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn connections() {
     cases(
         connection,
@@ -234,18 +263,6 @@ fn connections() {
             (
                 "{type: hubspot, token: \"${T:-t}\", auth: {instance_url: \"http://example.com\"}}",
                 "outflow.yml:5:64: OF-CFG-013: `connections.more.auth.instance_url` is plain `http://` to another machine; use `https://`",
-            ),
-            (
-                "{type: webhook, base_url: sandbox}",
-                "outflow.yml:5:35: OF-CFG-025: the sandbox does not emulate Webhook",
-            ),
-            (
-                "{type: webhook, sandbox: {objects: {}}}",
-                "outflow.yml:5:34: OF-CFG-025: `connections.more.sandbox` has no effect: the sandbox does not emulate Webhook",
-            ),
-            (
-                "{type: hubspot, token: \"${T:-t}\", base_url: sandbox, sandbox: {objects: {contacts: {ltv: numbr}}}}",
-                "outflow.yml:5:98: OF-CFG-006: in `connections.more.sandbox`: `objects.contacts.ltv` has the unknown type `numbr`; known are `string`, `number`, `integer`, `boolean`, `bool`, `date`, `datetime`, `enum`, `json`",
             ),
             (
                 "{type: hubspot, token: \"${T:-t}\", limits: {requests: 190 per 10s, daily_calls: 0%, concurrency: 0}}",

@@ -25,6 +25,10 @@ fn mappings() {
                 "mappings/m.yml:1:9: OF-CFG-022: `source` takes only one of `model`, `query`\nmappings/m.yml:2:60: OF-CFG-005: `match_on` is missing in `destination` (write the field that identifies an object and its column, as in `match_on: {email: email}`)",
             ),
             (
+                "source: {connection: db, table: t, primary_key: id}\ndestination: {connection: crm, object: contacts}\nmode: insert\n",
+                "mappings/m.yml:2:14: OF-CFG-005: `match_on` is missing in `destination` (write the field that identifies an object and its column, as in `match_on: {email: email}`)",
+            ),
+            (
                 "source: {connection: bd, table: t, primary_key: id}\ndestination: {connection: db, object: contacts, match_on: {id: id}}\n",
                 "mappings/m.yml:1:22: OF-CFG-011: there is no connection `bd` (did you mean `db`?)\nmappings/m.yml:2:27: OF-CFG-012: SQLite (connection `db`) cannot be written to; it is a source",
             ),
@@ -150,6 +154,14 @@ fn keys_and_fields() {
             (
                 "fields: {a: {template: \"{% if x %}\"}}\n",
                 "mappings/m.yml:3:24: OF-CFG-017: the template of `fields.a` has a mistake: syntax error: unexpected end of input, expected end of block",
+            ),
+            (
+                "fields: {a: {template: \"{% if x is odious %}{{ x | uper }}{% endif %}\"}}\n",
+                "mappings/m.yml:3:24: OF-CFG-017: the template of `fields.a` has a mistake: there is no test `odious`",
+            ),
+            (
+                "fields: {a: {template: \"{% if x == '?' %}{{ x | uper }}{% endif %}\"}}\n",
+                "mappings/m.yml:3:24: OF-CFG-017: the template of `fields.a` has a mistake: there is no filter `uper`",
             ),
         ],
     );

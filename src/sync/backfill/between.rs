@@ -12,7 +12,7 @@ use super::running::Running;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Detail, KeyHash, Ledger, RecordHash, Tags};
 use crate::sync::Cancel;
-use crate::sync::bookkeeping;
+use crate::sync::deliver::Ended;
 use crate::sync::diff::{Class, Sighting};
 use crate::sync::plan::{Item, Items};
 use crate::sync::spool::CHUNK;
@@ -21,6 +21,15 @@ use crate::sync::spool::CHUNK;
 const LOOK: Duration = Duration::from_millis(200);
 /// Looks between two words on the pace.
 const TELL: u32 = 10;
+
+/// Keys that a chunk came to: all rows up to each are behind it.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    /// Nothing before it is sent again by this process.
+    pub(super) sent: Option<KeyHash>,
+    /// All up to it were answered.
+    answered: Option<KeyHash>,
+}
 
 impl Sending<'_> {
     /// Stops the chunk when the whole is to stop, or when a run waits.
@@ -43,13 +52,35 @@ impl Sending<'_> {
         std::future::pending().await
     }
 
-    /// The last of the keys before which all were answered, in a chunk that ended early.
-    pub(super) fn answered(
+    /// How far a chunk came.
+    pub(super) fn reach(
         &self,
-        items: &[Item],
+        (sightings, items): (&[Sighting], &[Item]),
         chunk: &ChunkEnd,
         ledger: &Ledger,
-    ) -> Result<Option<KeyHash>> {
+    ) -> Result<Reach> {
+        let last = sightings.last().map(|sighting| sighting.key);
+        let is_through = matches!(chunk.ended, Ended::Done);
+        let answered = match chunk.counts.deferred {
+            0 if is_through => last,
+            _ => self.answered(items, chunk, ledger)?,
+        };
+        Ok(Reach { sent: if is_through { last } else { answered }, answered })
+    }
+
+    /// Another process goes on behind the last row before which all were answered: what was passed by without an answer is
+    /// not done.
+    pub(super) fn keep_reach(&mut self, reach: Reach, chunk: &ChunkEnd) {
+        if let Some(key) = reach.answered.filter(|_| self.unanswered == 0) {
+            self.progress.done = Some(key.to_string());
+        }
+        if matches!(chunk.ended, Ended::Done) {
+            self.unanswered += chunk.counts.deferred;
+        }
+    }
+
+    /// The last of the keys before which all were answered.
+    fn answered(&self, items: &[Item], chunk: &ChunkEnd, ledger: &Ledger) -> Result<Option<KeyHash>> {
         let keys: Vec<KeyHash> = items.iter().map(|item| item.key).collect();
         let refusals = ledger.refusals_of(&keys)?;
         let refused = |key: &KeyHash| refusals.get(key).is_some_and(|r| r.run_id == self.running.run_id);
@@ -70,7 +101,7 @@ impl Sending<'_> {
         let mut details = ledger.details(&keys)?;
         let stale = |key: KeyHash| {
             let detail = details.remove(&key);
-            (key, bookkeeping::STALE, detail.map(|detail| Detail { fields: Vec::new(), ..detail }))
+            (key, RecordHash::STALE, detail.map(|detail| Detail { fields: Vec::new(), ..detail }))
         };
         let open: Vec<_> = keys.into_iter().map(stale).collect();
         if open.is_empty() { Ok(()) } else { ledger.rebase(&open) }

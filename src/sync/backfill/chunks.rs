@@ -50,6 +50,10 @@ pub struct Sending<'a> {
     pub(super) shape: Shape,
     /// Of all chunks, for they keep one pace.
     gate: Gate,
+    /// Hears the answers to all chunks: they are one delivery.
+    heard: Watch,
+    /// Rows that were passed by without an answer.
+    pub(super) unanswered: u64,
     absent: u64,
     pub(super) chunks: u64,
     pub(super) meter: Meter,
@@ -74,7 +78,7 @@ pub(super) struct ChunkEnd {
     pub(super) counts: Counts,
     pub(super) delivered: HashSet<KeyHash>,
     absent: u64,
-    ended: Ended,
+    pub(super) ended: Ended,
     took: Duration,
 }
 
@@ -116,6 +120,8 @@ impl<'a> Sending<'a> {
             size,
             shape,
             gate,
+            heard: Watch::new(shape.max_rejected),
+            unanswered: 0,
             absent: 0,
             chunks: 0,
             meter,
@@ -136,7 +142,7 @@ impl<'a> Sending<'a> {
         let ended = ended?;
         if matches!(ended, Ended::Done) {
             match left {
-                0 => self.complete().await?,
+                0 => self.complete(report).await?,
                 left => report.notes.push(self.rest(left)),
             }
         }
@@ -152,7 +158,9 @@ impl<'a> Sending<'a> {
             if let Some(error) = held {
                 return Err(error);
             }
-            bookkeeping::before(&turn.ledger, &self.work.identity(), &self.work.mappings)?;
+            let (sync, known) = (self.work.context.sync, (&self.work.identity(), &self.work.mappings));
+            bookkeeping::before(&turn.ledger, sync, known, &self.running.query)?;
+            self.work.state.before_sending(sync)?;
             self.progress.store(&turn.ledger)
         })?;
         let (sync, changes) = (self.work.context.sync.name.clone(), self.left()?.min(self.room()));
@@ -182,9 +190,9 @@ impl<'a> Sending<'a> {
                 let mut items = items.to_vec();
                 items.retain(|item| !self.overtaken.contains(&item.key));
                 let needless = count - items.len() as u64;
-                items.retain(|item| item.after.is_none_or(|key| delivered.contains(&key)));
+                items.retain(|item| item.after.iter().all(|key| delivered.contains(key)));
                 items.truncate(self.room() as usize);
-                items.iter_mut().for_each(|item| item.after = None);
+                items.iter_mut().for_each(|item| item.after.clear());
                 let chunk = self.chunk(&items, &turn).await?;
                 if matches!(chunk.ended, Ended::Done) {
                     block_in_place(|| self.keep_changed(&items, &chunk, &turn.ledger))?;
@@ -212,15 +220,13 @@ impl<'a> Sending<'a> {
             let items = block_in_place(|| self.load(&sightings, &turn.ledger))?;
             let chunk = self.chunk(&items, &turn).await?;
             self.count(&chunk, report);
-            let reached = match chunk.ended {
-                Ended::Done => sightings.last().map(|sighting| sighting.key),
-                _ => block_in_place(|| self.answered(&items, &chunk, &turn.ledger))?,
-            };
+            let reach = block_in_place(|| self.reach((&sightings[..], &items[..]), &chunk, &turn.ledger))?;
+            let reached = reach.sent;
             if let Some(key) = reached {
                 self.at += sightings.iter().take_while(|sighting| sighting.key <= key).count() as u64;
-                self.progress.done = Some(key.to_string());
                 self.progress.rows += chunk.counts.delivered;
             }
+            self.keep_reach(reach, &chunk);
             let passed = items.iter().take_while(|item| reached.is_some_and(|key| item.key <= key)).count();
             self.progress.sent += passed as u64;
             block_in_place(|| {
@@ -238,8 +244,10 @@ impl<'a> Sending<'a> {
         Ok(Ended::Done)
     }
 
-    /// All was sent: what was held is shown, and the next backfill begins anew.
-    async fn complete(&mut self) -> Result<()> {
+    /// All was sent: what was held is shown, and the next backfill begins anew if all was answered.
+    async fn complete(&mut self, report: &mut SyncReport) -> Result<()> {
+        let deferred = report.counts.deferred;
+        report.notes.extend((deferred > 0).then(|| self.without_answer(deferred)));
         let turn = self.turn().await?;
         block_in_place(|| {
             let memory = Memory::new(Some(&turn.ledger))?;
@@ -251,9 +259,15 @@ impl<'a> Sending<'a> {
                 plan: &self.plan,
                 memory: &memory,
                 keeping: &keeping,
-                records: Records { spool: &self.delta.spool, mapper: &self.delta.mapper, cleared: &[] },
+                records: Records { spool: &self.delta.spool, mapper: &self.delta.mapper, cleared: None },
             };
             after.hold()?;
+            if deferred > 0 {
+                return Ok(());
+            }
+            if self.progress.filter.is_none() {
+                bookkeeping::loaded(&turn.ledger)?;
+            }
             Underway::clear(&turn.ledger)
         })?;
         turn.end()
@@ -337,12 +351,11 @@ impl<'a> Sending<'a> {
         let began = Instant::now();
         let context = self.work.context;
         let (stop, journal) = (Cancel::new(), Journal::open(&turn.ledger)?);
-        let (id, right) =
-            (format!("{}-{}", self.running.run_id, self.chunks), RunPermission::new(&turn.open.lease, &stop));
+        let id = format!("{}-{}", self.running.run_id, self.chunks);
+        let right = RunPermission::new(&turn.open.lease, &stop, self.work.spacing.as_ref());
         let session = self.work.session_as(&id, right).await?;
         let (shape, keeping) = (self.shape, self.work.keeping(&turn.open));
         let observer = Onward { observer: context.observer, before: self.sent };
-        let watch = Watch::new(shape.max_rejected);
         let delivery = Delivery {
             sync: &context.sync.name,
             session: &*session,
@@ -350,7 +363,7 @@ impl<'a> Sending<'a> {
             journal: &journal,
             lease: &turn.open.lease,
             gate: self.gate.next(shape.in_flight),
-            watch: &watch,
+            watch: &self.heard,
             keeping: &keeping,
             shape,
             observer: &observer,
@@ -358,7 +371,7 @@ impl<'a> Sending<'a> {
             closes: self.work.closes(),
             deadline: None,
         };
-        let records = Records { spool: &self.delta.spool, mapper: &self.delta.mapper, cleared: &[] };
+        let records = Records { spool: &self.delta.spool, mapper: &self.delta.mapper, cleared: None };
         let keys: HashSet<KeyHash> = items.iter().map(|item| item.key).collect();
         let (memory, rules) = (Memory::new(None)?, self.work.rules());
         let feed = Feed { delta: &self.delta, farewells: &[], memory: &memory, rules: &rules };

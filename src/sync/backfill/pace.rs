@@ -58,6 +58,12 @@ impl Sending<'_> {
         format!("{left} rows are left; {how}")
     }
 
+    /// What is to be said of rows of which nobody knows what became, or that were not taken.
+    pub(super) fn without_answer(&self, rows: u64) -> String {
+        let what = "the next run sends them again, or the same command, which goes on from there";
+        format!("{rows} rows were neither delivered nor refused; {what}")
+    }
+
     /// Says what binds.
     pub(super) fn tell_pace(&self) {
         let (context, shape) = (self.work.context, &self.shape);

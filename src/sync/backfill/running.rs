@@ -8,7 +8,7 @@ use tokio::task::block_in_place;
 use super::chunks::Sending;
 use super::record::{Backfill, Pace, Underway};
 use crate::error::{Error, Result};
-use crate::ledger::{KeyHash, Lease, Ledger, State, Tags};
+use crate::ledger::{By, KeyHash, Lease, Ledger, State, Tags};
 use crate::project::Mode;
 use crate::sync::bookkeeping;
 use crate::sync::context::Context;
@@ -60,7 +60,7 @@ pub struct Running<'a> {
     pub context: &'a Context<'a>,
     pub asked: &'a Backfill,
     /// Hash of the sync's own query.
-    query: String,
+    pub query: String,
     pub state: &'a State,
     /// Of the backfill, from start to end.
     pub own: &'a Lease,
@@ -110,11 +110,11 @@ impl Running<'_> {
     async fn prepare(&self) -> Result<Prepared<'_>> {
         let context = self.context;
         let open = self.turn().await?;
-        let state = block_in_place(|| RunState::write(context.project, context.sync, &open))?;
+        let state = block_in_place(|| RunState::write(context, &open))?;
         let mut work = context.unless_stopped(Work::connect(context, state, None)).await?;
         work.state.check_identity(&work.identity(), context.sync, &context.options.allow)?;
         work.slow_down(self.asked.pace);
-        let right = RunPermission::new(&open.lease, context.cancel);
+        let right = RunPermission::new(&open.lease, context.cancel, work.spacing.as_ref());
         let session = work.session_as(&self.run_id, right).await?;
         let recovered = context.unless_stopped(work.recover(Some(&*session))).await?;
         let progress = block_in_place(|| {
@@ -130,7 +130,13 @@ impl Running<'_> {
                 ledger.close()?;
             }
             work.state.ledger = Ledger::read(&path)?;
-            let tags = work.state.ledger.as_ref().map(Ledger::tags).transpose()?.unwrap_or_else(Tags::empty);
+            let tags = work
+                .state
+                .ledger
+                .as_ref()
+                .map(|ledger| ledger.tags(By::Fingerprint))
+                .transpose()?
+                .unwrap_or_else(Tags::empty);
             open.lease.release()?;
             Ok::<_, Error>(tags)
         })?;
@@ -176,6 +182,8 @@ async fn read(
         backfill: true,
         part: false,
         tracked: true,
+        restates: false,
+        rekeys: false,
     };
     let (mut delta, failed_tests) = work.extract(baseline, space).await?.ok_or_else(defect)?;
     let memory = block_in_place(|| Memory::new(work.state.ledger.as_ref()))?;
@@ -203,7 +211,7 @@ fn order(delta: &mut Delta, progress: &Underway, space: &Space) -> Result<Spill<
             let key = candidate.head.key;
             match progress.is_done(&key) {
                 true => delta.candidates.set(candidate.seq, Class::Unchanged),
-                false => sorter.push(Sighting { key, seq: candidate.seq as u32, flags: 0, marks: 0 })?,
+                false => sorter.push(Sighting::of_key(key, candidate.seq))?,
             }
         }
     }
@@ -227,7 +235,7 @@ async fn dry_run(
     (asked, query): (&Backfill, String),
     report: &mut SyncReport,
 ) -> Result<()> {
-    let state = block_in_place(|| RunState::read(context.project, context.sync))?;
+    let state = block_in_place(|| RunState::read(context))?;
     let mut work = context.unless_stopped(Work::connect(context, state, None)).await?;
     let result = previewed(&mut work, (asked, query), report).await;
     report.counts.reads = work.destination.traffic().reads;

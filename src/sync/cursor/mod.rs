@@ -50,12 +50,24 @@ pub enum Pass {
     Since(Box<Mark>),
 }
 
+/// A query whose rows come by the sync's `priority`, where it has one: the highest first, and what has none last, however the
+/// warehouse sorts nulls.
+pub fn ranked(sync: &Sync, query: Query) -> Query {
+    match (query, &sync.priority) {
+        (Query::Sql(sql), Some((priority, _))) => Query::Sql(format!(
+            "select * from (\n{sql}\n) as outflow_ranked\norder by case when ({priority}) is null then 1 else 0 end, \
+            ({priority}) desc"
+        )),
+        (query, _) => query,
+    }
+}
+
 /// What decides whether a mark may be used.
 pub struct Circumstances {
     /// A full refresh, or batches that nobody knows the outcome of.
     pub all: bool,
     pub now: Timestamp,
-    /// Of the mapping in force.
+    /// Of the mapping in force, with the destination's options: another one may cure rows behind the mark.
     pub mapping: String,
     pub origin: String,
 }
@@ -113,15 +125,7 @@ impl Pass {
     /// # Errors
     /// Where `lag` cannot be taken from the column's values.
     pub fn query(&self, sync: &Sync, schema: &Schema, dialect: Dialect) -> Result<Query> {
-        let query = self.part(sync, schema, dialect)?;
-        Ok(match (query, &sync.priority) {
-            // The highest first, and what has none last, however the warehouse sorts nulls.
-            (Query::Sql(sql), Some(priority)) => Query::Sql(format!(
-                "select * from (\n{sql}\n) as outflow_ranked\norder by case when ({priority}) is null then 1 else 0 end, \
-                ({priority}) desc"
-            )),
-            (query, _) => query,
-        })
+        self.part(sync, schema, dialect).map(|query| ranked(sync, query))
     }
 
     fn part(&self, sync: &Sync, schema: &Schema, dialect: Dialect) -> Result<Query> {

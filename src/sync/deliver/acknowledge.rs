@@ -23,7 +23,7 @@ pub struct Keeping {
     pub max_attempts: u32,
     pub run_id: String,
     pub run_number: u64,
-    /// Hash of the mapping in force.
+    /// Hash of how rows are made and sent, see [`Refusal::mapping`].
     pub mapping: String,
 }
 
@@ -145,6 +145,22 @@ impl Keeping {
     /// When the record is damaged.
     pub fn detail(&self, records: &Records<'_>, record: &Stored<'_>) -> Result<Detail> {
         self.kept(records.mapper, record).map_err(|error| records.spool.damaged(&error))
+    }
+
+    /// As [`Self::detail`], where nothing was sent of the record: what else was acknowledged, the object still has.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    pub fn rebased(&self, records: &Records<'_>, record: &Stored<'_>, before: &Detail) -> Result<Detail> {
+        let (remote_id, created) = (before.remote_id.clone(), before.created);
+        let mut detail = Detail { remote_id, created, ..self.detail(records, record)? };
+        if self.keep >= Keep::Fields {
+            let said = &detail.fields;
+            let left = before.fields.iter().filter(|(name, _)| said.iter().all(|(known, _)| known != name));
+            let left: Vec<_> = left.map(|(name, _)| (name.clone(), Detail::LEFT)).collect();
+            detail.fields.extend(left);
+        }
+        Ok(detail)
     }
 
     fn kept(&self, mapper: &Mapper, record: &Stored<'_>) -> io::Result<Detail> {

@@ -2,18 +2,18 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::vec::IntoIter;
 
 use outflow_connectors::contract::{
     BatchSource, Change, ChangeRef, ConnectorError, FieldRef, FieldValue, Kind, Look, Value, Verb, beyond,
 };
 
+use super::cleared::Cleared;
 use super::feed::size;
 use crate::error::{Error, Result};
 use crate::ledger::{Intent, IntentEntry};
 use crate::sync::map::Mapper;
-use crate::sync::plan::{Item, Purpose};
+use crate::sync::plan::Item;
 use crate::sync::spool::{Loaded, Place, Spool, Stored, destination_key, write_key, write_list};
 
 /// Where the records of all batches of a run are.
@@ -21,8 +21,8 @@ use crate::sync::spool::{Loaded, Place, Spool, Stored, destination_key, write_ke
 pub struct Records<'a> {
     pub spool: &'a Spool,
     pub mapper: &'a Mapper,
-    /// Fields that `on_delete: clear` empties.
-    pub cleared: &'a [Arc<str>],
+    /// Which fields `on_delete: clear` empties, where that is asked for.
+    pub cleared: Option<Cleared<'a>>,
 }
 
 /// Some items of one phase.
@@ -236,14 +236,15 @@ impl Records<'_> {
         Ok(())
     }
 
-    /// The change that lets go of an object.
+    /// The change that lets go of an object: an update empties it.
     fn farewell(&self, item: &Item) -> Change {
-        let cleared = self.cleared.iter().filter(|_| item.purpose == Purpose::Clear);
+        let cleared = self.cleared.filter(|_| item.verb == Verb::Update);
+        let cleared = cleared.map(|cleared| cleared.of(item.detail.as_deref())).unwrap_or_default();
         Change {
             verb: item.verb,
             destination_key: destination_key(&self.mapper.spec.match_on, item.old_destination_key()),
             remote_id: item.remote_id.clone(),
-            fields: cleared.map(|name| FieldValue { name: name.clone(), value: Value::Null }).collect(),
+            fields: cleared.into_iter().map(|name| FieldValue { name, value: Value::Null }).collect(),
         }
     }
 }

@@ -254,11 +254,13 @@ impl Delivery<'_> {
         };
         point("deliver.answered");
         let (answer, halt) = judge(answer, batch.items.len());
+        let answer = answer.without_absent(&batch.items);
         let halt = stopped.map_or(halt, |error| halts(&error));
         // A lease that was lost meanwhile ends the run, whatever came of this batch.
         let halt = block_in_place(|| self.lease.check()).map_or_else(Halt::Stop, |()| halt);
         // Before the next batch takes the place.
-        self.watch.hear(halt, first_attempts(&batch.items, &answer));
+        let firsts = first_attempts(&batch.items, &answer, self.keeping.waits_for_objects());
+        self.watch.hear(halt, firsts);
         Ok((id, answer))
     }
 

@@ -10,7 +10,7 @@ use outflow_connectors::contract::RateLimit;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Lets batches out, at most so many at once and, under the mapping's own rate, evenly spaced: a burst would let almost
-/// twice the rate through one window.
+/// twice the rate through one window. What of a batch are requests is spaced once more where they leave.
 pub struct Gate {
     places: Semaphore,
     pace: Option<Arc<DefaultDirectRateLimiter>>,

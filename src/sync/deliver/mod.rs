@@ -4,6 +4,7 @@
 mod acknowledge;
 mod answer;
 mod batch;
+mod cleared;
 mod delivery;
 mod feed;
 mod gate;
@@ -16,6 +17,7 @@ mod together;
 
 pub use acknowledge::Keeping;
 pub use batch::Records;
+pub use cleared::Cleared;
 pub use delivery::{Delivery, Shape};
 pub use feed::{Batches, Cutter, Feed, size};
 pub use gate::Gate;

@@ -26,6 +26,7 @@ use crate::sync::event::{Counts, Event, Forecast, SyncReport};
 use crate::sync::finish;
 use crate::sync::known::Memory;
 use crate::sync::plan::{Item, Items, Phase, Plan};
+use crate::sync::refresh;
 use crate::sync::run::Work;
 use crate::sync::state::OpenRun;
 use crate::sync::timing::{Closing, Deadline};
@@ -45,7 +46,7 @@ pub struct Job<'a> {
 pub struct Begun {
     pub progress: Progress,
     pub watch: Watch,
-    /// Identity and mapping are in the ledger.
+    /// Identity, mapping and query are in the ledger.
     is_announced: bool,
 }
 
@@ -66,10 +67,12 @@ impl Begun {
 }
 
 impl Work<'_> {
-    /// Writes what the ledger must know before anything is sent.
+    /// Writes what the ledger and the history must know before anything is sent.
     pub(in crate::sync) fn before(&self, begun: &mut Begun) -> Result<()> {
         if !begun.is_announced {
-            bookkeeping::before(self.ledger()?, &self.identity(), &self.mappings)?;
+            let (sync, known) = (self.context.sync, (&self.identity(), &self.mappings));
+            bookkeeping::before(self.ledger()?, sync, known, &bookkeeping::query_hash(sync))?;
+            self.state.before_sending(sync)?;
             begun.is_announced = true;
         }
         Ok(())
@@ -148,15 +151,16 @@ impl Work<'_> {
         let Job { delta, plan, memory, open, session, forecast } = job;
         let ledger = self.ledger()?;
         let keeping = self.keeping(open);
+        let unstable = block_in_place(|| self.unstable((delta, memory), report))?;
         block_in_place(|| {
             self.before(begun)?;
-            if self.context.options.full_refresh && self.context.sync.mode != Mode::Insert {
-                bookkeeping::mark_stale(ledger, &self.space())?;
+            bookkeeping::restate(ledger, delta, self.restates())?;
+            if self.context.sync.mode != Mode::Insert && refresh::is_asked(self.context, Some(ledger))? {
+                refresh::mark_stale(ledger, &self.space())?;
             }
             bookkeeping::release(ledger, delta, plan, (memory, &open.run_id))
         })?;
-        let cleared = self.cleared_fields();
-        let records = Records { spool: &delta.spool, mapper: &delta.mapper, cleared: &cleared };
+        let records = Records { spool: &delta.spool, mapper: &delta.mapper, cleared: self.cleared() };
         let Context { sync, observer, .. } = *self.context;
         let changes = plan.changes() + begun.progress.settled;
         observer.observe(&Event::Planned { sync: sync.name.clone(), changes });
@@ -173,7 +177,7 @@ impl Work<'_> {
             }
             // What a change waits for was sent in an earlier phase.
             let before = progress.delivered.clone();
-            let is_blocked = |item: &Item| item.after.is_some_and(|key| !before.contains(&key));
+            let is_blocked = |item: &Item| !item.after.iter().all(|key| before.contains(key));
             delivery.shape_as(self.shape_of(phase.len));
             let order = block_in_place(|| self.order((delta, &keeping), phase))?;
             let changes = feed.changes(phase).in_order(order);
@@ -207,14 +211,21 @@ impl Work<'_> {
             }
         });
         report.notes.extend(note?);
+        if let Some(unstable) = unstable {
+            block_in_place(|| unstable.keep(ledger, &report.counts))?;
+        }
         finish::conclude(report, ended, absent, plan.waiting)
     }
 }
 
-/// What a session is told of a delivery that went through its whole queue, or did not.
+/// What a session is told of a delivery that went through its whole queue, or did not. What is pending in one that did waits for
+/// its turn.
 fn run_end(is_done: bool, counts: &Counts) -> RunEnd {
-    match is_done && counts.deferred == 0 {
-        true => RunEnd::Complete,
-        false => RunEnd::Stopped,
+    if !is_done || counts.deferred > 0 {
+        return RunEnd::Stopped;
+    }
+    match counts.rejected + counts.pending + counts.parked + counts.invalid {
+        0 => RunEnd::Complete,
+        rows => RunEnd::Without(rows),
     }
 }

@@ -223,7 +223,7 @@ impl Work<'_> {
         let comparer = intake.differ.comparer();
         let spool = SpoolWriter::create(space.clone())?.finish()?;
         let mut queue = Queue::streamed(Streamed {
-            records: Records { spool: &spool, mapper: &comparer.mapper, cleared: &[] },
+            records: Records { spool: &spool, mapper: &comparer.mapper, cleared: None },
             lots: received,
             memory: &memory,
             verb: self.rules().verb(),

@@ -52,7 +52,8 @@ impl Fixed for Head {
 pub enum Class {
     Add,
     Change,
-    /// The destination holds all of it, under an older mapping: the ledger's fingerprint moves, nothing is sent.
+    /// The destination holds all of it, under an older mapping or without its key in the ledger: the ledger's entry is
+    /// written anew, nothing is sent.
     Rebase,
     /// As acknowledged after all.
     Unchanged,
@@ -71,7 +72,9 @@ const BULK: u8 = 0x80;
 const SENT: u8 = 0x40;
 /// Set where only the fields that changed are sent.
 const NARROW: u8 = 0x20;
-const FLAGS: u8 = BULK | SENT | NARROW;
+/// Set where an earlier run was to send the row.
+const OWED: u8 = 0x10;
+const FLAGS: u8 = BULK | SENT | NARROW | OWED;
 
 /// A row whose record the destination does not hold as far as the ledger knows.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +89,9 @@ pub struct Candidate {
     pub sent: bool,
     /// Only the fields that changed are sent.
     pub narrow: bool,
+    /// An earlier run was let through with it, and nobody knows that it arrived: it is no new change, and what the ledger has
+    /// of its fields is no proof of what the object holds.
+    pub owed: bool,
 }
 
 /// Candidates and what was made of each.
@@ -123,7 +129,7 @@ impl Candidates {
 
     pub fn set(&mut self, seq: u64, class: Class) {
         let verdict = &mut self.verdicts[seq as usize];
-        *verdict = class as u8 | *verdict & SENT;
+        *verdict = class as u8 | *verdict & (SENT | OWED);
     }
 
     /// The row was sent while the source was read.
@@ -140,6 +146,18 @@ impl Candidates {
     /// Sends only the fields of this one that changed.
     pub fn set_narrow(&mut self, seq: u64) {
         self.verdicts[seq as usize] |= NARROW;
+    }
+
+    /// An earlier run was to send this one.
+    pub fn set_owed(&mut self, seq: u64) {
+        self.verdicts[seq as usize] |= OWED;
+    }
+
+    /// New and changed rows that no earlier run was to send.
+    pub fn changes(&self) -> u64 {
+        let is_open = |class: u8| class == Class::Add as u8 || class == Class::Change as u8;
+        let is_change = |verdict: &&u8| **verdict & OWED == 0 && is_open(**verdict & !FLAGS);
+        self.verdicts.iter().filter(is_change).count() as u64
     }
 
     pub fn count(&self, class: Class) -> u64 {
@@ -166,6 +184,14 @@ impl Candidates {
 
     fn candidate(&self, seq: u64, head: Head) -> Candidate {
         let is = |flag| self.verdicts[seq as usize] & flag != 0;
-        Candidate { seq, head, class: self.class(seq), bulk: is(BULK), sent: is(SENT), narrow: is(NARROW) }
+        Candidate {
+            seq,
+            head,
+            class: self.class(seq),
+            bulk: is(BULK),
+            sent: is(SENT),
+            narrow: is(NARROW),
+            owed: is(OWED),
+        }
     }
 }

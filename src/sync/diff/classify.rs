@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::candidates::Class;
-use super::delta::Delta;
+use super::candidates::{Candidate, Class};
+use super::delta::{Delta, Restated};
 use super::sorter::{Sighting, Sorted, flag};
 use crate::error::Result;
-use crate::ledger::{KeyHash, LiveEntries, Marks, Tags};
+use crate::ledger::{By, KeyHash, LiveEntries, Marks, RecordHash, Tags};
 use crate::project::{Mode, OnDuplicateKey};
 
 /// What the rows are held against.
@@ -38,20 +38,21 @@ pub fn classify(
         delta.still_refused = delta.refused_before.iter().copied().collect();
     }
     let mut unsettled: BTreeSet<KeyHash> = delta.dirty.keys().copied().collect();
+    let mut live_too = 0; // of them
     let mut ledger = Entries { live, read: 0, next: None };
     ledger.advance()?;
     let mut next = sorted.pop()?;
     while let Some(first) = next {
-        while let Some((key, position)) = ledger.next.filter(|(key, _)| *key < first.key) {
-            unsettled.remove(&key);
+        while let Some(Entry { key, position, .. }) = ledger.next.filter(|entry| entry.key < first.key) {
+            live_too += u64::from(unsettled.remove(&key));
             delta.missing(against, key, position)?;
             ledger.advance()?;
         }
-        let entry = ledger.next.filter(|(key, _)| *key == first.key).map(|(_, position)| position);
+        let entry = ledger.next.filter(|entry| entry.key == first.key);
         if entry.is_some() {
             ledger.advance()?;
         }
-        unsettled.remove(&first.key);
+        live_too += u64::from(unsettled.remove(&first.key) && entry.is_some());
         delta.still_refused(first.key);
         let mut group = Group::new(against, entry, &first);
         let mut member = Some(first);
@@ -62,8 +63,8 @@ pub fn classify(
         }
         group.close(delta)?;
     }
-    while let Some((key, position)) = ledger.next {
-        unsettled.remove(&key);
+    while let Some(Entry { key, position, .. }) = ledger.next {
+        live_too += u64::from(unsettled.remove(&key));
         delta.missing(against, key, position)?;
         ledger.advance()?;
     }
@@ -71,7 +72,10 @@ pub fn classify(
         delta.vanished_dirty = unsettled.into_iter().collect();
     }
     debug_assert!(against.tags.is_empty() || ledger.read == against.tags.len(), "the ledger grew meanwhile");
-    delta.live = if against.backfill { 0 } else { ledger.read as u64 };
+    if !against.backfill {
+        delta.live = ledger.read as u64;
+        delta.under_way = delta.dirty.len() as u64 - live_too;
+    }
     Ok(())
 }
 
@@ -79,13 +83,20 @@ pub fn classify(
 struct Entries {
     live: Option<LiveEntries>,
     read: usize,
-    next: Option<(KeyHash, usize)>,
+    next: Option<Entry>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    key: KeyHash,
+    position: usize,
+    record: RecordHash,
 }
 
 impl Entries {
     fn advance(&mut self) -> Result<()> {
         let next = self.live.as_mut().and_then(Iterator::next).transpose()?;
-        self.next = next.map(|(key, _)| (key, self.read));
+        self.next = next.map(|(key, record)| Entry { key, position: self.read, record });
         self.read += usize::from(self.next.is_some());
         Ok(())
     }
@@ -94,8 +105,8 @@ impl Entries {
 /// The rows of one key.
 struct Group<'a> {
     against: &'a Against<'a>,
-    /// The ledger has the key.
-    known: bool,
+    /// The record that the ledger has of the key.
+    known: Option<RecordHash>,
     /// The stream found one row of it unchanged: that row's bit among the marks.
     unchanged: Option<u64>,
     /// The row that stands for the key so far.
@@ -107,11 +118,12 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn new(against: &'a Against<'a>, entry: Option<usize>, first: &Sighting) -> Self {
-        let unchanged = entry.filter(|position| !against.backfill && against.seen.is_marked(*position));
+    fn new(against: &'a Against<'a>, entry: Option<Entry>, first: &Sighting) -> Self {
+        let position = entry.map(|entry| entry.position);
+        let unchanged = position.filter(|position| !against.backfill && against.seen.is_marked(*position));
         Group {
             against,
-            known: entry.is_some(),
+            known: entry.map(|entry| entry.record),
             unchanged: unchanged.map(|position| against.tags.bit(&first.key, position)),
             kept: None,
             unchanged_wins: false,
@@ -169,23 +181,44 @@ impl<'a> Group<'a> {
         if self.unchanged.is_some() {
             delta.drop_unchanged(self.key);
         }
+        if self.is_restated(&kept) {
+            delta.restate(u64::from(kept.seq))?;
+        }
         delta.candidates.set(u64::from(kept.seq), self.class(&kept));
+        if self.known.is_some_and(|record| record.is_stale()) {
+            delta.candidates.set_owed(u64::from(kept.seq));
+        }
         Ok(())
     }
 
     fn class(&self, row: &Sighting) -> Class {
         let has = |flag| row.flags & flag != 0;
+        let is_same = has(flag::MATCHED) || self.is_restated(row);
         match self.known {
             _ if has(flag::INVALID) => Class::Invalid,
-            false => Class::Add,
-            true if has(flag::MATCHED) || self.against.mode == Mode::Insert => Class::Unchanged,
-            true if has(flag::COVERED) => Class::Rebase,
-            true => Class::Change,
+            None => Class::Add,
+            Some(_) if is_same => Class::Unchanged,
+            Some(_) if has(flag::COVERED) => Class::Rebase,
+            Some(_) if self.against.mode == Mode::Insert => Class::Unchanged,
+            Some(_) => Class::Change,
         }
+    }
+
+    /// The source says in other words what was acknowledged.
+    fn is_restated(&self, row: &Sighting) -> bool {
+        let is_looked_up = self.against.tags.by() == By::Source && row.flags == 0;
+        is_looked_up && self.known.is_some_and(|record| record.fingerprint() == row.fingerprint)
     }
 }
 
 impl Delta {
+    /// A row that is as acknowledged: whatever was refused of it is over.
+    fn restate(&mut self, seq: u64) -> Result<()> {
+        let Some(Candidate { head, .. }) = self.candidates.get(seq)? else { return Ok(()) };
+        self.still_refused.remove(&head.key);
+        self.restated.push(&Restated { key: head.key, record: head.fingerprint })
+    }
+
     /// An entry that no spooled row has: vanished, unless the stream saw it unchanged.
     fn missing(&mut self, against: &Against<'_>, key: KeyHash, position: usize) -> Result<()> {
         if against.backfill {
@@ -193,7 +226,9 @@ impl Delta {
         }
         if against.seen.is_marked(position) {
             // It was read, and is as acknowledged: whatever was refused of it is over.
-            self.still_refused.remove(&key);
+            if !self.still_refused.is_empty() {
+                self.still_refused.remove(&key);
+            }
             return Ok(());
         }
         self.still_refused(key);

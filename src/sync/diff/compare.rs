@@ -8,7 +8,7 @@ use outflow_connectors::contract::{Prepared, Preparer, Row, RowBatch};
 
 use super::differ::Dirty;
 use super::sorter::flag;
-use crate::ledger::{KeyHash, RecordHash, Tags};
+use crate::ledger::{By, KeyHash, RecordHash, Tags};
 use crate::sync::map::{Edit, Hashes, Kinds, Mapper, RowFault, Scratch};
 use crate::sync::spool::Stored;
 
@@ -22,6 +22,10 @@ pub struct Comparer {
     pub previous: Vec<(Mapper, Edit)>,
     /// Every row counts as changed, whatever the ledger says.
     pub forces: bool,
+    /// Rows found unchanged tell their record hash: the ledger has the source hash of none.
+    pub restates: bool,
+    /// Rows found unchanged become candidates all the same: the ledger is to have their destination keys.
+    pub rekeys: bool,
 }
 
 /// What the rows of a batch came to.
@@ -40,6 +44,8 @@ pub enum Verdict {
         entry: usize,
         key: KeyHash,
         destination: u64,
+        /// See [`Comparer::restates`].
+        record: Option<RecordHash>,
     },
     Difference(Difference),
     Invalid(Box<RowFault>),
@@ -68,7 +74,12 @@ impl Comparer {
     pub fn compare(&self, batch: &RowBatch) -> Compared {
         let mut judge = Judge::new(self, batch.len());
         let (mut ahead, mut rows) = (batch.rows(), batch.rows());
-        while judge.hash(ahead.by_ref().take(BLOCK)) {
+        for start in (0..batch.len()).step_by(BLOCK) {
+            if judge.glances {
+                let block = start..batch.len().min(start + BLOCK);
+                self.mapper.sources(batch, block, &mut judge.scratch);
+            }
+            judge.hash(ahead.by_ref().take(BLOCK));
             judge.judge(&mut rows);
         }
         let Judge { verdicts, records, scratch, .. } = judge;
@@ -94,17 +105,29 @@ impl Comparer {
     }
 }
 
+/// What was made of a row before the ledger was asked.
+enum Ready {
+    /// Its key: no more is needed of a row whose source hash the ledger has.
+    Glanced(KeyHash),
+    Hashed(Hashed),
+}
+
+/// A row's hashes, and where its fields are in the scratch, or what is wrong with it.
+type Hashed = Result<(Hashes, Range<usize>), Box<RowFault>>;
+
 /// Compares the rows of one batch, block by block.
 struct Judge<'a> {
     comparer: &'a Comparer,
+    /// Rows are held against the ledger by their source hashes.
+    glances: bool,
     scratch: Scratch,
     /// For older mappings.
     older: Scratch,
     parts: Parts<'a>,
-    /// A block's hashes, and where the fields of each row are, until the ledger has answered.
-    hashed: Vec<Result<(Hashes, Range<usize>), Box<RowFault>>>,
-    /// Of those that have a record.
-    wanted: Vec<(KeyHash, RecordHash)>,
+    /// A block's rows, until the ledger has answered.
+    ready: Vec<Ready>,
+    /// Keys of those that are asked for, each with half of its record hash.
+    wanted: Vec<(KeyHash, u64)>,
     found: Vec<Option<usize>>,
     verdicts: Vec<Verdict>,
     records: Vec<u8>,
@@ -114,10 +137,11 @@ impl<'a> Judge<'a> {
     fn new(comparer: &'a Comparer, rows: usize) -> Self {
         Judge {
             comparer,
+            glances: comparer.tags.by() == By::Source && !comparer.forces,
             scratch: Scratch::default(),
             older: Scratch::default(),
             parts: Parts::of(&comparer.mapper),
-            hashed: Vec::with_capacity(BLOCK),
+            ready: Vec::with_capacity(BLOCK),
             wanted: Vec::with_capacity(BLOCK),
             found: Vec::with_capacity(BLOCK),
             verdicts: Vec::with_capacity(rows),
@@ -125,36 +149,75 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Hashes the next block, and looks it up; false where no rows are left.
-    fn hash<'r>(&mut self, rows: impl Iterator<Item = Row<'r>>) -> bool {
+    /// Hashes the next block, and looks it up.
+    fn hash<'r>(&mut self, rows: impl Iterator<Item = Row<'r>>) {
         self.scratch.clear();
         self.wanted.clear();
-        for row in rows {
-            let hashed = self.comparer.mapper.hash(row, &mut self.scratch).map_err(Box::new);
-            if let Ok(hashes) = &hashed {
-                self.wanted.push((hashes.key, hashes.fingerprint));
-            }
-            self.hashed.push(hashed.map(|hashes| (hashes, self.scratch.last())));
+        for (n, row) in rows.enumerate() {
+            let ready = self.ready(row, n);
+            self.ready.push(ready);
         }
         self.found.clear();
         if !self.comparer.forces {
             self.comparer.tags.find_all(&self.wanted, &mut self.found);
         }
-        !self.hashed.is_empty()
+    }
+
+    /// The n-th row of the block.
+    fn ready(&mut self, row: Row<'_>, n: usize) -> Ready {
+        let Comparer { mapper, tags, .. } = self.comparer;
+        if self.glances
+            && let Some(key) = mapper.known_key(row, &mut self.scratch)
+            && let Some(source) = self.scratch.source(n)
+        {
+            self.wanted.push((key, source));
+            return Ready::Glanced(key);
+        }
+        let hashed = self.whole(row);
+        if let Ok((hashes, _)) = &hashed {
+            self.wanted.push((hashes.key, tags.by().half(&hashes.fingerprint)));
+        }
+        Ready::Hashed(hashed)
+    }
+
+    fn whole(&mut self, row: Row<'_>) -> Hashed {
+        let hashes = self.comparer.mapper.hash(row, &mut self.scratch).map_err(Box::new)?;
+        Ok((hashes, self.scratch.last()))
     }
 
     /// Says what each row of the block came to.
     fn judge<'r>(&mut self, rows: &mut impl Iterator<Item = Row<'r>>) {
-        let (mut hashed, found) = (std::mem::take(&mut self.hashed), std::mem::take(&mut self.found));
+        let (mut ready, found) = (std::mem::take(&mut self.ready), std::mem::take(&mut self.found));
         let mut entries = found.iter().copied();
-        for (ready, row) in hashed.drain(..).zip(rows) {
+        for (ready, row) in ready.drain(..).zip(rows) {
             let verdict = match ready {
-                Err(fault) => Verdict::Invalid(fault),
-                Ok(ready) => self.verdict(row, ready, entries.next().flatten()),
+                Ready::Glanced(key) => self.glanced(row, key, entries.next().flatten()),
+                Ready::Hashed(Err(fault)) => Verdict::Invalid(fault),
+                Ready::Hashed(Ok(hashed)) => self.verdict(row, hashed, entries.next().flatten()),
             };
             self.verdicts.push(verdict);
         }
-        (self.hashed, self.found) = (hashed, found); // their memory serves the next block
+        (self.ready, self.found) = (ready, found); // their memory serves the next block
+    }
+
+    /// A row that is not the one acknowledged by its source hash is mapped; whether its record is, the ledger is asked
+    /// once all rows are read.
+    fn glanced(&mut self, row: Row<'_>, key: KeyHash, entry: Option<usize>) -> Verdict {
+        let mapper = &self.comparer.mapper;
+        if let Some(entry) = entry.filter(|_| !self.is_dirty(&key))
+            && let Some(destination) = mapper.known_destination(row, &mut self.scratch)
+        {
+            return Verdict::Known { entry, key, destination, record: None };
+        }
+        match self.whole(row) {
+            Ok(hashed) => self.verdict(row, hashed, None),
+            Err(fault) => Verdict::Invalid(fault),
+        }
+    }
+
+    fn is_dirty(&self, key: &KeyHash) -> bool {
+        let dirty = &self.comparer.dirty;
+        !dirty.is_empty() && dirty.contains_key(key)
     }
 
     fn verdict(
@@ -163,12 +226,12 @@ impl<'a> Judge<'a> {
         (hashes, fields): (Hashes, Range<usize>),
         entry: Option<usize>,
     ) -> Verdict {
-        let Comparer { dirty, forces, .. } = self.comparer;
-        let is_dirty = !dirty.is_empty() && dirty.contains_key(&hashes.key);
         let flags = match entry {
-            _ if *forces || is_dirty => flag::FORCED,
+            _ if self.comparer.forces || self.is_dirty(&hashes.key) => flag::FORCED,
+            Some(_) if self.comparer.rekeys => flag::COVERED,
             Some(entry) => {
-                return Verdict::Known { entry, key: hashes.key, destination: hashes.destination };
+                let record = self.comparer.restates.then_some(hashes.fingerprint);
+                return Verdict::Known { entry, key: hashes.key, destination: hashes.destination, record };
             }
             None if self.comparer.is_covered(row, &mut self.older) => flag::COVERED,
             None => 0,

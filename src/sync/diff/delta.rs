@@ -6,11 +6,11 @@ use super::candidates::{Candidates, Class};
 use super::destinations::Destinations;
 use super::differ::Dirty;
 use crate::error::Result;
-use crate::ledger::{Detail, KeyHash};
+use crate::ledger::{Detail, KeyHash, RecordHash};
 use crate::project::OnDuplicateKey;
 use crate::sync::cursor::Track;
 use crate::sync::map::{DUPLICATE, Mapper, RowFault};
-use crate::sync::spool::{Spill, Spool};
+use crate::sync::spool::{Fixed, Spill, Spool, array};
 
 /// The whole extract against the whole ledger.
 pub struct Delta {
@@ -26,6 +26,8 @@ pub struct Delta {
     pub dirty: HashMap<KeyHash, Dirty>,
     /// Live entries of the ledger before this run.
     pub live: u64,
+    /// Keys beside those that only unsettled batches know: their objects may be there.
+    pub under_way: u64,
     pub destinations: Destinations,
     /// Rows that share a key or destination key, under `fail`.
     pub clashes: u64,
@@ -39,8 +41,32 @@ pub struct Delta {
     pub(super) seen_unchanged: u64,
     /// The values of the cursor column, where there is one.
     pub track: Option<Track>,
+    /// Rows whose record is the one acknowledged, while the ledger has another source hash of them.
+    pub restated: Spill<Restated>,
+    /// Every row that is as acknowledged is a candidate, for the ledger to have its destination key.
+    pub rekeyed: bool,
     pub(super) faults: Faults,
     pub(super) policy: OnDuplicateKey,
+}
+
+/// What the ledger is to have of a row in place of the same fingerprint with another source hash.
+#[derive(Debug, Clone, Copy)]
+pub struct Restated {
+    pub key: KeyHash,
+    pub record: RecordHash,
+}
+
+impl Fixed for Restated {
+    const WIDTH: usize = 32;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.key.0);
+        out.extend_from_slice(&self.record.0);
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        Restated { key: KeyHash(array(bytes, 0)), record: RecordHash(array(bytes, 16)) }
+    }
 }
 
 /// Invalid rows: all counted, the first listed.

@@ -8,7 +8,7 @@ use outflow_connectors::contract::RowBatch;
 use super::candidates::{Candidates, Class, Head};
 use super::classify::{Against, classify, judge_destinations};
 use super::compare::{Compared, Comparer, Difference, Verdict};
-use super::delta::{Delta, FAULTS_LISTED, Faults};
+use super::delta::{Delta, FAULTS_LISTED, Faults, Restated};
 use super::destinations::Destinations;
 use super::sorter::{Sighting, Sorter, flag};
 use crate::error::{Error, ErrorKind, Result};
@@ -42,6 +42,10 @@ pub struct Baseline {
     pub part: bool,
     /// Watch destination keys although they are the primary keys.
     pub tracked: bool,
+    /// The ledger is to have the source hashes of the rows that are found unchanged.
+    pub restates: bool,
+    /// The ledger is to have the destination keys of the rows that are found unchanged; needs fingerprints to find them by.
+    pub rekeys: bool,
 }
 
 /// Takes in what became of the rows, in their order.
@@ -64,9 +68,13 @@ pub struct Differ {
     valid: u64,
     unchanged: u64,
     faults: Faults,
+    restated: Spill<Restated>,
     /// Rows leave while the source is read.
     early: Option<Chooser>,
 }
+
+/// Bytes: such rows are few, or all there are.
+const RESTATED_IN_MEMORY: usize = 1 << 20;
 
 /// Rows of one extract at most.
 const MOST_ROWS: u64 = u32::MAX as u64 - 1;
@@ -84,10 +92,11 @@ impl Differ {
             (previous, edit)
         };
         let previous = previous.into_iter().map(with_edit).collect();
-        let Baseline { tags, dirty, mode, full_refresh, backfill, part, .. } = baseline;
+        let Baseline { tags, dirty, mode, full_refresh, backfill, part, restates, rekeys, .. } = baseline;
+        let forces = full_refresh || backfill;
         Ok(Differ {
             seen: Marks::none(&tags),
-            comparer: Arc::new(Comparer { tags, dirty, mapper, previous, forces: full_refresh || backfill }),
+            comparer: Arc::new(Comparer { tags, dirty, mapper, previous, forces, restates, rekeys }),
             mode,
             backfill,
             part,
@@ -102,6 +111,7 @@ impl Differ {
             valid: 0,
             unchanged: 0,
             faults: Faults::default(),
+            restated: Spill::new(space.with_memory(RESTATED_IN_MEMORY)),
             early: None,
         })
     }
@@ -148,10 +158,13 @@ impl Differ {
             self.rows += 1;
             match verdict {
                 Verdict::Invalid(fault) => self.fault(*fault)?,
-                Verdict::Known { entry, key, destination } => {
+                Verdict::Known { entry, key, destination, record } => {
                     let number = self.valid(destination);
                     if !self.seen.mark(entry) {
                         self.unchanged += 1;
+                        if let Some(record) = record {
+                            self.restated.push(&Restated { key, record })?;
+                        }
                         if let Some(early) = &mut self.early {
                             early.pass(&key, Some(destination));
                         }
@@ -240,7 +253,8 @@ impl Differ {
     fn sight(&mut self, head: &Head, class: Class, flags: u32) -> Result<u64> {
         let seq = self.candidates.push(head, class)?;
         let marks = self.seen.of(&self.comparer.tags, &head.key);
-        self.sorter.push(Sighting { key: head.key, seq: seq as u32, flags, marks })?;
+        let fingerprint = head.fingerprint.fingerprint();
+        self.sorter.push(Sighting { key: head.key, seq: seq as u32, flags, marks, fingerprint })?;
         Ok(seq)
     }
 
@@ -249,7 +263,7 @@ impl Differ {
     /// # Errors
     /// When the ledger or the spool cannot be read.
     pub fn finish(self, policy: OnDuplicateKey, ledger: Option<&Ledger>) -> Result<Delta> {
-        let Some(Comparer { tags, dirty, mapper, .. }) = Arc::into_inner(self.comparer) else {
+        let Some(Comparer { tags, dirty, mapper, rekeys, .. }) = Arc::into_inner(self.comparer) else {
             let message = "a batch is still compared after the extract; this is a defect of outflow";
             return Err(Error::new("OF-INT-001", ErrorKind::Internal, message));
         };
@@ -263,6 +277,7 @@ impl Differ {
             vanished_dirty: Vec::new(),
             dirty,
             live: 0, // until they are classified
+            under_way: 0,
             destinations: self.destinations,
             clashes: 0,
             refused_before: ledger.map(Ledger::refusal_keys).transpose()?.unwrap_or_default(),
@@ -270,6 +285,8 @@ impl Differ {
             track: None,
             dropped_unchanged: HashSet::new(),
             seen_unchanged: self.unchanged,
+            restated: self.restated,
+            rekeyed: rekeys,
             faults: self.faults,
             policy,
         };

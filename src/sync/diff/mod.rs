@@ -13,7 +13,7 @@ mod sorter;
 
 pub use candidates::{Candidate, Class, Head};
 pub use compare::{Compared, Verdict};
-pub use delta::{Delta, unnamed};
+pub use delta::{Delta, Restated, unnamed};
 pub use differ::{Baseline, Differ, Dirty};
 pub use sorter::{Sighting, Sorter};
 

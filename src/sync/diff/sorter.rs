@@ -17,13 +17,22 @@ pub struct Sighting {
     pub flags: u32,
     /// Which entries of the key's bucket in the ledger had been seen before.
     pub marks: u64,
+    /// Of its record; 0 where it has none.
+    pub fingerprint: u64,
+}
+
+impl Sighting {
+    /// Of which only the key matters.
+    pub fn of_key(key: KeyHash, seq: u64) -> Self {
+        Sighting { key, seq: seq as u32, flags: 0, marks: 0, fingerprint: 0 }
+    }
 }
 
 /// What the stream knew of a row.
 pub mod flag {
     /// Its record is the one acknowledged; an earlier row had the same.
     pub const MATCHED: u32 = 1;
-    /// The destination holds all of it, under an older mapping.
+    /// The destination holds all of it, under an older mapping or without its key in the ledger.
     pub const COVERED: u32 = 2;
     /// Sent whatever the ledger says: unsettled, or a full refresh.
     pub const FORCED: u32 = 4;
@@ -32,13 +41,14 @@ pub mod flag {
 }
 
 impl Fixed for Sighting {
-    const WIDTH: usize = 32;
+    const WIDTH: usize = 40;
 
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.key.0);
         out.extend_from_slice(&self.seq.to_le_bytes());
         out.extend_from_slice(&self.flags.to_le_bytes());
         out.extend_from_slice(&self.marks.to_le_bytes());
+        out.extend_from_slice(&self.fingerprint.to_le_bytes());
     }
 
     fn read(bytes: &[u8]) -> Self {
@@ -47,6 +57,7 @@ impl Fixed for Sighting {
             seq: u32::from_le_bytes(array(bytes, 16)),
             flags: u32::from_le_bytes(array(bytes, 20)),
             marks: u64::from_le_bytes(array(bytes, 24)),
+            fingerprint: u64::from_le_bytes(array(bytes, 32)),
         }
     }
 }
@@ -162,7 +173,7 @@ mod tests {
             let mut sorter = Sorter::new(Space::new(folder.path(), u64::MAX, memory));
             let mut expected = Vec::new();
             for (seq, key) in keys.iter().enumerate() {
-                let sighting = Sighting { key: KeyHash([*key; 16]), seq: seq as u32, flags: 1, marks: 7 };
+                let sighting = Sighting { key: KeyHash([*key; 16]), seq: seq as u32, flags: 1, marks: 7, fingerprint: 9 };
                 sorter.push(sighting).unwrap();
                 expected.push(sighting);
             }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::candidates::Class;
 use super::delta::Delta;
 use super::differ::{Baseline, Differ};
-use crate::ledger::{Detail, KeyHash, Ledger, RecordHash, State, Tags};
+use crate::ledger::{By, Detail, KeyHash, Ledger, RecordHash, State, Tags};
 use crate::project::{Mode, OnDuplicateKey, OnNull};
 use crate::sync::map::{Mapper, Scratch};
 use crate::sync::spec::{FieldSpec, FromSpec, MappingSpec};
@@ -79,13 +79,21 @@ struct World {
 }
 
 fn world(held: &BTreeMap<u8, Line>, memory: usize) -> World {
+    world_of(held, memory, |_| false)
+}
+
+/// Some of the ledger's entries were made of other cells.
+fn world_of(held: &BTreeMap<u8, Line>, memory: usize, is_stale: impl Fn(u8) -> bool) -> World {
     let folder = tempfile::tempdir().unwrap();
     let lease = State::open(folder.path()).unwrap().acquire("s").unwrap();
     let ledger = Ledger::open(&Ledger::path(folder.path(), "s"), &lease).unwrap();
     let lines: Vec<Line> = held.values().copied().collect();
     let entries: Vec<_> = hashes(&lines)
         .into_iter()
-        .map(|(key, record, destination_hash)| {
+        .zip(held.keys())
+        .map(|((key, record, destination_hash), id)| {
+            let source = record.source() ^ u64::from(is_stale(*id));
+            let record = RecordHash::new(record.0, source);
             (key, record, Some(Detail { destination_hash, ..Detail::default() }))
         })
         .collect();
@@ -95,8 +103,19 @@ fn world(held: &BTreeMap<u8, Line>, memory: usize) -> World {
 }
 
 fn diff(world: &World, lines: &[Line], policy: OnDuplicateKey) -> Delta {
-    let tags = world.ledger.tags().unwrap();
-    diff_against(world, Baseline { tags, full_refresh: false, ..of_all_rows() }, (lines, policy))
+    diff_by(By::Fingerprint, world, (lines, policy))
+}
+
+fn diff_by(by: By, world: &World, rows: (&[Line], OnDuplicateKey)) -> Delta {
+    let tags = world.ledger.tags(by).unwrap();
+    let restates = by == By::Fingerprint;
+    diff_against(world, Baseline { tags, full_refresh: false, restates, ..of_all_rows() }, rows)
+}
+
+/// The entries that the ledger is to have in place of others, each by what it holds of the row.
+fn restated(delta: &Delta) -> HashMap<KeyHash, (u64, u64)> {
+    let restated = delta.restated.slice(0, 1000).unwrap().into_iter();
+    restated.map(|row| (row.key, (row.record.fingerprint(), row.record.source()))).collect()
 }
 
 /// Every row counts as changed, and none is looked up.
@@ -109,6 +128,8 @@ fn of_all_rows() -> Baseline {
         full_refresh: true,
         backfill: false,
         tracked: false,
+        restates: false,
+        rekeys: false,
     }
 }
 
@@ -173,14 +194,17 @@ fn model(held: &BTreeMap<u8, Line>, lines: &[Line], policy: OnDuplicateKey) -> O
 }
 
 fn outcome(delta: &Delta, lines: &[Line], held: &BTreeMap<u8, Line>) -> Outcome {
-    let known: HashMap<(KeyHash, RecordHash), Line> =
-        hashes(lines).into_iter().zip(lines).map(|((key, record, _), line)| ((key, record), *line)).collect();
+    let known: HashMap<(KeyHash, u64), Line> = hashes(lines)
+        .into_iter()
+        .zip(lines)
+        .map(|((key, record, _), line)| ((key, record.fingerprint()), *line))
+        .collect();
     let of = |class| -> BTreeSet<Line> {
         let candidates = delta.candidates.slice(0, usize::MAX >> 16).unwrap();
         candidates
             .iter()
             .filter(|c| c.class == class)
-            .map(|c| known[&(c.head.key, c.head.fingerprint)])
+            .map(|c| known[&(c.head.key, c.head.fingerprint.fingerprint())])
             .collect()
     };
     let held: Vec<Line> = held.values().copied().collect();
@@ -208,6 +232,7 @@ proptest! {
         held in proptest::collection::btree_map(0_u8..24, (0_u8..1, 0_i8..3), 0..20),
         lines in proptest::collection::vec((0_u8..26, 0_u8..40, -1_i8..3), 0..40),
         same in proptest::collection::vec(any::<bool>(), 40),
+        stale in proptest::collection::vec(any::<bool>(), 24),
         policy in policies(),
         memory in prop_oneof![Just(1_usize), Just(100), Just(1 << 20)],
     ) {
@@ -229,7 +254,22 @@ proptest! {
         prop_assert!(expected.changed.is_subset(&sent.changed));
         prop_assert_eq!((all.unchanged(), all.live, delta.live), (0, held.len() as u64, held.len() as u64));
         prop_assert_eq!(&Outcome { changed: expected.changed.clone(), ..sent }, &expected);
-        prop_assert_eq!(outcome(&delta, &lines, &held), expected);
+        prop_assert_eq!(&outcome(&delta, &lines, &held), &expected);
+        let world = world_of(&held, memory, |id| stale[usize::from(id)]);
+        let ids = held.values().copied().collect::<Vec<_>>();
+        let known: HashMap<_, _> = hashes(&ids).into_iter().map(|(key, record, _)| (key, (record.fingerprint(), record.source()))).collect();
+        for by in [By::Fingerprint, By::Source] {
+            let delta = diff_by(by, &world, (&lines, policy));
+            prop_assert_eq!(&outcome(&delta, &lines, &held), &expected, "{:?}", by);
+            let restated = restated(&delta);
+            prop_assert!(restated.iter().all(|(key, of)| known[key] == *of), "what is restated is what is held");
+            // The rows that count as unchanged, where no other row has a say in them.
+            if by == By::Fingerprint || expected.duplicates == 0 && policy != OnDuplicateKey::Reject {
+                let wanted = held.values().zip(hashes(&ids)).filter(|(line, _)| by == By::Fingerprint || stale[usize::from(line.0)]);
+                let missing = wanted.filter(|(line, (key, ..))| lines.contains(line) && !restated.contains_key(key)).count();
+                prop_assert_eq!(missing, 0);
+            }
+        }
         let rows = delta.rows;
         let candidates = delta.candidates.count(Class::Add) + delta.candidates.count(Class::Change);
         prop_assert_eq!(rows, candidates + delta.unchanged() + delta.invalid());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use outflow_connectors::contract::{Catalog, Schema};
 
+use super::source_hash::SourceHash;
 use super::{BindFault, BoundField, BoundFrom, Mapper, Normalise};
 use crate::sync::spec::{FieldSpec, FromSpec, MappingSpec};
 use crate::transform::canonical::Encoder;
@@ -44,8 +45,19 @@ impl Mapper {
         let position = |name: &String| spec.fields.iter().position(|f| *f.name == **name);
         let match_fields = spec.match_on.iter().filter_map(position).collect();
         let records = hasher.records(spec.fields.iter().filter(|field| field.diff).map(|field| &*field.name));
-        let mut mapper =
-            Mapper { spec, key_columns, fields, match_fields, key_is_match: false, hasher, records };
+        let source = SourceHash::bind(&spec, schema, (&key_columns, &fields), &hasher);
+        let beside = (0..fields.len()).filter(|at| !spec.fields[*at].diff).collect();
+        let mut mapper = Mapper {
+            spec,
+            key_columns,
+            fields,
+            match_fields,
+            key_is_match: false,
+            hasher,
+            records,
+            source,
+            beside,
+        };
         mapper.key_is_match = mapper.destination_is_key();
         Ok(mapper)
     }

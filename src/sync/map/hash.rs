@@ -1,8 +1,10 @@
 //! Row -> hashes: what the diff needs of a row that the destination already holds, which is most rows.
 
+use std::hash::Hasher;
 use std::ops::Range;
 
-use outflow_connectors::contract::{Cell, Row};
+use ahash::AHasher;
+use outflow_connectors::contract::{Cell, Row, RowBatch};
 
 use super::{BoundField, BoundFrom, Mapper, Record, RowFault};
 use crate::ledger::{KeyHash, RecordHash};
@@ -29,6 +31,7 @@ pub struct Scratch {
     /// The fields of the last of them.
     last: Range<usize>,
     destination: Vec<u8>,
+    sources: Vec<AHasher>,
     /// Filled where the destination key is the primary key.
     pub kinds: Kinds,
 }
@@ -74,6 +77,11 @@ impl Scratch {
         self.records.clear();
     }
 
+    /// The n-th of [`Mapper::sources`].
+    pub fn source(&self, n: usize) -> Option<u64> {
+        self.sources.get(n).map(AHasher::finish)
+    }
+
     /// Where the fields of the row that was hashed last are, for [`Self::fields`], until the next [`Self::clear`]: as
     /// [`Mapper::encode_fields`] gives them, without those that are not compared.
     pub fn last(&self) -> Range<usize> {
@@ -105,14 +113,45 @@ impl Mapper {
         }
     }
 
-    /// `None` where the row may be invalid.
-    pub(super) fn quick(&self, row: Row<'_>, scratch: &mut Scratch) -> Option<Hashes> {
-        scratch.last = 0..0;
+    /// The source hashes of rows that come one after another, for [`Scratch::source`]: a fraction of what [`Self::hash`]
+    /// takes.
+    pub fn sources(&self, batch: &RowBatch, rows: Range<usize>, scratch: &mut Scratch) {
+        self.source.of_block(batch, rows, &mut scratch.sources);
+    }
+
+    /// The key of a row; `None` where it cannot be read.
+    pub fn known_key(&self, row: Row<'_>, scratch: &mut Scratch) -> Option<KeyHash> {
+        if self.key_is_match {
+            scratch.kinds.watch(row, &self.key_columns);
+        }
+        self.quick_key(row, scratch).map(KeyHash)
+    }
+
+    /// Hash of the destination key of a row whose source hash is known, as [`Self::hash`] gives it; `None` where the row
+    /// may be invalid all the same, for a field that is not compared.
+    pub fn known_destination(&self, row: Row<'_>, scratch: &mut Scratch) -> Option<u64> {
+        for &at in &self.beside {
+            scratch.destination.clear();
+            let encoded = self.fields[at].encode(row, &mut scratch.destination).ok()?;
+            if encoded == Encoded::Null && self.spec.fields[at].on_null == OnNull::Error {
+                return None;
+            }
+        }
+        Some(if self.key_is_match { 0 } else { self.quick_destination(row, scratch) })
+    }
+
+    fn quick_key(&self, row: Row<'_>, scratch: &mut Scratch) -> Option<[u8; 16]> {
         Domain::Key.begin(&mut scratch.key);
         for &column in &self.key_columns {
             encode_key(row.cell(column), &mut scratch.key).ok()?;
         }
-        let key = self.hasher.finish(&mut scratch.key);
+        Some(self.hasher.finish(&mut scratch.key))
+    }
+
+    /// `None` where the row may be invalid.
+    pub(super) fn quick(&self, row: Row<'_>, scratch: &mut Scratch) -> Option<Hashes> {
+        scratch.last = 0..0;
+        let key = self.quick_key(row, scratch)?;
         let start = scratch.records.len();
         if self.quick_record(row, &key, &mut scratch.records).is_none() {
             scratch.records.truncate(start);
@@ -121,7 +160,10 @@ impl Mapper {
         scratch.last = start + KeyHash::LENGTH..scratch.records.len();
         Some(Hashes {
             key: KeyHash(key),
-            fingerprint: RecordHash(self.records.finish_from(&mut scratch.records, start)),
+            fingerprint: RecordHash::new(
+                self.records.finish_from(&mut scratch.records, start),
+                self.source.of(row),
+            ),
             destination: if self.key_is_match { 0 } else { self.quick_destination(row, scratch) },
         })
     }

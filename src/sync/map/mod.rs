@@ -3,6 +3,7 @@
 mod bind;
 mod edit;
 mod hash;
+mod source_hash;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use crate::transform::canonical::{Encoded, Encoder};
 use crate::transform::display::key_json;
 use crate::transform::encode::{Hasher, RecordHasher, key_value};
 use crate::transform::{self, Conversion, Fault, Template};
+use source_hash::SourceHash;
 
 pub use edit::Edit;
 pub use hash::{Hashes, Kinds, Scratch};
@@ -68,6 +70,9 @@ pub struct Mapper {
     hasher: Arc<Hasher>,
     /// Under the names of the fields that are compared.
     records: RecordHasher,
+    source: SourceHash,
+    /// Positions in `fields` of those that are not compared.
+    beside: Vec<usize>,
 }
 
 struct BoundField {
@@ -142,7 +147,7 @@ impl Mapper {
             self.match_fields.iter().map(|&i| fields[i].clone().unwrap_or(Value::Null)).collect();
         Ok(Record {
             key,
-            fingerprint: self.fingerprint(key, &fields),
+            fingerprint: self.fingerprint(key, &fields, self.source.of(row)),
             destination_hash: self.hasher.destination(&destination_key),
             destination_key,
             key_values,
@@ -153,15 +158,7 @@ impl Mapper {
     /// Positions of the columns that a record is made from.
     pub fn columns(&self, schema: &Schema) -> Vec<usize> {
         let mut columns = self.key_columns.clone();
-        for field in &self.fields {
-            match &field.from {
-                BoundFrom::Column(column) => columns.push(*column),
-                BoundFrom::Template(template) => {
-                    columns.extend(template.columns().iter().filter_map(|name| schema.position(name)));
-                }
-                BoundFrom::Value(_) => {}
-            }
-        }
+        self.fields.iter().for_each(|field| field.from.columns(schema, &mut columns));
         columns
     }
 
@@ -189,9 +186,14 @@ impl Mapper {
         }
     }
 
-    fn fingerprint(&self, key: KeyHash, fields: &[Option<Value>]) -> RecordHash {
+    fn fingerprint(&self, key: KeyHash, fields: &[Option<Value>], source: u64) -> RecordHash {
         let diffed = self.spec.fields.iter().zip(fields).filter(|(field, _)| field.diff);
-        RecordHash(self.records.record(&key.0, diffed.map(|(_, value)| value.as_ref())))
+        RecordHash::new(self.records.record(&key.0, diffed.map(|(_, value)| value.as_ref())), source)
+    }
+
+    /// Which source hashes are of use beside those made here.
+    pub fn circumstances(&self) -> &str {
+        self.source.circumstances()
     }
 
     /// The 8-byte hash of each diffed field that is present.

@@ -16,7 +16,7 @@ use crate::transform::encode::Hasher;
 
 /// A cell that owns its content.
 #[derive(Debug, Clone)]
-enum Owned {
+pub(super) enum Owned {
     Cell(Cell<'static>),
     Text(String),
     Json(String),
@@ -39,7 +39,7 @@ impl Owned {
     }
 }
 
-fn cells() -> impl Strategy<Value = Owned> {
+pub(super) fn cells() -> impl Strategy<Value = Owned> {
     let cell = |strategy: BoxedStrategy<Cell<'static>>| strategy.prop_map(Owned::Cell);
     prop_oneof![
         cell(Just(Cell::Null).boxed()),
@@ -103,14 +103,14 @@ fn times() -> impl Strategy<Value = Owned> {
 }
 
 /// Columns of the generated rows: two of the key, then the rest.
-const COLUMNS: usize = 5;
+pub(super) const COLUMNS: usize = 5;
 
 fn schema() -> Arc<Schema> {
     let column = |i| Column { name: format!("c{i}"), declared: String::new() };
     Arc::new(Schema { columns: (0..COLUMNS).map(column).collect() })
 }
 
-fn batch(cells: &[Owned]) -> RowBatch {
+pub(super) fn batch(cells: &[Owned]) -> RowBatch {
     let mut builder = RowBatchBuilder::new(schema());
     cells.iter().for_each(|cell| cell.push(&mut builder));
     builder.take()
@@ -141,7 +141,7 @@ fn fields() -> impl Strategy<Value = FieldSpec> {
     )
 }
 
-fn specs() -> impl Strategy<Value = MappingSpec> {
+pub(super) fn specs() -> impl Strategy<Value = MappingSpec> {
     let timezone = prop_oneof![3 => Just(None), 1 => Just(Some("Europe/Berlin".to_owned()))];
     let key = prop::sample::subsequence(vec!["c0".to_owned(), "c1".to_owned()], 1..=2);
     let matched = prop::sample::subsequence(vec![0_usize, 1, 2], 0..=2).prop_shuffle();
@@ -159,7 +159,7 @@ fn specs() -> impl Strategy<Value = MappingSpec> {
 /// What the destination's catalogue may add to a text field.
 const RESERVED: &[&str] = &["12", "true"];
 
-fn catalogs() -> impl Strategy<Value = Catalog> {
+pub(super) fn catalogs() -> impl Strategy<Value = Catalog> {
     let options =
         prop_oneof![3 => Just(vec![]), 1 => Just(vec!["1".to_owned(), "x".to_owned(), "b".to_owned()])];
     let length = prop_oneof![3 => Just(None), 1 => Just(Some(8))];
@@ -179,14 +179,14 @@ fn catalogs() -> impl Strategy<Value = Catalog> {
     })
 }
 
-fn fold(value: Value) -> Value {
+pub(super) fn fold(value: Value) -> Value {
     match value {
         Value::Text(text) => Value::Text(text.trim().to_lowercase()),
         other => other,
     }
 }
 
-fn mapper(spec: MappingSpec, catalog: &Catalog, normaliser: Option<Normaliser>) -> Mapper {
+pub(super) fn mapper(spec: MappingSpec, catalog: &Catalog, normaliser: Option<Normaliser>) -> Mapper {
     let hasher = Arc::new(Hasher::new(b"salt"));
     let mut mapper =
         Mapper::bind(Arc::new(spec), &schema(), catalog, hasher, Arc::new(move |_| normaliser)).ok().unwrap();

@@ -9,13 +9,16 @@ use crate::sync::Allow;
 pub struct Volume {
     pub rows: u64,
     pub added: u64,
-    pub changed: u64,
+    /// New and changed rows that no earlier run was let through with.
+    pub changes: u64,
     /// Vanished rows, whatever is done about them.
     pub vanished: u64,
     /// Vanished rows whose objects this run would delete, archive or clear.
     pub deletes: u64,
-    /// Live entries of the ledger before the run.
-    pub live: u64,
+    /// Keys that the ledger knows before the run: its live entries, and what unsettled batches alone know.
+    pub known: u64,
+    /// No run has had an answer for all rows yet.
+    pub first_load: bool,
     /// The query is another one than when removals were last let through.
     pub query_edited: bool,
     /// Every row counts as changed, as asked.
@@ -24,7 +27,7 @@ pub struct Volume {
 
 /// The first guard that holds the run, with its numbers and the flag that lets it through once.
 pub fn judge(guards: &Guards, volume: &Volume, allow: &Allow) -> Option<Error> {
-    let Volume { rows, added, changed, vanished, deletes, live, .. } = *volume;
+    let Volume { rows, added, changes, vanished, deletes, known, .. } = *volume;
     if rows < guards.min_rows && !allow.empty {
         let message = format!("the query gave {rows} rows, but `min_rows` is {}", guards.min_rows);
         return Some(held(
@@ -40,24 +43,24 @@ pub fn judge(guards: &Guards, volume: &Volume, allow: &Allow) -> Option<Error> {
         return Some(held("OF-RUN-021", message, hint));
     }
     if let Some(bound) = guards.max_delete.filter(|_| !allow.deletes)
-        && deletes > bound.rows_up(live)
+        && deletes > bound.rows_up(known)
     {
-        let message = format!("{deletes} of {live} rows would be removed, but `max_delete` is {bound}");
+        let message = format!("{deletes} of {known} rows would be removed, but `max_delete` is {bound}");
         let hint = "look at them with `outflow diff`; `--allow-deletes` lets this run through";
         return Some(held("OF-RUN-022", message, hint));
     }
-    if guards.key_change && !allow.key_change && live > 0 && added * 5 > live && vanished * 5 > live {
+    if guards.key_change && !allow.key_change && known > 0 && added * 5 > known && vanished * 5 > known {
         let message = format!(
-            "{added} rows are new and {vanished} are gone, of {live}: the key's format may have changed"
+            "{added} rows are new and {vanished} are gone, of {known}: the key's format may have changed"
         );
         let hint = "compare the key column with an earlier run; `--allow-key-change` lets this run through";
         return Some(held("OF-RUN-023", message, hint));
     }
-    if let Some(bound) = guards.max_change.filter(|_| !allow.changes && live > 0 && !volume.full_refresh)
-        && bound.is_passed(added + changed, live)
+    let any_change = allow.changes || known == 0 || volume.first_load || volume.full_refresh;
+    if let Some(bound) = guards.max_change.filter(|_| !any_change)
+        && bound.is_passed(changes, known)
     {
-        let message =
-            format!("{} of {live} rows are new or changed, but `max_change` is {bound}", added + changed);
+        let message = format!("{changes} of {known} rows are new or changed, but `max_change` is {bound}");
         let hint = "look at them with `outflow diff`; `--allow-changes` lets this run through";
         return Some(held("OF-RUN-024", message, hint));
     }
@@ -106,10 +109,11 @@ mod tests {
     const CALM: Volume = Volume {
         rows: 100,
         added: 1,
-        changed: 1,
+        changes: 2,
         vanished: 1,
         deletes: 1,
-        live: 100,
+        known: 100,
+        first_load: false,
         query_edited: false,
         full_refresh: false,
     };
@@ -125,12 +129,14 @@ mod tests {
             (defaults, Volume { query_edited: true, ..CALM }, Some("OF-RUN-021")),
             (defaults, Volume { deletes: 10, ..CALM }, None),
             (defaults, Volume { deletes: 11, ..CALM }, Some("OF-RUN-022")),
-            (defaults, Volume { live: 3, added: 0, deletes: 1, ..CALM }, None),
-            (defaults, Volume { live: 3, added: 0, deletes: 2, ..CALM }, Some("OF-RUN-022")),
+            (defaults, Volume { known: 3, added: 0, deletes: 1, ..CALM }, None),
+            (defaults, Volume { known: 3, added: 0, deletes: 2, ..CALM }, Some("OF-RUN-022")),
             (defaults, Volume { added: 21, vanished: 20, ..CALM }, None),
             (defaults, Volume { added: 21, vanished: 21, ..CALM }, Some("OF-RUN-023")),
             (strict, CALM, Some("OF-RUN-024")),
-            (strict, Volume { live: 0, deletes: 0, ..CALM }, None),
+            (strict, Volume { changes: 1, ..CALM }, None),
+            (strict, Volume { known: 0, deletes: 0, ..CALM }, None),
+            (strict, Volume { first_load: true, ..CALM }, None),
             (strict, Volume { full_refresh: true, ..CALM }, None),
         ] {
             assert_eq!(code(guards, volume, Allow::default()), expected, "{volume:?}");

@@ -7,6 +7,7 @@ mod narrow;
 mod planned;
 mod planner;
 mod rank;
+mod stranded;
 mod waits;
 
 pub use examples::with_examples;
@@ -16,4 +17,4 @@ pub use planned::{
     Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, is_absent, object_of, of_head, record,
     removal,
 };
-pub use planner::{HELD, plan};
+pub use planner::{HELD, UNCLEAR, plan};

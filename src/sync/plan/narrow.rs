@@ -22,8 +22,8 @@ pub fn mark(delta: &mut Delta, memory: &Memory<'_>, rules: &Rules) -> Result<()>
         let (details, refusals) = (memory.details(&keys)?, memory.refusals(&keys)?);
         for candidate in &candidates {
             let key = &candidate.head.key;
-            // A lost answer or a refusal leaves it open what the object holds.
-            let is_settled = !delta.dirty.contains_key(key) && !refusals.contains_key(key);
+            // A lost answer, a refusal or a full refresh leaves it open what the object holds.
+            let is_settled = !candidate.owed && !delta.dirty.contains_key(key) && !refusals.contains_key(key);
             let detail = details.get(key);
             let is_known = detail.is_some_and(|detail| is_known(detail, &candidate.head, rules.by_key));
             if is_settled && is_known {

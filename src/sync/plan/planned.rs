@@ -27,8 +27,9 @@ pub struct Item {
     pub narrow: bool,
     /// Changes of one group are put into one batch, as far as they fit; 0 belongs to none.
     pub group: u32,
-    /// The key whose change frees this one's destination key; it must have been delivered first.
-    pub after: Option<KeyHash>,
+    /// Keys whose changes must have been delivered first: of the row that frees this one's destination key, and its own
+    /// where its old object has to be gone.
+    pub after: Vec<KeyHash>,
     /// What the ledger has of the row beside its hash; of a removal, where its object is.
     pub detail: Option<Box<Detail>>,
     /// The row was refused before.
@@ -52,7 +53,7 @@ impl Item {
 pub enum Purpose {
     /// Bring the record over.
     Deliver,
-    /// Remove the object whose match key a record frees or takes; the record follows.
+    /// Let go of the object whose match key a record frees or takes; the record follows.
     Replace,
     /// The row vanished: remove the object.
     Remove,
@@ -91,7 +92,8 @@ pub enum Farewell {
     Gone,
     /// A live row has taken over its destination key: nothing to remove.
     Released,
-    /// Its removal was refused, and its turn has not come; or a row that is held comes to its destination key.
+    /// Its removal was refused, and its turn has not come; a row that is held comes to its destination key; or nobody
+    /// knows how to name its object.
     Wait,
 }
 
@@ -114,7 +116,7 @@ pub struct Rules {
     /// Send at most this many changes, and remove nothing.
     pub limit: Option<u64>,
     pub run_number: u64,
-    /// Hash of the mapping in force.
+    /// Hash of how rows are made and sent: what was refused under another one is tried again.
     pub mapping: String,
     /// Changes to known objects send only the fields that changed.
     pub narrows: bool,
@@ -172,7 +174,7 @@ impl Rules {
 }
 
 /// Whether the destination can be told which object is meant.
-fn has_address(detail: &Detail) -> bool {
+pub(super) fn has_address(detail: &Detail) -> bool {
     detail.remote_id.is_some() || detail.destination_key.is_some()
 }
 
@@ -190,6 +192,8 @@ pub struct Plan {
     pub held: Vec<HeldRow>,
     /// Vanished rows whose objects would be removed or cleared, sent in this run or not.
     pub deletes: u64,
+    /// Vanished rows whose objects the ledger cannot name to the destination; they count as parked.
+    pub stranded: u64,
     /// Refused rows whose turn has not come.
     pub waiting: u64,
     pub notes: Vec<String>,
@@ -231,7 +235,7 @@ pub fn of_head(
         destination_hash: head.destination_hash,
         narrow: false,
         group: 0,
-        after: None,
+        after: Vec::new(),
         detail: detail.cloned().map(Box::new),
         refusal: refusal.cloned().map(Box::new),
     }
@@ -260,7 +264,7 @@ pub fn removal(key: KeyHash, detail: &Detail, (purpose, verb): (Purpose, Verb)) 
         destination_hash: detail.destination_hash,
         narrow: false,
         group: 0,
-        after: None,
+        after: Vec::new(),
         detail: Some(Box::new(detail.clone())),
         refusal: None,
     }

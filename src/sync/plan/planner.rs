@@ -1,10 +1,10 @@
 //! From a delta to what is done with each of its rows, in phases that follow one another.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use outflow_connectors::contract::Verb;
 
-use super::claims::{Claims, claims};
+use super::claims::claims;
 use super::narrow;
 use super::planned::{
     Farewell, HeldRow, Item, Items, Phase, Plan, Purpose, Rules, is_absent, record, removal,
@@ -14,7 +14,7 @@ use super::waits::{Order, Waits};
 use crate::error::Result;
 use crate::ledger::{Detail, KeyHash, RecordHash, Refusal};
 use crate::project::{Mode, OnMatchChange};
-use crate::sync::diff::{Candidate, Class, Delta};
+use crate::sync::diff::{Candidate, Class, Delta, Dirty, Head};
 use crate::sync::known::{Known, Memory};
 use crate::sync::spool::CHUNK;
 
@@ -29,7 +29,7 @@ pub fn plan(delta: &mut Delta, memory: &Memory<'_>, known: &Known, rules: &Rules
     }
     narrow::mark(delta, memory, rules)?;
     let claims = claims(delta, memory, known, rules)?;
-    let waits = order(delta, known, &claims)?;
+    let waits = Waits::planned(delta, known, &claims)?;
     let mut planner = Planner {
         delta,
         known,
@@ -48,27 +48,6 @@ pub fn plan(delta: &mut Delta, memory: &Memory<'_>, known: &Known, rules: &Rules
     planner.removals(memory)?;
     planner.limit();
     Ok(planner.assemble())
-}
-
-/// Rows whose match key changed are ordered so that a key is free before another row takes it.
-fn order(delta: &Delta, known: &Known, claims: &Claims) -> Result<Waits> {
-    let mut waits_for = claims.waits_for.clone();
-    if !known.moved.is_empty() {
-        let old: HashMap<u64, KeyHash> =
-            known.moved.iter().map(|(key, detail)| (detail.destination_hash, *key)).collect();
-        for chunk in delta.candidates.chunks() {
-            let open = |c: &&Candidate| !c.sent && matches!(c.class, Class::Add | Class::Change);
-            for candidate in chunk?.iter().filter(open) {
-                match old.get(&candidate.head.destination_hash) {
-                    Some(holder) if *holder != candidate.head.key => {
-                        waits_for.insert(candidate.head.key, *holder);
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-    Ok(Waits::new(waits_for))
 }
 
 struct Planner<'a> {
@@ -109,7 +88,11 @@ impl Planner<'_> {
             let refusals = memory.refusals(&keys)?;
             let open = |c: &&Candidate| !c.sent && matches!(c.class, Class::Add | Class::Change);
             for candidate in candidates.iter().filter(open) {
-                self.candidate(candidate, refusals.get(&candidate.head.key));
+                let refusal = refusals.get(&candidate.head.key);
+                if self.is_owed(candidate, refusal) {
+                    self.delta.candidates.set_owed(candidate.seq);
+                }
+                self.candidate(candidate, refusal);
             }
         }
         Ok(())
@@ -119,7 +102,7 @@ impl Planner<'_> {
         let key = candidate.head.key;
         if self.known.unclear.contains(&key) {
             let message = "nobody can tell whether its create happened".to_owned();
-            return self.hold(candidate, refusal, ("OF-RUN-033", message));
+            return self.hold(candidate, refusal, (UNCLEAR, message));
         }
         if !self.is_due(key, candidate.head.fingerprint, refusal) {
             return;
@@ -146,10 +129,13 @@ impl Planner<'_> {
                     (Verb::Upsert, Some(_)) => Verb::Update,
                     (verb, _) => verb,
                 };
+                let after = Vec::from_iter(after);
                 let mut item = Item { after, ..record(candidate, verb, found.cloned(), (None, refusal)) };
                 if let Some(old) = found.and_then(|id| self.stale_member(key, id)) {
-                    item.after = after.or(Some(key));
-                    self.push(old);
+                    item.after.push(key);
+                    if !self.goes_first(old, refusal) {
+                        return;
+                    }
                 }
                 self.push(item);
             }
@@ -172,7 +158,7 @@ impl Planner<'_> {
         (detail, refusal): (&Detail, Option<&Refusal>),
         after: Option<KeyHash>,
     ) {
-        let known = (Some(detail), refusal);
+        let (known, after) = ((Some(detail), refusal), Vec::from_iter(after));
         match (self.rules.on_match_change, &detail.remote_id) {
             (OnMatchChange::Update, Some(id)) => {
                 // The object is not there any more: it is made again.
@@ -185,15 +171,17 @@ impl Planner<'_> {
             }
             (OnMatchChange::Replace, _) => {
                 let verb = self.rules.replacing();
-                let removes = self.rules.removes() && self.rules.lets_go_of(detail);
                 let taken = self.delta.destinations.contains(detail.destination_hash);
                 let mut item = Item { after, ..record(candidate, verb, None, known) };
-                if removes && !taken {
-                    let old = removal(candidate.head.key, detail, (Purpose::Replace, self.rules.removing()));
+                if self.rules.lets_go_of(detail) && !taken {
+                    let (_, verb) = self.rules.farewell();
+                    let old = removal(candidate.head.key, detail, (Purpose::Replace, verb));
                     self.plan.deletes += 1;
-                    self.push(old);
                     // Acknowledging the record closes the key: the old object must be known to be gone by then.
-                    item.after = after.or(Some(candidate.head.key));
+                    item.after.push(candidate.head.key);
+                    if !self.goes_first(old, refusal) {
+                        return;
+                    }
                 }
                 self.push(item);
             }
@@ -208,6 +196,17 @@ impl Planner<'_> {
         }
     }
 
+    /// Has an old object let go of before the row's record is sent. Where that was refused and its turn has not come, the
+    /// record waits with it.
+    fn goes_first(&mut self, old: Item, refusal: Option<&Refusal>) -> bool {
+        let refusal = refusal.filter(|refusal| refusal.record == old.record);
+        let is_due = self.is_due(old.key, old.record, refusal);
+        if is_due {
+            self.push(Item { refusal: refusal.cloned().map(Box::new), ..old });
+        }
+        is_due
+    }
+
     fn hold(
         &mut self,
         candidate: &Candidate,
@@ -217,7 +216,8 @@ impl Planner<'_> {
         if let Order::After(holder) = self.waits.of(&candidate.head.key) {
             self.reserved.insert(holder);
         }
-        let shown = refusal.is_some_and(|r| r.record == candidate.head.fingerprint && r.code == code);
+        let is_same = |r: &Refusal| r.parked && r.record == candidate.head.fingerprint && r.code == code;
+        let shown = refusal.is_some_and(is_same);
         self.plan.counts.parked += 1;
         self.plan.held.push(HeldRow { candidate: *candidate, code, message, shown });
     }
@@ -229,7 +229,7 @@ impl Planner<'_> {
         if HELD.contains(&refusal.code.as_str()) {
             return true;
         }
-        let same = refusal.record == record && refusal.mapping == self.rules.mapping;
+        let same = self.is_same(record, refusal);
         let unsettled = self.delta.dirty.contains_key(&key) && !self.known.refused_since.contains(&key);
         if !same || unsettled {
             return true;
@@ -246,6 +246,18 @@ impl Planner<'_> {
         true
     }
 
+    /// An earlier run has sent this very record, or found that it must not.
+    fn is_owed(&self, candidate: &Candidate, refusal: Option<&Refusal>) -> bool {
+        let Head { key, fingerprint, .. } = candidate.head;
+        let is_lost = |dirty: &Dirty| dirty.intents.iter().any(|intent| intent.record == fingerprint);
+        self.delta.dirty.get(&key).is_some_and(is_lost)
+            || refusal.is_some_and(|refusal| self.is_same(fingerprint, refusal))
+    }
+
+    fn is_same(&self, record: RecordHash, refusal: &Refusal) -> bool {
+        refusal.record == record && refusal.mapping == self.rules.mapping
+    }
+
     fn removals(&mut self, memory: &Memory<'_>) -> Result<()> {
         for start in (0..self.delta.vanished.len()).step_by(CHUNK) {
             let keys = self.delta.vanished.slice(start, CHUNK)?;
@@ -256,6 +268,7 @@ impl Planner<'_> {
                 self.plan.farewells.push(farewell);
             }
         }
+        self.plan.tell_stranded();
         self.plan.lets_go = true;
         for key in self.delta.vanished_dirty.clone() {
             self.vanished_dirty(key);
@@ -265,7 +278,7 @@ impl Planner<'_> {
 
     fn vanished(&mut self, key: KeyHash, detail: Option<&Detail>, refusal: Option<&Refusal>) -> Farewell {
         let Some(detail) = detail.filter(|detail| self.rules.lets_go_of(detail)) else {
-            return Farewell::Gone;
+            return self.plan.left(self.rules.strands(detail, self.delta));
         };
         let contested = self.contested.contains(&key);
         let taken = detail.destination_hash != 0 && self.delta.destinations.contains(detail.destination_hash);
@@ -322,7 +335,7 @@ impl Planner<'_> {
             let replaced: HashSet<KeyHash> =
                 all().filter(|item| item.purpose == Purpose::Replace).map(|item| item.key).collect();
             let removals = self.drain(|item| item.purpose != Purpose::Deliver) + self.removals;
-            let follows = |item: &Item| item.after.is_some_and(|key| replaced.contains(&key));
+            let follows = |item: &Item| item.after.iter().any(|key| replaced.contains(key));
             let records = self.drain(|item| replaced.contains(&item.key) || follows(item));
             self.removals = 0;
             self.plan.counts.pending += removals + records;
@@ -347,7 +360,7 @@ impl Planner<'_> {
     }
 
     fn push(&mut self, item: Item) {
-        self.plan.awaited.extend(item.after);
+        self.plan.awaited.extend(&item.after);
         self.stages.entry(rank(&self.waits, &item)).or_default().push(item);
     }
 
@@ -377,5 +390,8 @@ impl Planner<'_> {
     }
 }
 
+/// Of creates whose outcome only a person can tell.
+pub const UNCLEAR: &str = "OF-RUN-033";
+
 /// Codes of rows that were not sent because of what this plan found.
-pub const HELD: [&str; 4] = ["OF-RUN-030", "OF-RUN-031", "OF-RUN-032", "OF-RUN-033"];
+pub const HELD: [&str; 4] = ["OF-RUN-030", "OF-RUN-031", "OF-RUN-032", UNCLEAR];

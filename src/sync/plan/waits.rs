@@ -1,8 +1,12 @@
-//! Rows that wait for another row to give up its destination key. Pure.
+//! Rows that wait for another row to give up its destination key.
 
 use std::collections::HashMap;
 
+use super::claims::Claims;
+use crate::error::Result;
 use crate::ledger::KeyHash;
+use crate::sync::diff::{Candidate, Class, Delta};
+use crate::sync::known::Known;
 
 /// Who waits for whom.
 #[derive(Debug, Default)]
@@ -22,6 +26,27 @@ pub enum Order {
 impl Waits {
     pub fn new(waits_for: HashMap<KeyHash, KeyHash>) -> Self {
         Waits { waits_for }
+    }
+
+    /// Rows whose match key changed are ordered so that a key is free before another row takes it.
+    pub fn planned(delta: &Delta, known: &Known, claims: &Claims) -> Result<Self> {
+        let mut waits_for = claims.waits_for.clone();
+        if !known.moved.is_empty() {
+            let old: HashMap<u64, KeyHash> =
+                known.moved.iter().map(|(key, detail)| (detail.destination_hash, *key)).collect();
+            for chunk in delta.candidates.chunks() {
+                let open = |c: &&Candidate| !c.sent && matches!(c.class, Class::Add | Class::Change);
+                for candidate in chunk?.iter().filter(open) {
+                    match old.get(&candidate.head.destination_hash) {
+                        Some(holder) if *holder != candidate.head.key => {
+                            waits_for.insert(candidate.head.key, *holder);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        Ok(Waits::new(waits_for))
     }
 
     pub fn of(&self, key: &KeyHash) -> Order {

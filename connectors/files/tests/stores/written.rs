@@ -382,3 +382,13 @@ fn what_is_there_is_never_written_over_in_a_store() {
     assert_eq!((error.kind, error.code.as_deref()), (Kind::Ambiguous, Some("FILE_EXISTS")), "{error}");
     assert_eq!(bench.objects()["people/2026-07-27/part-0002.csv"], b"somebody's");
 }
+
+#[test]
+fn a_marker_takes_no_part_s_place_in_a_store() {
+    let bench = Bench::new(Plan::default());
+    let options =
+        json!({"name": "{{ partition }}-{{ part }}.csv", "partition_by": "name", "done": "aaa-0001.csv"});
+    let error = submit(&bench.destination, &target(options), &rows(1, 3), &Ledger::default()).unwrap_err();
+    assert_eq!(error.code.as_deref(), Some("FILE_EXISTS"), "{error}");
+    assert!(!bench.objects()["aaa-0001.csv"].is_empty());
+}

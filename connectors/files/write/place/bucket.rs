@@ -32,8 +32,8 @@ impl Place for Bucket {
         Ok(())
     }
 
-    fn has(&self, name: &str) -> Result<bool, ConnectorError> {
-        self.uploads.has(name)
+    fn bytes(&self, name: &str) -> Result<Option<u64>, ConnectorError> {
+        self.uploads.bytes(name)
     }
 
     fn local(&self, staged: &str) -> PathBuf {

@@ -87,8 +87,8 @@ impl Place for Folder {
         self.path.ancestors().skip(1).take(2).try_for_each(sync)
     }
 
-    fn has(&self, name: &str) -> Result<bool, ConnectorError> {
-        Ok(self.is_there(name))
+    fn bytes(&self, name: &str) -> Result<Option<u64>, ConnectorError> {
+        Ok(fs::symlink_metadata(self.at(name)).ok().map(|found| found.len()))
     }
 
     /// The parts are written where they are staged.

@@ -128,11 +128,11 @@ pub(in crate::files) trait Place: fmt::Debug + Send + Sync {
     /// [`Kind::Unavailable`] where it cannot be made.
     fn make(&self) -> Result<(), ConnectorError>;
 
-    /// Whether a file of this name is there.
+    /// The bytes of the file of this name, where one is there.
     ///
     /// # Errors
     /// Where the place cannot tell.
-    fn has(&self, name: &str) -> Result<bool, ConnectorError>;
+    fn bytes(&self, name: &str) -> Result<Option<u64>, ConnectorError>;
 
     /// Where, on this machine, a part of this hidden name is written to.
     fn local(&self, staged: &str) -> PathBuf;

@@ -109,8 +109,8 @@ impl Place for Sftp {
         self.remote.make()
     }
 
-    fn has(&self, name: &str) -> Result<bool, ConnectorError> {
-        Ok(self.remote.len(name)?.is_some())
+    fn bytes(&self, name: &str) -> Result<Option<u64>, ConnectorError> {
+        self.remote.len(name)
     }
 
     fn local(&self, staged: &str) -> PathBuf {
@@ -119,7 +119,7 @@ impl Place for Sftp {
 
     fn begin(&self, parts: &[Part]) -> Result<Vec<Upload>, ConnectorError> {
         for part in parts {
-            if self.has(&part.name)? {
+            if self.bytes(&part.name)?.is_some() {
                 return Err(errors::exists(self.shown(&part.name)));
             }
             self.room(&part.name)?;
